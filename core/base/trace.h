@@ -1,0 +1,29 @@
+/* trace.h - what happened for one request, event by event, without values.
+ *
+ * Filled by http, token and vault code; read by the resolver, which gives it to
+ * `explain`.  Bounded: past ML_TRACE_MAX events only the count goes on. */
+#pragma once
+#include "moonlatch.h"
+
+enum { ML_TRACE_MAX = 64, ML_TRACE_TEXT = 160 };
+
+typedef struct ml_trace_event {
+    int64_t at_ms;   /* since the request began */
+    char what[16];   /* "token", "http", "retry", "cache", "auth" */
+    char text[ML_TRACE_TEXT];
+} ml_trace_event;
+
+typedef struct ml_trace {
+    const ml_clock *clock;
+    int64_t began_ms;
+    ml_trace_event *events;
+    size_t n;
+    size_t cap;
+    size_t dropped;
+} ml_trace;
+
+void ml_trace_init(ml_trace *t, const ml_clock *clock);
+void ml_trace_fini(ml_trace *t);
+/* t may be NULL: nobody asked. */
+void ml_trace_add(ml_trace *t, const char *what, const char *fmt, ...)
+    __attribute__((format(printf, 3, 4)));

@@ -1,0 +1,57 @@
+/* http.h - one HTTP exchange, and the same with retries under one deadline.
+ *
+ * Never follows redirects, never decodes bodies, https only (plain http only where
+ * the caller allows it: loopback and link-local identity endpoints).  The request
+ * body and the response body live in scrubbing buffers. */
+#pragma once
+#include "base/buf.h"
+#include "io/loop.h"
+#include "io/retry.h"
+#include "io/tls.h"
+
+enum { ML_HTTP_MAX_CHALLENGES = 4 };
+
+typedef struct ml_http_request {
+    const char *method;  /* "GET"; static text */
+    ml_buf url;          /* shown in traces and logs without its query */
+    ml_buf body;
+    const char *content_type; /* static text; NULL: no body header */
+    ml_secret *bearer;   /* token for Authorization, or NULL; owned */
+    size_t max_bytes;    /* of the response body; 0 means 1 MiB */
+    int64_t deadline_ms; /* monotonic, for everything */
+    bool is_idempotent;  /* may be sent again when no answer came */
+    char client_request_id[40];
+} ml_http_request;
+
+typedef struct ml_http_response {
+    int status;
+    ml_buf body;
+    char content_type[64];
+    char request_id[64];      /* x-ms-request-id */
+    int retry_after_ms;       /* 0: none */
+    int n_challenges;         /* WWW-Authenticate lines, in order */
+    char challenges[ML_HTTP_MAX_CHALLENGES][2048];
+} ml_http_response;
+
+typedef struct ml_http ml_http; /* an op */
+
+/* What every exchange of one resolver shares. */
+typedef struct ml_http_client {
+    ml_loop *loop;
+    const ml_tls *tls;
+    const char *proxy;      /* NULL: the environment decides */
+    int connect_ms;
+    ml_retry retry;
+} ml_http_client;
+
+void ml_http_request_init(ml_http_request *q);
+void ml_http_request_fini(ml_http_request *q);
+
+/* Takes over the request's contents (q is left empty).  op->err is set only when no
+ * usable answer came: an answer of any status is a success here; the protocol layer
+ * decides what it means.  With `retry`, transient statuses and failures are tried
+ * again, waiting as retry.h says, until the deadline; the last answer is the result. */
+ml_op *ml_http_start(const ml_http_client *c, ml_http_request *q, bool retry,
+                     ml_trace *trace, ml_op_done *done, void *arg);
+/* Valid in the op's done. */
+ml_http_response *ml_http_answer(ml_op *op);

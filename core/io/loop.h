@@ -1,0 +1,56 @@
+/* loop.h - one descriptor that is readable exactly when there is something to do.
+ *
+ * Inside: an epoll set of curl's sockets, one timerfd for the next deadline, one eventfd
+ * for ready ops and wake-ups from other threads.  Not thread-safe: resolver.c holds the
+ * lock, and leaves it only around ml_loop_wait. */
+#pragma once
+#include <curl/curl.h>
+
+#include "base/log.h"
+#include "io/op.h"
+
+typedef struct ml_timer ml_timer;
+typedef void ml_timer_fn(ml_timer *t, void *arg);
+
+/* Embedded in what waits.  Zero-initialise; one use at a time. */
+struct ml_timer {
+    int64_t at_ms; /* monotonic */
+    ml_timer_fn *fn;
+    void *arg;
+    ml_timer *prev, *next; /* private */
+    bool is_armed;
+};
+
+typedef void ml_loop_curl_done(CURL *easy, CURLcode code, void *arg);
+
+ml_loop *ml_loop_new(const ml_clock *clock, const ml_log *log, ml_err *e);
+/* Ends every op with ML_ECANCELED first (their done functions run). */
+void ml_loop_free(ml_loop *l);
+
+int ml_loop_fd(const ml_loop *l);
+/* Milliseconds until ml_loop_turn has work: 0 now, -1 nothing is pending. */
+int ml_loop_timeout_ms(ml_loop *l);
+/* Waits for something to do, at most max_wait_ms (-1: no limit).  Touches nothing but
+ * the descriptor, so the owner may let go of its lock meanwhile. */
+void ml_loop_wait(ml_loop *l, int max_wait_ms);
+/* Does what is ready, without waiting. */
+void ml_loop_turn(ml_loop *l);
+/* Makes ml_loop_wait return.  Any thread, async-signal-safe. */
+void ml_loop_wake(ml_loop *l);
+
+int64_t ml_loop_now_ms(const ml_loop *l);
+int64_t ml_loop_wall_s(const ml_loop *l);
+const ml_clock *ml_loop_clock(const ml_loop *l);
+const ml_log *ml_loop_log(const ml_loop *l);
+/* 32 bits for jitter and request ids: own generator, seeded from the system. */
+uint32_t ml_loop_random(ml_loop *l);
+
+void ml_timer_start(ml_loop *l, ml_timer *t, int64_t at_ms, ml_timer_fn *fn, void *arg);
+void ml_timer_stop(ml_loop *l, ml_timer *t);
+
+/* Runs a configured easy handle; fn is called from a turn when the transfer ends. */
+bool ml_loop_curl_add(ml_loop *l, CURL *easy, ml_loop_curl_done *fn, void *arg);
+void ml_loop_curl_remove(ml_loop *l, CURL *easy);
+
+/* For ml_op_finish. */
+void ml_loop_ready(ml_loop *l, ml_op *op);
