@@ -1,0 +1,47 @@
+/* env.c - environment variables, with the host's own on top of the process's. */
+#include "base/env.h"
+
+#include <stdlib.h>
+#include <string.h>
+
+#include "base/err.h"
+#include "base/mem.h"
+
+int ml_env_init(ml_env *env, const ml_pair *pairs, size_t n, ml_err *e)
+{
+    *env = (ml_env){.pairs = n ? calloc(n, sizeof(*pairs)) : NULL};
+    if (n && !env->pairs) return ml_fail(e, ML_ENOMEM, "out of memory");
+    for (env->n = 0; env->n < n; env->n++) {
+        ml_pair *copy = &env->pairs[env->n];
+        copy->name = ml_dup(pairs[env->n].name);
+        copy->value = ml_dup(pairs[env->n].value);
+        if (copy->name && copy->value) continue;
+        env->n++;
+        ml_env_fini(env);
+        return ml_fail(e, ML_ENOMEM, "out of memory");
+    }
+    return 0;
+}
+
+static void scrub_text(const char *text)
+{
+    if (text) ml_scrub_free((char *)(uintptr_t)text, strlen(text));
+}
+
+void ml_env_fini(ml_env *env)
+{
+    for (size_t i = 0; i < env->n; i++) {
+        scrub_text(env->pairs[i].name);
+        scrub_text(env->pairs[i].value);
+    }
+    free(env->pairs);
+    *env = (ml_env){0};
+}
+
+const char *ml_env_get(const ml_env *env, const char *name)
+{
+    for (size_t i = env->n; i > 0; i--) { /* the last one given wins */
+        if (strcmp(env->pairs[i - 1].name, name) == 0) return env->pairs[i - 1].value;
+    }
+    return getenv(name);
+}

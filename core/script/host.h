@@ -1,0 +1,13 @@
+/* host.h - what the Lua side may use of the C side.  Filled by resolver.c. */
+#pragma once
+#include "azure/azure.h"
+#include "base/env.h"
+#include "io/loop.h"
+
+typedef struct ml_host {
+    ml_loop *loop;
+    ml_azure *azure;
+    const ml_env *env;
+    const ml_log *log;
+    const ml_clock *clock;
+} ml_host;

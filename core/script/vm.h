@@ -1,0 +1,30 @@
+/* vm.h - the Lua VM of one resolver: engine, policy, and one coroutine a call.
+ *
+ * Scrubbing allocator with a cap; a count hook that enforces the instruction budget and
+ * the wall-clock limit of each run between two waits, and that pcall cannot swallow. */
+#pragma once
+#include "script/host.h"
+
+typedef struct ml_vm ml_vm;
+
+typedef struct ml_vm_limits {
+    size_t max_bytes;
+    int64_t max_instructions;
+    int deadline_ms;
+} ml_vm_limits;
+
+/* Borrows host.  Loads the engine (lua/moonlatch). */
+ml_vm *ml_vm_new(const ml_host *host, const ml_vm_limits *limits, ml_err *e);
+/* No task may be pending.  Accepts NULL. */
+void ml_vm_free(ml_vm *vm);
+
+/* Loads a policy under the budget; replaces the one before it only on success.
+ * ML_EPOLICY with file:line. */
+int ml_vm_load(ml_vm *vm, ml_str text, const char *chunkname, ml_err *e);
+
+/* Runs one call in a coroutine of its own; everything in call is copied.  The op's
+ * list holds the secrets of the answer, ml_task_text its text. */
+ml_op *ml_task_start(ml_vm *vm, const ml_call *call, int64_t deadline_ms,
+                     ml_op_done *done, void *arg, ml_err *e);
+/* In done: the text of the answer ("" when none). */
+const char *ml_task_text(const ml_op *op);
