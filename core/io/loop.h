@@ -17,7 +17,7 @@ struct ml_timer {
     int64_t at_ms; /* monotonic */
     ml_timer_fn *fn;
     void *arg;
-    ml_timer *prev, *next; /* private */
+    ml_timer *child, *next, *prev; /* private to timers.c */
     bool is_armed;
 };
 
@@ -52,5 +52,6 @@ void ml_timer_stop(ml_loop *l, ml_timer *t);
 bool ml_loop_curl_add(ml_loop *l, CURL *easy, ml_loop_curl_done *fn, void *arg);
 void ml_loop_curl_remove(ml_loop *l, CURL *easy);
 
-/* For ml_op_finish. */
-void ml_loop_ready(ml_loop *l, ml_op *op);
+/* For op.c. */
+void ml_loop_adopt(ml_loop *l, ml_op *op); /* it lives from here on */
+void ml_loop_ready(ml_loop *l, ml_op *op); /* its done is due */
