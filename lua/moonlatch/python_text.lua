@@ -67,6 +67,12 @@ function M.strip(text)
     return text:sub(first)
 end
 
+-- text[1:]
+function M.drop_first(text)
+    if text == "" or not utf8.len(text, 1, 1) then return text:sub(2) end
+    return text:sub(utf8.offset(text, 2))
+end
+
 -- Plain (not pattern) replacement of every `old`, left to right.
 function M.replace(text, old, new)
     local out, from = {}, 1
