@@ -14,7 +14,8 @@
 --
 -- Listing goes the other way: the longest matching prefix tells the kind.  Dashes stay
 -- dashes, because underscores cannot be told from them.
-local core = require "moonlatch.core"
+--
+-- A step may carry empty = "missing": an empty answer of that source is no answer.
 local names = require "moonlatch.airflow_names"
 local kwargs = require "moonlatch.airflow_kwargs"
 
@@ -40,10 +41,15 @@ local function split_options(opts)
         elseif kwargs.is_known(key) then
             given[key] = value
         else
-            usage("there is no option %s", key)
+            usage("there is no option '%s' (options: from, bare_names, then_environment, %s)",
+                key, kwargs.known_keys())
         end
     end
     return given, own
+end
+
+local function is_source(value)
+    return type(value) == "table" and tostring(value):sub(1, 7) == "source "
 end
 
 -- The steps of one name: the vault, then perhaps the environment.
@@ -73,7 +79,7 @@ local function null_separator()
 end
 
 local function map(rule, req)
-    local kind, id = names.split(req.name, rule.bare_names)
+    local kind, id = req.captures.kind, req.captures.id
     if rule.naming[kind] ~= nil and rule.naming.sep == nil then return nil, null_separator() end
     local steps = steps_of(rule, kind, id)
     if #steps == 0 then return nil, no_step(kind) end
@@ -91,29 +97,36 @@ local function from_variable(key)
     return nil
 end
 
-local function inverse(rule, source, key)
-    if source == rule.environment then return from_variable(key) end
-    if source == rule.vault then return names.unbuild_path(rule.naming, key) end
-    return nil
-end
-
-local function open_sources(own, vault)
-    local found = { vault = own.from }
-    if vault then
-        vault.alias = "airflow"
-        found.vault = core.key_vault(vault)
-    end
-    if own.then_environment then
-        found.environment = core.environment { alias = "environment" }
-    end
+-- All names that might have this key.  Which source it came from does not matter: the
+-- engine keeps the names whose plan holds that very step.
+local function inverse(rule, key)
+    local found = { names.unbuild_path(rule.naming, key) }
+    if rule.environment then found[#found + 1] = from_variable(key) end
     return found
 end
 
--- The rule.  Raises {code="usage"} when the settings cannot be used; does no I/O.
-function M.rule(opts)
+local function open_sources(own, vault, ml)
+    local found = { vault = own.from }
+    if vault then
+        local credential = vault.principal and ml.client_secret(vault.principal)
+        found.vault = ml.azure_key_vault {
+            vault_url = vault.url, api_version = vault.api_version, credential = credential,
+            verify_challenge_resource = vault.verify_challenge_resource,
+        }
+    end
+    if own.then_environment then found.environment = ml.environment {} end
+    return found
+end
+
+-- The rule.  ml has the constructors of a policy.  Raises {code="usage"} when the settings
+-- cannot be used; does no I/O.
+function M.rule(opts, ml)
     local given, own = split_options(opts)
+    if own.from ~= nil and not is_source(own.from) then
+        usage("from must be a source, such as ml.azure_key_vault { ... }")
+    end
     local naming, vault = kwargs.read(given, own.from == nil)
-    local rule = open_sources(own, vault)
+    local rule = open_sources(own, vault, ml)
     rule.naming, rule.bare_names = naming, own.bare_names
     local sources = { rule.vault }
     sources[#sources + 1] = rule.environment
@@ -125,7 +138,7 @@ function M.rule(opts)
             return nil, "not an airflow/connections, airflow/variables or airflow/config name"
         end,
         map = function(req) return map(rule, req) end,
-        inverse = function(source, key) return inverse(rule, source, key) end,
+        inverse = function(_, key) return inverse(rule, key) end,
     }
 end
 

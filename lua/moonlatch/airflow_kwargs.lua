@@ -120,10 +120,15 @@ local function warn_backend()
     end
 end
 
+-- What Python holds for false; nil (not given) is something else.
+local function is_off(value)
+    return value == false or value == core.null or value == 0 or value == ""
+end
+
 -- A text, or "" for what is not there or what Python holds for false.
 local function text_of(kwargs, key)
     local value = kwargs[key]
-    if value == nil or value == core.null or value == false or value == 0 then return "" end
+    if value == nil or is_off(value) then return "" end
     if type(value) ~= "string" then
         usage("%s must be a text, not a %s", key, type(value))
     end
@@ -133,11 +138,12 @@ end
 -- nil when there is none, else the handle.
 local function secret_of(kwargs)
     local value = kwargs.client_secret
-    if value == nil or value == core.null or value == false or value == "" then return nil end
-    if type(value) == "string" or type(value) == "number" or value == true then
+    if value == nil or is_off(value) then return nil end
+    if tostring(value) ~= "secret (hidden)" then
         usage("client_secret must be a text in %s, or ml.env_secret \"NAME\" in a policy",
             M.VARIABLE)
     end
+    if value.is_empty and value:is_empty() then return nil end
     return value
 end
 
@@ -191,21 +197,19 @@ local function naming_of(kwargs)
     return naming
 end
 
--- What the core needs to reach the vault.
+-- { url, api_version, verify_challenge_resource, principal }: how to reach the vault.
 local function vault_of(kwargs)
-    local vault = service_principal(kwargs) or {}
-    warn_identity(kwargs)
-    vault.vault_url = text_of(kwargs, "vault_url")
-    local api_version = text_of(kwargs, "api_version")
-    vault.api_version = api_version ~= "" and api_version or nil
-    local verify = kwargs.verify_challenge_resource
-    local is_off = verify == false or verify == core.null or verify == 0 or verify == ""
-    vault.skip_challenge_check = is_off or nil
-    if vault.vault_url == "" then
+    local url, api_version = text_of(kwargs, "vault_url"), text_of(kwargs, "api_version")
+    if url == "" then
         usage('vault_url is missing: set it in %s, for example {"vault_url": '
             .. '"https://my-vault.vault.azure.net"}', M.VARIABLE)
     end
-    return vault
+    warn_identity(kwargs)
+    return {
+        url = url, api_version = api_version ~= "" and api_version or nil,
+        verify_challenge_resource = not is_off(kwargs.verify_challenge_resource),
+        principal = service_principal(kwargs),
+    }
 end
 
 -- Is any kind left that may be asked for?
@@ -218,7 +222,7 @@ end
 
 -- overrides: kwargs of the policy (false there disables a kind, Lua having no null).
 -- wants_vault: false when the policy brings a source of its own.
--- Returns the naming and, if a vault is needed, what core.key_vault takes.  Raises
+-- Returns the naming and, if a vault is needed, how to reach it.  Raises
 -- {code="usage"}.
 function M.read(overrides, wants_vault)
     local kwargs = read_json()
@@ -232,6 +236,10 @@ function M.read(overrides, wants_vault)
     local naming = naming_of(kwargs)
     if not wants_vault or not any_enabled(naming) then return naming, nil end
     return naming, vault_of(kwargs)
+end
+
+function M.known_keys()
+    return table.concat(KNOWN, ", ")
 end
 
 -- Is this a kwarg that a policy may give?
