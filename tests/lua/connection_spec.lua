@@ -50,15 +50,14 @@ end
 
 describe("a connection's URI", function()
     for _, case in ipairs(URIS) do
-            it("is taken apart: " .. case[1], function()
-                local conn = parsed(case[1])
-                for i, name in ipairs(NAMES) do
-                    local want = case[i + 1]
-                    if want == "-" then want = nil end
-                    assert.are.equal(want, conn[name], name)
-                end
-            end)
-        end
+        it("is taken apart: " .. case[1], function()
+            local conn = parsed(case[1])
+            for i, name in ipairs(NAMES) do
+                local want = case[i + 1]
+                if want == "-" then want = nil end
+                assert.are.equal(want, conn[name], name)
+            end
+        end)
     end
 
     -- value / a part of the reason / what the reason must not contain
