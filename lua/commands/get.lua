@@ -17,25 +17,14 @@ function M.define(p)
 end
 
 local function is_connection(name, s)
-    return name:find("^airflow/connections/")
-        or (s.is_airflow and name:find("^connections/")) ~= nil
+    if s.is_airflow and name:find("^connections/") then return true end
+    return name:find("^airflow/connections/") ~= nil
 end
 
-local field_order = { "conn_id", "conn_type", "description", "host", "login", "password",
-                      "schema", "port", "extra" }
-
--- The fields a connection has, in Airflow's order; then any others by name.
-local function connection_object(fields)
-    local list, seen = {}, {}
-    for _, name in ipairs(field_order) do
-        list[#list + 1], seen[name] = { name, fields[name] }, true
-    end
-    local others = {}
-    for name in pairs(fields) do
-        if not seen[name] then others[#others + 1] = name end
-    end
-    table.sort(others)
-    for _, name in ipairs(others) do list[#list + 1] = { name, fields[name] } end
+-- In Airflow's order; absent fields are left out.
+local function connection_object(fields, order)
+    local list = {}
+    for i, name in ipairs(order) do list[i] = { name, fields[name] } end
     return json.object(list)
 end
 
@@ -43,11 +32,10 @@ local function add_connection(list, bytes, reveal)
     local connection = require "moonlatch.connection"
     local parsed, problem = connection.parse(bytes)
     if parsed then
-        list[#list + 1] = { "connection",
-                            connection_object(connection.redacted(parsed, reveal)) }
+        local fields = connection.redacted(parsed, reveal)
+        list[#list + 1] = { "connection", connection_object(fields, connection.FIELDS) }
     else
-        local e = type(problem) == "table" and problem.text or problem
-        list[#list + 1] = { "connection_error", tostring(e or "not a connection") }
+        list[#list + 1] = { "connection_error", problem }
     end
     if reveal then list[#list + 1] = show.value_pair(bytes) end
 end

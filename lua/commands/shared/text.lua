@@ -28,7 +28,12 @@ local function days_of(y, m, d)
     return 365 * y + y // 4 - y // 100 + y // 400 + (153 * (m - 3) + 2) // 5 + d - 719469
 end
 
-local month_days = { 31, 29, 31, 30, 31, 30, 31, 31, 30, 31, 30, 31 }
+local function is_day(y, m, d)
+    local next_y, next_m = y, m + 1
+    if next_m > 12 then next_y, next_m = y + 1, 1 end
+    return d >= 1 and d <= days_of(next_y, next_m, 1) - days_of(y, m, 1)
+end
+
 local wrong_time = "is not a time: write 2027-01-31, 2027-01-31T12:00:00Z or +90d"
 local span_s = { m = 60, h = 3600, d = 86400, w = 604800 }
 
@@ -39,7 +44,7 @@ function M.time_s(text, now_s)
     local y, m, d, rest = text:match("^(%d%d%d%d)%-(%d%d)%-(%d%d)(.*)$")
     if not y then return nil, wrong_time end
     y, m, d = tonumber(y), tonumber(m), tonumber(d)
-    if m < 1 or m > 12 or d < 1 or d > month_days[m] then return nil, wrong_time end
+    if m < 1 or m > 12 or not is_day(y, m, d) then return nil, wrong_time end
     local h, min, s = 0, 0, 0
     if rest ~= "" then
         h, min, s = rest:match("^[T ](%d%d):(%d%d):(%d%d)Z$")
