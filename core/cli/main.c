@@ -1,5 +1,6 @@
 /* main.c - the program: harden, make a Lua state, hand over to lua/commands. */
 #include <lauxlib.h>
+#include <lua-cjson.h>
 #include <lualib.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -64,6 +65,7 @@ static int run(lua_State *L)
     luaL_openlibs(L);
     preload(L, "moonlatch", luaopen_moonlatch);
     preload(L, "moonlatch.system", ml_cli_open_system);
+    preload(L, "cjson", luaopen_cjson);
     ml_cli_close_searchers(L);
     require_field(L, "moonlatch.commands.shared.main", "main");
     push_words(L, argc, argv);

@@ -110,8 +110,8 @@ function M.target(s, name)
     local plan = s.resolver:explain(name, s.opts { plan_only = true, json = true })
     if not plan then return nil end
     local ok, data = pcall(require("cjson").decode, plan.text)
-    local step = ok and type(data) == "table" and type(data.plan) == "table"
-        and data.plan[1]
+    local step = ok and type(data) == "table" and type(data.steps) == "table"
+        and data.steps[1]
     if type(step) ~= "table" then return nil end
     return ("%s:%s"):format(step.source, step.key)
 end
