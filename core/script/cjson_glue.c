@@ -4,6 +4,8 @@
  * are scrubbed when they grow or are freed, and its one use of stderr goes through a
  * variable of ours, because the archive is not position-independent there and would
  * otherwise keep us from linking a shared library. */
+#include "script/cjson_glue.h"
+
 #include <malloc.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -11,6 +13,7 @@
 
 #include "base/mem.h"
 
+int luaopen_cjson(lua_State *L); /* its own header names no Lua types */
 void *ml_cjson_malloc(size_t n);
 void *ml_cjson_realloc(void *p, size_t n);
 void ml_cjson_free(void *p);
@@ -42,4 +45,9 @@ void *ml_cjson_realloc(void *p, size_t n)
     memcpy(fresh, p, old < n ? old : n);
     ml_cjson_free(p);
     return fresh;
+}
+
+int ml_open_cjson(lua_State *L)
+{
+    return luaopen_cjson(L);
 }
