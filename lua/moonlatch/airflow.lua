@@ -8,7 +8,8 @@
 --   from = source              ask that one; kwargs for vault and credential are ignored
 --   bare_names = true          variables/x stands for airflow/variables/x
 --   then_environment = true    a second step, AIRFLOW_VAR_<KEY> or AIRFLOW_CONN_<ID>, as
---                              in Airflow's own search order
+--                              in Airflow's own search order; only missing leads there,
+--                              while Airflow goes on after an outage or a refusal too
 -- A prefix that is null (false in a policy) means that the kind is not asked for: missing,
 -- without a request.  An empty connection counts as missing, an empty variable is found.
 --

@@ -55,7 +55,7 @@ function M.quote(text)
     for _, code in utf8.codes(text, true) do
         local char = utf8.char(code)
         out[#out + 1] = SHORT[char] or code >= 0x20 and code < 0x7F and char
-            or code == 0x7F and char or escape_code(code)
+            or escape_code(code)
     end
     return '"' .. table.concat(out) .. '"'
 end

@@ -21,11 +21,16 @@ local function char_start(text, last)
     for first = last, math.max(1, last - 3), -1 do
         local byte = text:byte(first)
         if byte < 0x80 or byte > 0xBF then
-            return utf8.len(text, first, last) == 1 and utf8.offset(text, 2, first) == last + 1
-                and first or last
+            return utf8.len(text:sub(first, last)) == 1 and first or last
         end
     end
     return last
+end
+
+-- Where the character that starts at byte `first` ends.
+local function char_end(text, first)
+    if not utf8.len(text, first, first) then return first end
+    return first + #utf8.char(utf8.codepoint(text, first)) - 1
 end
 
 -- The characters of text as the keys of a table.
@@ -59,8 +64,7 @@ function M.strip(text)
     text = drop_trailing(text, BLANKS)
     local first = 1
     while first <= #text do
-        local last = first
-        if utf8.len(text, first, first) then last = utf8.offset(text, 2, first) - 1 end
+        local last = char_end(text, first)
         if not BLANKS[text:sub(first, last)] then break end
         first = last + 1
     end
@@ -69,8 +73,7 @@ end
 
 -- text[1:]
 function M.drop_first(text)
-    if text == "" or not utf8.len(text, 1, 1) then return text:sub(2) end
-    return text:sub(utf8.offset(text, 2))
+    return text == "" and "" or text:sub(char_end(text, 1) + 1)
 end
 
 -- Plain (not pattern) replacement of every `old`, left to right.
