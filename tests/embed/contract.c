@@ -275,7 +275,7 @@ static void test_context(void **state)
         assert_memory_equal(ml_secret_data(s, &n), "second", 6);
         ml_secret_unref(s);
         assert_int_equal(ml_get(r, "E", tw, 1, &s, &e), ML_EMISSING);
-        assert_int_equal(ml_get(r, "E", NULL, 0, &s, &e), ML_EPOLICY);
+        assert_int_equal(ml_get(r, "E", NULL, 0, &s, &e), ML_EUSAGE);
         assert_non_null(strstr(e.text, "which"));
     }
     ml_close(r);
