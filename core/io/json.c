@@ -360,14 +360,32 @@ bool ml_json_unescape(ml_str raw, ml_buf *out)
     return ml_buf_ok(out);
 }
 
+/* The ASCII character at raw[*i], decoded, and *i past it; -1 for anything else. */
+static int next_ascii(ml_str raw, size_t *i)
+{
+    static const char from[] = "\"\\/bfnrt";
+    static const char to[] = "\"\\/\b\f\n\r\t";
+    char c = raw.p[*i];
+    if (c != '\\') {
+        *i += 1;
+        return (unsigned char)c < 0x80 ? c : -1;
+    }
+    size_t len = escape_length(raw.p + *i + 1, raw.n - *i - 1);
+    if (len == 0) return -1;
+    const char *p = raw.p + *i + 1;
+    *i += 1 + len;
+    if (len == 1) return to[strchr(from, *p) - from];
+    unsigned cp = hex4(p + 1);
+    return cp < 0x80 ? (int)cp : -1;
+}
+
 bool ml_json_key_is(ml_str raw, const char *text)
 {
-    if (ml_str_find(raw, '\\') == raw.n) return ml_str_eq(raw, ml_str_of(text));
-    ml_buf b;
-    ml_buf_init(&b, 0);
-    bool same = ml_json_unescape(raw, &b) && ml_str_eq(ml_buf_str(&b), ml_str_of(text));
-    ml_buf_fini(&b);
-    return same;
+    size_t i = 0;
+    while (i < raw.n && *text) {
+        if (next_ascii(raw, &i) != *text++) return false;
+    }
+    return i == raw.n && *text == '\0';
 }
 
 static void write_escaped(ml_buf *out, unsigned char c)

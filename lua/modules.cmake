@@ -1,0 +1,20 @@
+# The modules of lua/moonlatch that are embedded in the library; one a line, sorted.
+set(ML_LUA_MODULES
+  moonlatch/engine.lua
+  moonlatch/explain.lua
+  moonlatch/fault.lua
+  moonlatch/json.lua
+  moonlatch/list.lua
+  moonlatch/match.lua
+  moonlatch/names.lua
+  moonlatch/options.lua
+  moonlatch/place.lua
+  moonlatch/plan.lua
+  moonlatch/policy.lua
+  moonlatch/resolve.lua
+  moonlatch/rule.lua
+  moonlatch/sandbox.lua
+  moonlatch/sources.lua
+  moonlatch/template.lua
+  moonlatch/verbs.lua
+)
