@@ -9,6 +9,7 @@
 #include "base/err.h"
 #include "script/bind_core.h"
 #include "script/bind_error.h"
+#include "script/cjson_glue.h"
 #include "script/state.h"
 #include "script/stdlib.h"
 
@@ -18,7 +19,6 @@ enum {
     DEFAULT_DEADLINE_MS = 500
 };
 
-int luaopen_cjson(lua_State *L); /* its own header names no Lua types */
 
 /* ---- protected entries --------------------------------------------------------------- */
 
@@ -105,7 +105,7 @@ static void open_modules(lua_State *L)
     luaL_getsubtable(L, LUA_REGISTRYINDEX, LUA_LOADED_TABLE);
     ml_script_push_core(L);
     lua_setfield(L, -2, "moonlatch.core");
-    luaL_requiref(L, "cjson", luaopen_cjson, 0);
+    luaL_requiref(L, "cjson", ml_open_cjson, 0);
     lua_pop(L, 1);
     lua_pushcclosure(L, require, 1);
     lua_setglobal(L, "require");
