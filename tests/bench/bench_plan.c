@@ -9,6 +9,7 @@
 #include <string.h>
 
 #include "base/buf.h"
+#include "base/clock.h"
 #include "base/err.h"
 #include "bench.h"
 #include "script/state.h"
@@ -42,16 +43,16 @@ static const char reference_text[] =
 
 static void policy_text(ml_buf *b, int rules)
 {
-    ml_buf_puts(b, "local ml = require 'moonlatch.policy'\n"
+    ml_buf_add_text(b, "local ml = require 'moonlatch.policy'\n"
                    "local env = ml.environment {}\n"
                    "return ml.policy {\n");
     for (int i = 0; i < rules; i++) {
-        ml_buf_printf(b,
+        ml_buf_addf(b,
                       "  ml.rule 'team-%02d/**' { strip = 'team-%02d/', prefix = 'T%02d_',"
                       " replace = { ['-'] = '_', ['/'] = '_' }, from = env },\n",
                       i, i, i);
     }
-    ml_buf_puts(b, "}\n");
+    ml_buf_add_text(b, "}\n");
     if (!ml_buf_ok(b)) bench_die("policy", "out of memory");
 }
 
@@ -103,15 +104,16 @@ int main(int argc, char **argv)
     ml_err e;
     ml_log log = {0};
     ml_env env = {0};
-    ml_host host = {.env = &env, .log = &log, .clock = ml_clock_system()};
+    ml_host host = {.env = &env, .log = &log, .clock = &ml_system_clock};
     ml_vm_limits limits = {.max_instructions = INT64_MAX / 2, .deadline_ms = 600000};
     ml_vm *vm = ml_vm_new(&host, &limits, &e);
     if (!vm) bench_die("vm", e.text);
-    ml_buf text = {0};
+    ml_buf text;
+    ml_buf_init(&text, 0);
     policy_text(&text, r.rules);
     if (ml_vm_load(vm, ml_buf_str(&text), "@bench.lua", &e) != 0) bench_die("policy", e.text);
     if (ml_vm_protect(vm, measure, &r, &e) != 0) bench_die("plan", e.text);
-    ml_buf_free(&text);
+    ml_buf_fini(&text);
     ml_vm_free(vm);
     return 0;
 }

@@ -16,18 +16,10 @@ fetch_lowkey() {
     return "$rc"
 }
 
-# Free at this moment; the server that gets it binds it soon after.
-free_port() {
-    python3 -c 'import socket
-s = socket.socket()
-s.bind(("127.0.0.1", 0))
-print(s.getsockname()[1])'
-}
-
 # start_lowkey JAR PORT TOKEN_PORT: leaves its certificate in $work/lowkey.pem.
 start_lowkey() {
     local jar=$1 port=$2 token_port=$3 end=$((SECONDS + LOWKEY_READY_S)) pid
-    java -Xmx512m -jar "$jar" --server.port="$port" --server.address=127.0.0.1 \
+    dies_with_us java -Xmx512m -jar "$jar" --server.port="$port" --server.address=127.0.0.1 \
         --app.token.port="$token_port" --LOWKEY_VAULT_NAMES=interop \
         --LOWKEY_VAULT_RELAXED_PORTS=true >"$work/lowkey.log" 2>&1 </dev/null &
     pid=$!
