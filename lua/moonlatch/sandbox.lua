@@ -201,7 +201,12 @@ end
 -- Bounds s:rep() and the like for everybody in this Lua state.  Once is enough.
 function M.guard_strings()
   local meta = getmetatable("")
-  if meta.__index ~= str then meta.__index = str end
+  if type(meta) == "table" then
+    meta.__index = str
+  else -- locked by the VM: methods come from the table `string` itself
+    for name, f in pairs(str) do string[name] = f end
+    string.dump = nil
+  end
 end
 
 -- string.match, bounded: for patterns that a policy gave to us.
