@@ -206,9 +206,8 @@ ml_loop *ml_loop_new(const ml_clock *clock, const ml_log *log, ml_err *e)
     return NULL;
 }
 
-void ml_loop_free(ml_loop *l)
+void ml_loop_cancel_all(ml_loop *l)
 {
-    if (!l) return;
     while (l->live) { /* canceled ops end without the network, so this ends */
         for (ml_op *op = l->live; op;) {
             ml_op *next = op->next_live;
@@ -217,6 +216,12 @@ void ml_loop_free(ml_loop *l)
         }
         ml_loop_turn(l);
     }
+}
+
+void ml_loop_free(ml_loop *l)
+{
+    if (!l) return;
+    ml_loop_cancel_all(l);
     if (l->multi) curl_multi_cleanup(l->multi);
     close_descriptors(l);
     free(l);

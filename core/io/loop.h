@@ -24,7 +24,9 @@ struct ml_timer {
 typedef void ml_loop_curl_done(CURL *easy, CURLcode code, void *arg);
 
 ml_loop *ml_loop_new(const ml_clock *clock, const ml_log *log, ml_err *e);
-/* Ends every op with ML_ECANCELED first (their done functions run). */
+/* Ends every op with ML_ECANCELED; their done functions run before this returns. */
+void ml_loop_cancel_all(ml_loop *l);
+/* ml_loop_cancel_all, then frees.  Accepts NULL. */
 void ml_loop_free(ml_loop *l);
 
 int ml_loop_fd(const ml_loop *l);
