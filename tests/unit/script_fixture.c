@@ -42,7 +42,8 @@ static const ml_embedded *find(const char *name)
     return ml_embedded_in(modules, sizeof(modules) / sizeof(modules[0]), name);
 }
 
-/* ---- sources ----------------------------------------------------------------------- */
+/* ---- sources -----------------------------------------------------------------------
+ */
 
 typedef struct fake_source {
     ml_source source;
@@ -78,11 +79,16 @@ static ml_secret *fake_secret(ml_str key)
     char value[200];
     int n = snprintf(value, sizeof(value), "value of %.*s", (int)key.n, key.p);
     ml_tag tags[] = {{ML_LIT("team"), ML_LIT("blue")}};
-    return ml_secret_new(&(ml_secret_fields){
-        .has_value = true, .value = {value, (size_t)n}, .key = key,
-        .source = ML_LIT("fake"), .version = ML_LIT("v1"),
-        .content_type = ML_LIT("text/plain"), .tags = tags, .n_tags = 1,
-        .attributes = {.enabled = true, .created_s = 7}});
+    return ml_secret_new(
+        &(ml_secret_fields){.has_value = true,
+                            .value = {value, (size_t)n},
+                            .key = key,
+                            .source = ML_LIT("fake"),
+                            .version = ML_LIT("v1"),
+                            .content_type = ML_LIT("text/plain"),
+                            .tags = tags,
+                            .n_tags = 1,
+                            .attributes = {.enabled = true, .created_s = 7}});
 }
 
 static void note(const ml_source_call *c)
@@ -105,20 +111,27 @@ static bool fill(ml_op *op, ml_str key)
     if (ml_str_starts(key, ML_LIT("none-"))) return true;
     if (ml_str_starts(key, ML_LIT("list-"))) {
         bool ok = true;
-        for (int i = 0; i < 3; i++) ok = ok && ml_secrets_add(&op->list, fake_secret(key));
+        for (int i = 0; i < 3; i++)
+            ok = ok && ml_secrets_add(&op->list, fake_secret(key));
         return ok;
     }
     if (ml_str_starts(key, ML_LIT("fail-"))) {
-        op->err = (ml_err){.code = ML_EFORBIDDEN, .http_status = 403, .retry_after_ms = 9,
-                           .source = "fake", .key = "k", .service_code = "Nope",
-                           .request_id = "id-1", .text = "no permission"};
+        op->err = (ml_err){.code = ML_EFORBIDDEN,
+                           .http_status = 403,
+                           .retry_after_ms = 9,
+                           .source = "fake",
+                           .key = "k",
+                           .service_code = "Nope",
+                           .request_id = "id-1",
+                           .text = "no permission"};
         return true;
     }
     op->secret = fake_secret(key);
     return op->secret != NULL;
 }
 
-static ml_op *fake_start(ml_source *s, const ml_source_call *c, ml_op_done *done, void *arg)
+static ml_op *fake_start(ml_source *s, const ml_source_call *c, ml_op_done *done,
+                         void *arg)
 {
     fake_source *f = (fake_source *)s;
     fake_op *o = calloc(1, sizeof(*o));
@@ -150,9 +163,11 @@ static void fake_free(ml_source *s)
     free(s);
 }
 
-static const ml_source_kind kind = {"environment", false, fake_check, fake_start, fake_free};
+static const ml_source_kind kind = {"environment", false, fake_check, fake_start,
+                                    fake_free};
 
-ml_source *ml_environment_source_new(ml_loop *loop, const ml_env *env, const char *alias)
+ml_source *ml_environment_source_new(ml_loop *loop, const ml_env *env,
+                                     const char *alias)
 {
     (void)env;
     fake_source *f = calloc(1, sizeof(*f));
@@ -166,7 +181,8 @@ ml_source *ml_environment_source_new(ml_loop *loop, const ml_env *env, const cha
     return &f->source;
 }
 
-ml_source *ml_key_vault_source_new(ml_azure *a, const ml_key_vault_options *o, ml_err *e)
+ml_source *ml_key_vault_source_new(ml_azure *a, const ml_key_vault_options *o,
+                                   ml_err *e)
 {
     (void)a;
     if (!o->vault_url) {
@@ -180,7 +196,8 @@ ml_source *ml_key_vault_source_new(ml_azure *a, const ml_key_vault_options *o, m
     return ml_environment_source_new(NULL, NULL, o->alias ? o->alias : "vault");
 }
 
-/* ---- the fixture --------------------------------------------------------------------- */
+/* ---- the fixture
+ * --------------------------------------------------------------------- */
 
 static int64_t fake_mono_ms(void *arg)
 {
