@@ -78,15 +78,15 @@ static void push_loading_mark(lua_State *L)
     lua_pushlightuserdata(L, ml_vm_of(L));
 }
 
-/* lua-cjson on demand only: its buffers are its own, and it ends the process when there
- * is no memory for them. */
+/* lua-cjson on demand only: its buffers do not count against the cap, and it ends the
+ * process when there is no memory for them. */
 static void push_loader(lua_State *L, const char *name)
 {
     const ml_embedded *m = ml_vm_of(L)->find(name);
     if (m) {
         if (ml_embedded_load(L, m) != LUA_OK) lua_error(L);
     } else if (strcmp(name, "cjson") == 0) {
-        lua_pushcfunction(L, luaopen_cjson);
+        lua_pushcfunction(L, ml_open_cjson);
     } else {
         luaL_error(L, "module '%s' does not exist; policies have moonlatch.policy",
                    name);
@@ -123,8 +123,6 @@ static void open_modules(lua_State *L)
     luaL_getsubtable(L, LUA_REGISTRYINDEX, LUA_LOADED_TABLE);
     ml_script_push_core(L);
     lua_setfield(L, -2, "moonlatch.core");
-    luaL_requiref(L, "cjson", ml_open_cjson, 0);
-    lua_pop(L, 1);
     lua_pushcclosure(L, require, 1);
     lua_setglobal(L, "require");
 }
