@@ -1,4 +1,6 @@
+-- .luacheckrc - Lua 5.4, nothing global; busted's words in its specs.
 std = "lua54"
-max_line_length = 100
-files["tests/lua"] = { std = "lua54+busted" }
-exclude_files = { "build*" }
+max_line_length = 110
+exclude_files = { "build*/", ".cache/" }
+files["tests/lua"] = { std = "+busted" }
+files["tests/**/*_spec.lua"] = { std = "+busted" }
