@@ -18,7 +18,7 @@ typedef struct ml_buf {
 } ml_buf;
 
 void ml_buf_init(ml_buf *b, size_t max);
-void ml_buf_fini(ml_buf *b);  /* scrubs and frees; the buffer is empty and usable again */
+void ml_buf_fini(ml_buf *b);  /* scrubs and frees; then empty and usable again */
 void ml_buf_clear(ml_buf *b); /* scrubs, keeps the memory, forgets a failure */
 bool ml_buf_ok(const ml_buf *b);
 ml_str ml_buf_str(const ml_buf *b);

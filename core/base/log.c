@@ -14,7 +14,8 @@ bool ml_log_wants(const ml_log *l, ml_log_level level)
     return l && l->fn && level <= l->level;
 }
 
-void ml_logf(const ml_log *l, ml_log_level level, const char *area, const char *fmt, ...)
+void ml_logf(const ml_log *l, ml_log_level level, const char *area, const char *fmt,
+             ...)
 {
     if (!ml_log_wants(l, level)) return;
     char raw[LINE_BYTES];

@@ -1,4 +1,4 @@
-/* log.h - one line at a time to whoever asked for it.  Takes no ml_secret, on purpose. */
+/* log.h - one line at a time to whoever asked for it.  Takes no ml_secret. */
 #pragma once
 #include "moonlatch.h"
 
@@ -10,5 +10,5 @@ typedef struct ml_log {
 
 bool ml_log_wants(const ml_log *l, ml_log_level level);
 /* Cuts at 1 KiB; control bytes become '?'. */
-void ml_logf(const ml_log *l, ml_log_level level, const char *area, const char *fmt, ...)
-    __attribute__((format(printf, 4, 5)));
+void ml_logf(const ml_log *l, ml_log_level level, const char *area, const char *fmt,
+             ...) __attribute__((format(printf, 4, 5)));

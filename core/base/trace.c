@@ -24,7 +24,8 @@ static ml_trace_event *next_event(ml_trace *t)
 {
     if (t->n < t->cap) return &t->events[t->n++];
     size_t cap = t->cap ? t->cap * 2 : 8;
-    ml_trace_event *events = t->cap < ML_TRACE_MAX ? calloc(cap, sizeof(*events)) : NULL;
+    ml_trace_event *events =
+        t->cap < ML_TRACE_MAX ? calloc(cap, sizeof(*events)) : NULL;
     if (!events) {
         t->dropped++;
         return NULL;

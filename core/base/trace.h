@@ -8,8 +8,8 @@
 enum { ML_TRACE_MAX = 64, ML_TRACE_TEXT = 160 };
 
 typedef struct ml_trace_event {
-    int64_t at_ms;   /* since the request began */
-    char what[16];   /* "token", "http", "retry", "cache", "auth" */
+    int64_t at_ms; /* since the request began */
+    char what[16]; /* "token", "http", "retry", "cache", "auth" */
     char text[ML_TRACE_TEXT];
 } ml_trace_event;
 

@@ -39,7 +39,8 @@ ml_json_kind ml_json_peek(ml_json *j)
     char c = look(j);
     switch (c) {
     case 'n': return ML_JSON_NULL;
-    case 't': case 'f': return ML_JSON_BOOL;
+    case 't':
+    case 'f': return ML_JSON_BOOL;
     case '"': return ML_JSON_STRING;
     case '{': return ML_JSON_OBJECT;
     case '[': return ML_JSON_ARRAY;
@@ -98,15 +99,25 @@ static bool step(ml_json *j, char fresh, char begun)
     return true;
 }
 
+/* What the escape of one letter stands for, '\0' when it is none. */
+static char short_escape(char c)
+{
+    static const char from[] = "\"\\/bfnrt";
+    static const char to[] = "\"\\/\b\f\n\r\t";
+    const char *hit = c ? strchr(from, c) : NULL;
+    return hit ? to[hit - from] : '\0';
+}
+
 /* Bytes of the escape at p (after the backslash), or 0. */
 static size_t escape_length(const char *p, size_t n)
 {
     if (n == 0) return 0;
-    if (strchr("\"\\/bfnrt", p[0]) && p[0] != '\0') return 1;
+    if (short_escape(p[0])) return 1;
     if (p[0] != 'u' || n < 5) return 0;
     for (size_t i = 1; i < 5; i++) {
         char c = p[i];
-        bool hex = (c >= '0' && c <= '9') || (c >= 'a' && c <= 'f') || (c >= 'A' && c <= 'F');
+        bool hex =
+            (c >= '0' && c <= '9') || (c >= 'a' && c <= 'f') || (c >= 'A' && c <= 'F');
         if (!hex) return 0;
     }
     return 5;
@@ -141,7 +152,8 @@ static bool scan_string(ml_json *j, ml_str *raw)
 bool ml_json_next_key(ml_json *j, ml_str *key)
 {
     if (!step(j, '{', '}')) return false;
-    if (look(j) != '"') return fail(j, "a member name in double quotes is expected here");
+    if (look(j) != '"')
+        return fail(j, "a member name in double quotes is expected here");
     if (!scan_string(j, key)) return false;
     if (look(j) != ':') return fail(j, "a colon is expected here");
     j->at++;
@@ -158,7 +170,8 @@ bool ml_json_next_item(ml_json *j)
 
 bool ml_json_read_raw_string(ml_json *j, ml_str *raw)
 {
-    return expect(j, ML_JSON_STRING, "a string is expected here") && scan_string(j, raw);
+    return expect(j, ML_JSON_STRING, "a string is expected here") &&
+           scan_string(j, raw);
 }
 
 bool ml_json_read_string(ml_json *j, ml_buf *out)
@@ -172,7 +185,8 @@ bool ml_json_read_string(ml_json *j, ml_buf *out)
 static bool digits(ml_json *j)
 {
     size_t from = j->at;
-    while (j->at < j->text.n && j->text.p[j->at] >= '0' && j->text.p[j->at] <= '9') j->at++;
+    while (j->at < j->text.n && j->text.p[j->at] >= '0' && j->text.p[j->at] <= '9')
+        j->at++;
     return j->at > from;
 }
 
@@ -192,7 +206,8 @@ bool ml_json_read_number(ml_json *j, ml_str *raw)
     bool zero = take(j, "0");
     if (!zero && !digits(j)) return fail(j, "a number without digits");
     if (zero && take(j, "0123456789")) return fail(j, "a number with a leading zero");
-    if (take(j, ".") && !digits(j)) return fail(j, "a number without digits after its point");
+    if (take(j, ".") && !digits(j))
+        return fail(j, "a number without digits after its point");
     if (take(j, "eE")) {
         take(j, "+-");
         if (!digits(j)) return fail(j, "a number without an exponent");
@@ -271,7 +286,8 @@ bool ml_json_end(ml_json *j)
 {
     if (j->failed) return false;
     if (j->depth > 0 || j->is_due) return fail(j, "the text ends too early");
-    if (look(j) != '\0' || j->at < j->text.n) return fail(j, "something follows the value");
+    if (look(j) != '\0' || j->at < j->text.n)
+        return fail(j, "something follows the value");
     return true;
 }
 
@@ -286,7 +302,8 @@ static unsigned hex4(const char *p)
     unsigned v = 0;
     for (int i = 0; i < 4; i++) {
         char c = p[i];
-        unsigned digit = c <= '9' ? (unsigned)(c - '0') : (unsigned)((c | 0x20) - 'a') + 10;
+        unsigned digit =
+            c <= '9' ? (unsigned)(c - '0') : (unsigned)((c | 0x20) - 'a') + 10;
         v = v * 16 + digit;
     }
     return v;
@@ -321,7 +338,8 @@ static size_t unescape_u(ml_str raw, size_t i, ml_buf *out)
         return 5;
     }
     if (cp > 0xdbff || raw.n - i < 11) return 0;
-    if (raw.p[i + 5] != '\\' || escape_length(raw.p + i + 6, raw.n - i - 6) != 5) return 0;
+    if (raw.p[i + 5] != '\\' || escape_length(raw.p + i + 6, raw.n - i - 6) != 5)
+        return 0;
     unsigned low = hex4(raw.p + i + 7);
     if (low < 0xdc00 || low > 0xdfff) return 0;
     add_utf8(out, 0x10000 + ((cp - 0xd800) << 10) + (low - 0xdc00));
@@ -330,8 +348,6 @@ static size_t unescape_u(ml_str raw, size_t i, ml_buf *out)
 
 bool ml_json_unescape(ml_str raw, ml_buf *out)
 {
-    static const char from[] = "\"\\/bfnrt";
-    static const char to[] = "\"\\/\b\f\n\r\t";
     for (size_t i = 0; i < raw.n;) {
         ml_str rest = {raw.p + i, raw.n - i};
         size_t plain = ml_str_find(rest, '\\');
@@ -341,7 +357,7 @@ bool ml_json_unescape(ml_str raw, ml_buf *out)
         size_t len = escape_length(raw.p + i + 1, raw.n - i - 1);
         if (len == 0) return false;
         if (len == 1) {
-            ml_buf_add_char(out, to[strchr(from, raw.p[i + 1]) - from]);
+            ml_buf_add_char(out, short_escape(raw.p[i + 1]));
         } else {
             len = unescape_u(raw, i + 1, out);
             if (len == 0) return false;
@@ -351,14 +367,30 @@ bool ml_json_unescape(ml_str raw, ml_buf *out)
     return ml_buf_ok(out);
 }
 
+/* The ASCII character at raw[*i], decoded, and *i past it; -1 for anything else. */
+static int next_ascii(ml_str raw, size_t *i)
+{
+    char c = raw.p[*i];
+    if (c != '\\') {
+        *i += 1;
+        return (unsigned char)c < 0x80 ? c : -1;
+    }
+    size_t len = escape_length(raw.p + *i + 1, raw.n - *i - 1);
+    if (len == 0) return -1;
+    const char *p = raw.p + *i + 1;
+    *i += 1 + len;
+    if (len == 1) return short_escape(*p);
+    unsigned cp = hex4(p + 1);
+    return cp < 0x80 ? (int)cp : -1;
+}
+
 bool ml_json_key_is(ml_str raw, const char *text)
 {
-    if (ml_str_find(raw, '\\') == raw.n) return ml_str_eq(raw, ml_str_of(text));
-    ml_buf b;
-    ml_buf_init(&b, 0);
-    bool same = ml_json_unescape(raw, &b) && ml_str_eq(ml_buf_str(&b), ml_str_of(text));
-    ml_buf_fini(&b);
-    return same;
+    size_t i = 0;
+    while (i < raw.n && *text) {
+        if (next_ascii(raw, &i) != *text++) return false;
+    }
+    return i == raw.n && *text == '\0';
 }
 
 static void write_escaped(ml_buf *out, unsigned char c)

@@ -13,13 +13,13 @@
  *     if (!ml_json_enter_object(&j)) return bad(...);
  *     ml_str key;
  *     while (ml_json_next_key(&j, &key)) {
- *         if (ml_json_key_is(key, "access_token")) ok = ml_json_read_string(&j, &token);
- *         else ml_json_skip(&j);
+ *         if (!ml_json_key_is(key, "access_token")) ml_json_skip(&j);
+ *         else ok = ml_json_read_string(&j, &token);
  *     }
  *     if (!ml_json_end(&j)) return bad(...);
  *
- * Every function but ml_json_error_at answers false once the scanner has failed, so checks
- * may wait until ml_json_end. */
+ * Every function but ml_json_error_at answers false once the scanner has failed, so
+ * checks may wait until ml_json_end. */
 #pragma once
 #include "base/buf.h"
 #include "base/str.h"
@@ -31,9 +31,9 @@ typedef struct ml_json {
     size_t at;
     int depth;
     bool failed;
-    const char *why;                     /* static text, when failed */
-    bool is_due;                         /* private: a value must come next */
-    char open[ML_JSON_MAX_DEPTH];        /* private: '{' '[' fresh, '}' ']' begun */
+    const char *why;              /* static text, when failed */
+    bool is_due;                  /* private: a value must come next */
+    char open[ML_JSON_MAX_DEPTH]; /* private: '{' '[' fresh, '}' ']' begun */
 } ml_json;
 
 typedef enum ml_json_kind {
@@ -51,7 +51,8 @@ void ml_json_init(ml_json *j, ml_str text);
 ml_json_kind ml_json_peek(ml_json *j);
 
 bool ml_json_enter_object(ml_json *j);
-/* Steps to the next member; key is raw.  A value left unread is skipped.  False at the closing brace (consumed). */
+/* Steps to the next member; key is raw.  A value left unread is skipped.  False at the
+ * closing brace (consumed). */
 bool ml_json_next_key(ml_json *j, ml_str *key);
 bool ml_json_enter_array(ml_json *j);
 /* True while another element follows; false at the closing bracket (consumed). */
@@ -75,7 +76,7 @@ size_t ml_json_error_at(const ml_json *j, const char **why);
 
 /* Does a raw key, with its escapes, spell this ASCII text? */
 bool ml_json_key_is(ml_str raw, const char *text);
-/* Appends the decoded form of a raw string; false on a bad escape or a failed buffer. */
+/* Appends the decoded form of a raw string; false: a bad escape or a failed buffer. */
 bool ml_json_unescape(ml_str raw, ml_buf *out);
 
 /* Writer: appends to a buffer; the caller places commas.  Bytes that are not UTF-8

@@ -17,14 +17,16 @@ struct ml_timer {
     int64_t at_ms; /* monotonic */
     ml_timer_fn *fn;
     void *arg;
-    ml_timer *prev, *next; /* private */
+    ml_timer *child, *next, *prev; /* private to timers.c */
     bool is_armed;
 };
 
 typedef void ml_loop_curl_done(CURL *easy, CURLcode code, void *arg);
 
 ml_loop *ml_loop_new(const ml_clock *clock, const ml_log *log, ml_err *e);
-/* Ends every op with ML_ECANCELED first (their done functions run). */
+/* Ends every op with ML_ECANCELED; their done functions run before this returns. */
+void ml_loop_cancel_all(ml_loop *l);
+/* ml_loop_cancel_all, then frees.  Accepts NULL. */
 void ml_loop_free(ml_loop *l);
 
 int ml_loop_fd(const ml_loop *l);
@@ -52,5 +54,6 @@ void ml_timer_stop(ml_loop *l, ml_timer *t);
 bool ml_loop_curl_add(ml_loop *l, CURL *easy, ml_loop_curl_done *fn, void *arg);
 void ml_loop_curl_remove(ml_loop *l, CURL *easy);
 
-/* For ml_op_finish. */
-void ml_loop_ready(ml_loop *l, ml_op *op);
+/* For op.c. */
+void ml_loop_adopt(ml_loop *l, ml_op *op); /* it lives from here on */
+void ml_loop_ready(ml_loop *l, ml_op *op); /* its done is due */

@@ -30,7 +30,8 @@ struct ml_op {
     ml_secrets list;      /* owned: what a list brought */
     bool is_canceled;
     bool is_finished;
-    ml_op *next;       /* private to the loop */
+    ml_op *next_ready; /* private to the loop, like the two below */
+    ml_op *prev_live, *next_live;
 };
 
 void ml_op_init(ml_op *op, ml_loop *loop, void (*cancel)(ml_op *), void (*destroy)(ml_op *));

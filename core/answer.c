@@ -1,0 +1,27 @@
+/* answer.c - what a call brought: secrets, or text. */
+#include <stdlib.h>
+
+#include "resolver.h"
+
+size_t ml_answer_count(const ml_answer *a)
+{
+    return a->list.n;
+}
+
+ml_secret *ml_answer_at(const ml_answer *a, size_t i)
+{
+    return i < a->list.n ? a->list.items[i] : NULL;
+}
+
+const char *ml_answer_text(const ml_answer *a)
+{
+    return a->text ? a->text : "";
+}
+
+void ml_answer_free(ml_answer *a)
+{
+    if (!a) return;
+    ml_secrets_fini(&a->list);
+    free(a->text);
+    free(a);
+}

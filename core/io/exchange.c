@@ -1,0 +1,312 @@
+/* exchange.c - one request, one answer: the part of http that knows curl.
+ *
+ * What cannot be scrubbed here: curl's own copies of request headers (the bearer token
+ * among them), its receive buffer, and HTTP/2 header tables. */
+#include "io/exchange.h"
+
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "base/err.h"
+#include "base/mem.h"
+
+enum { DEFAULT_MAX_BYTES = 1024 * 1024, HEADER_BYTES = 256 };
+
+/* ---- headers to send: nodes of our own, so that they can be erased ---------------- */
+
+static bool add_header(ml_exchange *x, ml_str name, ml_str value)
+{
+    struct curl_slist *node = malloc(sizeof(*node));
+    char *text = malloc(name.n + value.n + 1);
+    if (!node || !text) {
+        free(node);
+        free(text);
+        return false;
+    }
+    memcpy(text, name.p, name.n);
+    if (value.n) memcpy(text + name.n, value.p, value.n);
+    text[name.n + value.n] = '\0';
+    *node = (struct curl_slist){.data = text, .next = x->headers};
+    x->headers = node;
+    return true;
+}
+
+static void free_headers(ml_exchange *x)
+{
+    while (x->headers) {
+        struct curl_slist *node = x->headers;
+        x->headers = node->next;
+        ml_scrub_free(node->data, strlen(node->data));
+        free(node);
+    }
+}
+
+static bool add_headers(ml_exchange *x)
+{
+    const ml_http_request *q = x->request;
+    bool ok = add_header(x, ML_LIT("Accept: application/json"), (ml_str){0}) &&
+              add_header(x, ML_LIT("User-Agent: moonlatch/" ML_VERSION), (ml_str){0}) &&
+              add_header(x, ML_LIT("Expect:"), (ml_str){0}) &&
+              add_header(x, ML_LIT("x-ms-client-request-id: "),
+                         ml_str_of(q->client_request_id));
+    if (ok && q->content_type) {
+        ok = add_header(x, ML_LIT("Content-Type: "), ml_str_of(q->content_type));
+    }
+    if (ok && q->bearer) {
+        ok = add_header(x, ML_LIT("Authorization: Bearer "), ml_secret_value(q->bearer));
+    }
+    return ok;
+}
+
+/* ---- what comes back --------------------------------------------------------------- */
+
+static size_t on_body(char *p, size_t size, size_t n, void *arg)
+{
+    ml_exchange *x = arg;
+    ml_buf_add(&x->response->body, p, size * n);
+    if (ml_buf_ok(&x->response->body)) return size * n;
+    x->is_too_large = true;
+    return 0; /* makes curl give up */
+}
+
+static void keep(char *out, size_t size, ml_str value)
+{
+    ml_copy_printable(out, size, value.p, value.n);
+}
+
+static void on_header_line(ml_exchange *x, ml_str name, ml_str value)
+{
+    ml_http_response *r = x->response;
+    if (ml_str_ieq(name, ML_LIT("content-type"))) {
+        keep(r->content_type, sizeof(r->content_type), value);
+    } else if (ml_str_ieq(name, ML_LIT("x-ms-request-id"))) {
+        keep(r->request_id, sizeof(r->request_id), value);
+    } else if (ml_str_ieq(name, ML_LIT("retry-after-ms"))) {
+        keep(x->retry_after[0], sizeof(x->retry_after[0]), value);
+    } else if (ml_str_ieq(name, ML_LIT("x-ms-retry-after-ms"))) {
+        keep(x->retry_after[1], sizeof(x->retry_after[1]), value);
+    } else if (ml_str_ieq(name, ML_LIT("retry-after"))) {
+        keep(x->retry_after[2], sizeof(x->retry_after[2]), value);
+    } else if (ml_str_ieq(name, ML_LIT("www-authenticate"))) {
+        if (r->n_challenges == ML_HTTP_MAX_CHALLENGES) return;
+        keep(r->challenges[r->n_challenges++], sizeof(r->challenges[0]), value);
+    }
+}
+
+/* A new status line (after a 100, or a proxy's CONNECT) starts the answer afresh. */
+static void forget_answer(ml_exchange *x)
+{
+    ml_http_response *r = x->response;
+    ml_buf_clear(&r->body);
+    r->status = r->n_challenges = r->retry_after_ms = 0;
+    r->content_type[0] = r->request_id[0] = '\0';
+    for (int i = 0; i < 3; i++) x->retry_after[i][0] = '\0';
+}
+
+static size_t on_header(char *p, size_t size, size_t n, void *arg)
+{
+    ml_exchange *x = arg;
+    ml_str line = ml_str_trim((ml_str){p, size * n});
+    if (ml_str_starts(line, ML_LIT("HTTP/"))) {
+        forget_answer(x);
+        return size * n;
+    }
+    size_t colon = ml_str_find(line, ':');
+    if (colon < line.n) {
+        ml_str value = {line.p + colon + 1, line.n - colon - 1};
+        on_header_line(x, (ml_str){line.p, colon}, ml_str_trim(value));
+    }
+    return size * n;
+}
+
+/* ---- running ----------------------------------------------------------------------- */
+
+/* Method, host and path: what logs and traces may show of a URL. */
+static ml_str without_query(ml_str url)
+{
+    return (ml_str){url.p, ml_str_find(url, '?')};
+}
+
+static void note_answer(ml_exchange *x, CURLcode code)
+{
+    ml_str url = without_query(ml_buf_str(&x->request->url));
+    int took_ms = (int)(ml_loop_now_ms(x->client->loop) - x->began_ms);
+    long version = 0;
+    curl_off_t connects = 0;
+    curl_easy_getinfo(x->easy, CURLINFO_HTTP_VERSION, &version);
+    long new_connections = 0;
+    curl_easy_getinfo(x->easy, CURLINFO_NUM_CONNECTS, &new_connections);
+    connects = new_connections;
+    const char *how = connects ? "new connection" : "same connection";
+    const char *http = version == CURL_HTTP_VERSION_2_0 ? "HTTP/2" : "HTTP/1.1";
+    char text[ML_TRACE_TEXT];
+    if (code == CURLE_OK) {
+        snprintf(text, sizeof(text), "%s %.*s: %d in %d ms (%s, %s)", x->request->method,
+                 (int)url.n, url.p, x->response->status, took_ms, http, how);
+    } else {
+        snprintf(text, sizeof(text), "%s %.*s: %s after %d ms", x->request->method,
+                 (int)url.n, url.p, curl_easy_strerror(code), took_ms);
+    }
+    ml_trace_add(x->trace, "http", "%s", text);
+    ml_logf(ml_loop_log(x->client->loop), ML_LOG_DEBUG, "http", "%s", text);
+}
+
+static void read_retry_after(ml_exchange *x)
+{
+    x->response->retry_after_ms =
+        ml_retry_after_ms(ml_str_of(x->retry_after[0]), ml_str_of(x->retry_after[1]),
+                          ml_str_of(x->retry_after[2]), ml_loop_wall_s(x->client->loop));
+}
+
+static void on_done(CURL *easy, CURLcode code, void *arg)
+{
+    ml_exchange *x = arg;
+    long status = 0;
+    curl_off_t sent = 0;
+    curl_easy_getinfo(easy, CURLINFO_RESPONSE_CODE, &status);
+    curl_easy_getinfo(easy, CURLINFO_PRETRANSFER_TIME_T, &sent);
+    x->response->status = (int)status;
+    x->was_sent = sent > 0; /* the connection was ready: bytes may have left */
+    read_retry_after(x);
+    note_answer(x, code);
+    curl_easy_cleanup(easy);
+    x->easy = NULL;
+    free_headers(x);
+    x->done(x, code, x->arg);
+}
+
+static void set_body(ml_exchange *x, CURL *easy)
+{
+    const ml_http_request *q = x->request;
+    bool is_get = strcmp(q->method, "GET") == 0;
+    if (!is_get) curl_easy_setopt(easy, CURLOPT_CUSTOMREQUEST, q->method);
+    if (is_get || (strcmp(q->method, "DELETE") == 0 && q->body.len == 0)) return;
+    curl_easy_setopt(easy, CURLOPT_POSTFIELDS, q->body.data ? q->body.data : "");
+    curl_easy_setopt(easy, CURLOPT_POSTFIELDSIZE_LARGE, (curl_off_t)q->body.len);
+}
+
+static void set_options(ml_exchange *x, CURL *easy, int64_t left_ms)
+{
+    const ml_http_client *c = x->client;
+    curl_easy_setopt(easy, CURLOPT_URL, x->request->url.data);
+    curl_easy_setopt(easy, CURLOPT_PROTOCOLS_STR, "https");
+    curl_easy_setopt(easy, CURLOPT_FOLLOWLOCATION, 0L);
+    curl_easy_setopt(easy, CURLOPT_NOSIGNAL, 1L);
+    curl_easy_setopt(easy, CURLOPT_HTTP_VERSION, (long)CURL_HTTP_VERSION_2TLS);
+    curl_easy_setopt(easy, CURLOPT_PIPEWAIT, 1L);
+    curl_easy_setopt(easy, CURLOPT_NETRC, (long)CURL_NETRC_IGNORED);
+    curl_easy_setopt(easy, CURLOPT_TIMEOUT_MS, (long)left_ms);
+    int64_t connect_ms = c->connect_ms < left_ms ? c->connect_ms : left_ms;
+    curl_easy_setopt(easy, CURLOPT_CONNECTTIMEOUT_MS, (long)connect_ms);
+    if (c->proxy) curl_easy_setopt(easy, CURLOPT_PROXY, c->proxy);
+    curl_easy_setopt(easy, CURLOPT_HTTPHEADER, x->headers);
+    curl_easy_setopt(easy, CURLOPT_WRITEFUNCTION, on_body);
+    curl_easy_setopt(easy, CURLOPT_WRITEDATA, x);
+    curl_easy_setopt(easy, CURLOPT_HEADERFUNCTION, on_header);
+    curl_easy_setopt(easy, CURLOPT_HEADERDATA, x);
+    curl_easy_setopt(easy, CURLOPT_ERRORBUFFER, x->curl_text);
+    set_body(x, easy);
+    ml_tls_apply(c->tls, easy);
+}
+
+int ml_exchange_start(ml_exchange *x, int64_t left_ms, ml_err *e)
+{
+    x->is_too_large = x->was_sent = false;
+    x->curl_text[0] = '\0';
+    x->began_ms = ml_loop_now_ms(x->client->loop);
+    x->response->body.max = x->request->max_bytes ? x->request->max_bytes : DEFAULT_MAX_BYTES;
+    forget_answer(x);
+    CURL *easy = curl_easy_init();
+    if (easy && ml_buf_ok(&x->request->url) && ml_buf_ok(&x->request->body) &&
+        add_headers(x)) {
+        set_options(x, easy, left_ms);
+        if (ml_loop_curl_add(x->client->loop, easy, on_done, x)) {
+            x->easy = easy;
+            return 0;
+        }
+    }
+    if (easy) curl_easy_cleanup(easy);
+    free_headers(x);
+    return ml_fail(e, ML_ENOMEM, "out of memory for a request");
+}
+
+void ml_exchange_stop(ml_exchange *x)
+{
+    if (!x->easy) return;
+    ml_loop_curl_remove(x->client->loop, x->easy);
+    curl_easy_cleanup(x->easy);
+    x->easy = NULL;
+    free_headers(x);
+}
+
+/* ---- judging ------------------------------------------------------------------------ */
+
+bool ml_exchange_may_repeat(const ml_exchange *x, CURLcode code)
+{
+    switch (code) {
+    case CURLE_COULDNT_RESOLVE_HOST: case CURLE_COULDNT_RESOLVE_PROXY:
+    case CURLE_COULDNT_CONNECT: case CURLE_SSL_CONNECT_ERROR:
+        return true; /* nothing was sent */
+    case CURLE_OPERATION_TIMEDOUT: case CURLE_GOT_NOTHING: case CURLE_SEND_ERROR:
+    case CURLE_RECV_ERROR: case CURLE_PARTIAL_FILE: case CURLE_HTTP2:
+    case CURLE_HTTP2_STREAM:
+        return x->request->is_idempotent || !x->was_sent;
+    default:
+        return false;
+    }
+}
+
+/* The host of the URL, for people. */
+static ml_str host_of(const ml_exchange *x)
+{
+    ml_str url = without_query(ml_buf_str(&x->request->url));
+    ml_str rest = url;
+    if (ml_str_starts(url, ML_LIT("https://"))) rest = (ml_str){url.p + 8, url.n - 8};
+    return (ml_str){rest.p, ml_str_find(rest, '/')};
+}
+
+void ml_exchange_explain(const ml_exchange *x, CURLcode code, ml_err *e)
+{
+    ml_str host = host_of(x);
+    int n = (int)host.n;
+    e->http_status = x->response->status;
+    if (x->is_too_large) {
+        ml_fail(e, ML_EINVALID, "%.*s answered with more than %zu bytes: is it really a "
+                "Key Vault?", n, host.p, x->response->body.max);
+        return;
+    }
+    switch (code) {
+    case CURLE_COULDNT_RESOLVE_HOST:
+        ml_fail(e, ML_EUNAVAILABLE, "host %.*s does not resolve: wrong vault name, wrong "
+                "cloud suffix, or a missing private DNS zone", n, host.p);
+        return;
+    case CURLE_COULDNT_RESOLVE_PROXY:
+        ml_fail(e, ML_EUNAVAILABLE, "the proxy for %.*s does not resolve: check "
+                "HTTPS_PROXY", n, host.p);
+        return;
+    case CURLE_COULDNT_CONNECT:
+        ml_fail(e, ML_EUNAVAILABLE, "cannot connect to %.*s: refused or unreachable; "
+                "check the port, the firewall and private endpoints", n, host.p);
+        return;
+    case CURLE_PEER_FAILED_VERIFICATION: case CURLE_SSL_CACERT_BADFILE:
+    case CURLE_SSL_ISSUER_ERROR:
+        ml_fail(e, ML_EUNAVAILABLE, "the TLS certificate of %.*s is not trusted: set "
+                "SSL_CERT_FILE or the CA file option; never switch checking off",
+                n, host.p);
+        return;
+    case CURLE_OPERATION_TIMEDOUT:
+        ml_fail(e, ML_EUNAVAILABLE, "no complete answer from %.*s in time: raise the "
+                "deadline, or look for a firewall that drops packets", n, host.p);
+        return;
+    case CURLE_PARTIAL_FILE: case CURLE_GOT_NOTHING:
+        ml_fail(e, ML_EINVALID, "the answer of %.*s broke off", n, host.p);
+        return;
+    case CURLE_OUT_OF_MEMORY:
+        ml_fail(e, ML_ENOMEM, "out of memory while talking to %.*s", n, host.p);
+        return;
+    default:
+        ml_fail(e, ML_EUNAVAILABLE, "talking to %.*s failed: %s", n, host.p,
+                curl_easy_strerror(code));
+    }
+}

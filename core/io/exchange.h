@@ -1,0 +1,33 @@
+/* exchange.h - one request, one answer: the part of http that knows curl. */
+#pragma once
+#include "io/http.h"
+
+typedef struct ml_exchange ml_exchange;
+typedef void ml_exchange_done(ml_exchange *x, CURLcode code, void *arg);
+
+/* Embedded in ml_http; lives through all tries. */
+struct ml_exchange {
+    const ml_http_client *client;
+    const ml_http_request *request;
+    ml_http_response *response;
+    ml_trace *trace;
+    ml_exchange_done *done;
+    void *arg;
+    CURL *easy; /* NULL when nothing is under way */
+    struct curl_slist *headers;
+    int64_t began_ms;
+    bool is_too_large;
+    bool was_sent; /* at least a part of the request may have reached the server */
+    char curl_text[CURL_ERROR_SIZE];
+    char retry_after[3][64]; /* retry-after-ms, x-ms-retry-after-ms, Retry-After */
+};
+
+/* Sends the request; left_ms > 0 is what remains until the deadline.  ML_ENOMEM or
+ * ML_ESYSTEM when it cannot even begin; else done is called from the loop. */
+int ml_exchange_start(ml_exchange *x, int64_t left_ms, ml_err *e);
+/* Ends it without done.  Idempotent. */
+void ml_exchange_stop(ml_exchange *x);
+/* Turns curl's verdict into an error that names the host and the cause. */
+void ml_exchange_explain(const ml_exchange *x, CURLcode code, ml_err *e);
+/* May the same request be sent again after this failure? */
+bool ml_exchange_may_repeat(const ml_exchange *x, CURLcode code);

@@ -1,0 +1,149 @@
+/* http.c - an exchange repeated until it is worth reporting, under one deadline.
+ *
+ *   send --answer--> transient and worth a retry? --no--> done
+ *     ^                        | yes
+ *     +------ wait ------------+          retry.c decides, exchange.c sends            */
+#include "io/http.h"
+
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "base/err.h"
+#include "base/mem.h"
+#include "io/exchange.h"
+
+enum { MAX_TRIES_WITHOUT_ANSWER = 3 };
+
+struct ml_http {
+    ml_op op;
+    ml_http_request request;
+    ml_http_response response;
+    ml_exchange exchange;
+    ml_timer wait;
+    bool may_retry;
+    int tries;
+};
+
+static void on_exchange(ml_exchange *x, CURLcode code, void *arg);
+
+void ml_http_request_init(ml_http_request *q)
+{
+    *q = (ml_http_request){.method = "GET"};
+    ml_buf_init(&q->url, 0);
+    ml_buf_init(&q->body, 0);
+}
+
+void ml_http_request_fini(ml_http_request *q)
+{
+    ml_buf_fini(&q->url);
+    ml_buf_fini(&q->body);
+    ml_secret_unref(q->bearer);
+    ml_http_request_init(q);
+}
+
+static int64_t left_ms(const ml_http *h)
+{
+    return h->request.deadline_ms - ml_loop_now_ms(h->op.loop);
+}
+
+static void send_now(ml_http *h)
+{
+    int64_t left = left_ms(h);
+    if (left <= 0) {
+        ml_op_fail(&h->op, ML_EUNAVAILABLE, "the deadline passed before the request to "
+                   "the service could be sent");
+        return;
+    }
+    h->tries++;
+    if (ml_exchange_start(&h->exchange, left, &h->op.err) < 0) ml_op_finish(&h->op);
+}
+
+static void on_wait(ml_timer *t, void *arg)
+{
+    (void)t;
+    send_now(arg);
+}
+
+/* Milliseconds until the next try, or ML_RETRY_STOP. */
+static int next_try(ml_http *h, CURLcode code)
+{
+    if (!h->may_retry) return ML_RETRY_STOP;
+    ml_retry rule = h->exchange.client->retry;
+    int status = code == CURLE_OK ? h->response.status : 0;
+    if (code != CURLE_OK) {
+        if (!ml_exchange_may_repeat(&h->exchange, code)) return ML_RETRY_STOP;
+        rule.max_attempts = MAX_TRIES_WITHOUT_ANSWER;
+    } else if (!ml_retry_is_transient(status)) {
+        return ML_RETRY_STOP;
+    }
+    return ml_retry_next(&rule, h->tries, status, h->response.retry_after_ms, left_ms(h),
+                         ml_loop_random(h->op.loop));
+}
+
+static void on_exchange(ml_exchange *x, CURLcode code, void *arg)
+{
+    ml_http *h = arg;
+    int wait_ms = next_try(h, code);
+    if (wait_ms != ML_RETRY_STOP) {
+        ml_trace_add(x->trace, "retry", "try %d in %d ms", h->tries + 1, wait_ms);
+        ml_timer_start(h->op.loop, &h->wait, ml_loop_now_ms(h->op.loop) + wait_ms, on_wait, h);
+        return;
+    }
+    if (code != CURLE_OK) ml_exchange_explain(x, code, &h->op.err);
+    ml_op_finish(&h->op);
+}
+
+static void cancel(ml_op *op)
+{
+    ml_http *h = (ml_http *)op;
+    ml_exchange_stop(&h->exchange);
+    ml_timer_stop(op->loop, &h->wait);
+    ml_op_fail(op, ML_ECANCELED, "canceled");
+}
+
+static void destroy(ml_op *op)
+{
+    ml_http *h = (ml_http *)op;
+    ml_http_request_fini(&h->request);
+    ml_buf_fini(&h->response.body);
+    ml_op_fini(op);
+    free(h);
+}
+
+/* A random (version 4) GUID, one for all tries of a request. */
+static void make_request_id(ml_loop *l, char out[40])
+{
+    uint32_t a = ml_loop_random(l), b = ml_loop_random(l);
+    uint32_t c = ml_loop_random(l), d = ml_loop_random(l);
+    snprintf(out, 40, "%08x-%04x-4%03x-%04x-%04x%08x", a, b >> 16, b & 0xfff,
+             0x8000 | (c >> 18), c & 0xffff, d);
+}
+
+ml_op *ml_http_start(const ml_http_client *c, ml_http_request *q, bool retry,
+                     ml_trace *trace, ml_op_done *done, void *arg)
+{
+    ml_http *h = calloc(1, sizeof(*h));
+    if (!h) {
+        ml_http_request_fini(q);
+        return NULL;
+    }
+    ml_op_init(&h->op, c->loop, cancel, destroy);
+    h->op.done = done;
+    h->op.arg = arg;
+    h->request = *q;
+    ml_http_request_init(q);
+    h->may_retry = retry;
+    ml_buf_init(&h->response.body, 0);
+    make_request_id(c->loop, h->request.client_request_id);
+    h->exchange = (ml_exchange){.client = c, .request = &h->request,
+                                .response = &h->response, .trace = trace,
+                                .done = on_exchange, .arg = h};
+    send_now(h);
+    return &h->op;
+}
+
+ml_http_response *ml_http_answer(ml_op *op)
+{
+    return &((ml_http *)op)->response;
+}

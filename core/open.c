@@ -1,0 +1,205 @@
+/* open.c - opening a resolver from its options, and taking it apart again. */
+#include <curl/curl.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/mman.h>
+#include <sys/stat.h>
+#include <unistd.h>
+
+#include "base/clock.h"
+#include "base/err.h"
+#include "base/mem.h"
+#include "resolver.h"
+
+enum {
+    DEADLINE_MS = 30 * 1000,
+    CONNECT_MS = 5 * 1000,
+    CACHE_TTL_MS = 60 * 1000,
+    CACHE_BYTES = 8 * 1024 * 1024,
+    LUA_BYTES = 64 * 1024 * 1024,
+    LUA_INSTRUCTIONS = 10 * 1000 * 1000,
+    LUA_DEADLINE_MS = 500,
+    POLICY_FILE_BYTES = 4 * 1024 * 1024,
+    RETRY_TRIES = 6,
+    RETRY_BASE_MS = 500,
+    RETRY_CAP_MS = 16 * 1000
+};
+
+static pthread_once_t curl_once = PTHREAD_ONCE_INIT;
+static CURLcode curl_code;
+
+static void init_curl(void)
+{
+    curl_code = curl_global_init(CURL_GLOBAL_DEFAULT);
+}
+
+static int or_default(int value, int fallback)
+{
+    return value > 0 ? value : fallback;
+}
+
+static int check_options(const ml_options *o, ml_err *e)
+{
+    if (!o || o->size < sizeof(size_t) || o->size > sizeof(*o)) {
+        return ml_fail(e, ML_EUSAGE, "options were not filled with ML_OPTIONS_INIT of "
+                       "version " ML_VERSION " or older");
+    }
+    return 0;
+}
+
+/* Options of an older, shorter layout: what it does not have is zero. */
+static ml_options widened(const ml_options *o)
+{
+    ml_options full = {0};
+    memcpy(&full, o, o->size);
+    return full;
+}
+
+/* ---- the parts, from the ground up ---------------------------------------------------- */
+
+/* One byte that a forked child finds as zero. */
+static int map_alive(ml_resolver *r, ml_err *e)
+{
+    size_t page = (size_t)sysconf(_SC_PAGESIZE);
+    unsigned char *p = mmap(NULL, page, PROT_READ | PROT_WRITE,
+                            MAP_PRIVATE | MAP_ANONYMOUS, -1, 0);
+    if (p == MAP_FAILED) return ml_fail(e, ML_ENOMEM, "out of memory");
+    if (madvise(p, page, MADV_WIPEONFORK) != 0) {
+        munmap(p, page);
+        return ml_fail(e, ML_ESYSTEM, "this kernel cannot tell a forked child "
+                       "(MADV_WIPEONFORK, Linux 4.14)");
+    }
+    p[0] = 1;
+    r->alive = p;
+    return 0;
+}
+
+bool ml_resolver_is_alive(const ml_resolver *r)
+{
+    return r->alive[0] == 1;
+}
+
+static int open_ground(ml_resolver *r, const ml_options *o, ml_err *e)
+{
+    pthread_mutex_init(&r->lock, NULL);
+    pthread_cond_init(&r->changed, NULL);
+    r->clock = o->clock ? *o->clock : ml_system_clock;
+    r->log = (ml_log){o->log, o->log_arg, o->log_level};
+    r->deadline_ms = or_default(o->deadline_ms, DEADLINE_MS);
+    r->cache_ttl_ms = o->cache_ttl_ms ? o->cache_ttl_ms : CACHE_TTL_MS;
+    int rc = map_alive(r, e);
+    if (rc == 0) rc = ml_env_init(&r->env, o->env, o->n_env, e);
+    if (rc < 0) return rc;
+    if (r->cache_ttl_ms > 0) {
+        r->cache = ml_cache_new(o->cache_max_bytes ? o->cache_max_bytes : CACHE_BYTES);
+        if (!r->cache) return ml_fail(e, ML_ENOMEM, "out of memory");
+    }
+    return 0;
+}
+
+static int open_io(ml_resolver *r, const ml_options *o, ml_err *e)
+{
+    pthread_once(&curl_once, init_curl);
+    if (curl_code != CURLE_OK) return ml_fail(e, ML_ESYSTEM, "libcurl cannot start");
+    int rc = ml_tls_init(&r->tls, o->ca_file, ml_env_get(&r->env, "SSL_CERT_FILE"),
+                         ml_env_get(&r->env, "SSL_CERT_DIR"), e);
+    if (rc < 0) return rc;
+    if (o->proxy) r->proxy = ml_dup(o->proxy);
+    r->loop = ml_loop_new(&r->clock, &r->log, e);
+    if (!r->loop) return e ? e->code : ML_ENOMEM;
+    r->client = (ml_http_client){.loop = r->loop, .tls = &r->tls, .proxy = r->proxy,
+                                 .connect_ms = or_default(o->connect_ms, CONNECT_MS),
+                                 .retry = {RETRY_TRIES, RETRY_BASE_MS, RETRY_CAP_MS}};
+    r->azure = ml_azure_new(&r->client, &r->env);
+    return r->azure ? 0 : ml_fail(e, ML_ENOMEM, "out of memory");
+}
+
+static int open_vm(ml_resolver *r, const ml_options *o, ml_err *e)
+{
+    r->host = (ml_host){.loop = r->loop, .azure = r->azure, .env = &r->env,
+                        .log = &r->log, .clock = &r->clock};
+    ml_vm_limits limits = {
+        .max_bytes = o->lua_max_bytes ? o->lua_max_bytes : LUA_BYTES,
+        .max_instructions =
+            o->lua_max_instructions > 0 ? o->lua_max_instructions : LUA_INSTRUCTIONS,
+        .deadline_ms = or_default(o->lua_deadline_ms, LUA_DEADLINE_MS)};
+    r->vm = ml_vm_new(&r->host, &limits, e);
+    return r->vm ? 0 : e ? e->code : ML_ENOMEM;
+}
+
+static int read_policy(const char *path, ml_buf *text, ml_err *e)
+{
+    FILE *f = fopen(path, "rbe");
+    struct stat st;
+    if (!f || fstat(fileno(f), &st) != 0 || S_ISDIR(st.st_mode)) {
+        if (f) fclose(f);
+        return ml_fail(e, ML_EPOLICY, "policy %s cannot be read: check the path and its "
+                       "permissions", path);
+    }
+    char chunk[4096];
+    size_t n;
+    while ((n = fread(chunk, 1, sizeof(chunk), f)) > 0) ml_buf_add(text, chunk, n);
+    bool ok = !ferror(f) && ml_buf_ok(text);
+    fclose(f);
+    ml_scrub(chunk, sizeof(chunk));
+    if (ok) return 0;
+    return ml_fail(e, ML_EPOLICY, "policy %s cannot be read, or is larger than %d bytes",
+                   path, POLICY_FILE_BYTES);
+}
+
+static int load_policy(ml_resolver *r, const ml_options *o, ml_err *e)
+{
+    if (!o->policy_file == !o->policy_text) {
+        return ml_fail(e, ML_EUSAGE, "give one of policy_file and policy_text");
+    }
+    if (o->policy_text) {
+        const char *name = o->policy_name ? o->policy_name : "policy";
+        return ml_vm_load(r->vm, ml_str_of(o->policy_text), name, e);
+    }
+    ml_buf text;
+    ml_buf_init(&text, POLICY_FILE_BYTES);
+    int rc = read_policy(o->policy_file, &text, e);
+    if (rc == 0) rc = ml_vm_load(r->vm, ml_buf_str(&text), o->policy_file, e);
+    ml_buf_fini(&text);
+    return rc;
+}
+
+/* ---- opening and freeing ----------------------------------------------------------------- */
+
+int ml_open(ml_resolver **out, const ml_options *opt, ml_err *e)
+{
+    ml_err unseen;
+    if (!e) e = &unseen;
+    ml_err_clear(e);
+    int rc = check_options(opt, e);
+    if (rc < 0) return rc;
+    ml_options o = widened(opt);
+    ml_resolver *r = calloc(1, sizeof(*r));
+    if (!r) return ml_fail(e, ML_ENOMEM, "out of memory");
+    rc = open_ground(r, &o, e);
+    if (rc == 0) rc = open_io(r, &o, e);
+    if (rc == 0) rc = open_vm(r, &o, e);
+    if (rc == 0) rc = load_policy(r, &o, e);
+    if (rc < 0) {
+        ml_resolver_free(r);
+        return rc;
+    }
+    *out = r;
+    return 0;
+}
+
+void ml_resolver_free(ml_resolver *r)
+{
+    ml_loop_free(r->loop); /* ends every op first */
+    ml_vm_free(r->vm);
+    ml_azure_free(r->azure);
+    ml_tls_fini(&r->tls);
+    ml_cache_free(r->cache);
+    ml_env_fini(&r->env);
+    free(r->proxy);
+    if (r->alive) munmap((void *)(uintptr_t)r->alive, (size_t)sysconf(_SC_PAGESIZE));
+    pthread_cond_destroy(&r->changed);
+    pthread_mutex_destroy(&r->lock);
+    free(r);
+}

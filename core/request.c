@@ -1,0 +1,177 @@
+/* request.c - one call in flight: from the cache or as a task, to its answer. */
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "base/err.h"
+#include "base/mem.h"
+#include "resolver.h"
+#include "source/ready.h"
+
+static int check_call(const ml_call *c, ml_err *e)
+{
+    if (!c || c->size < sizeof(size_t) || c->size > sizeof(*c)) {
+        return ml_fail(e, ML_EUSAGE, "the call was not filled with ML_CALL_INIT of version "
+                       ML_VERSION " or older");
+    }
+    if (c->verb < 0 || c->verb >= ML_VERB_COUNT) return ml_fail(e, ML_EUSAGE, "no such verb");
+    bool is_list = c->verb == ML_LIST || c->verb == ML_LIST_DELETED;
+    if (!is_list && (!c->name || !*c->name)) return ml_fail(e, ML_EUSAGE, "a name is missing");
+    if (c->value_len && !c->value) return ml_fail(e, ML_EUSAGE, "a value is missing");
+    for (size_t i = 0; i < c->n_context; i++) {
+        if (!c->context[i].name || !c->context[i].value) {
+            return ml_fail(e, ML_EUSAGE, "context %zu has no name or no value", i + 1);
+        }
+    }
+    return 0;
+}
+
+static bool is_change(ml_verb verb)
+{
+    return verb == ML_PUT || verb == ML_UPDATE || verb == ML_DELETE ||
+           verb == ML_RECOVER || verb == ML_PURGE || verb == ML_RESTORE;
+}
+
+static bool copy_key(ml_request *q, const ml_call *c)
+{
+    q->name = ml_dup(c->name);
+    q->version = ml_dup(c->version);
+    q->context = calloc(c->n_context + 1, sizeof(*q->context));
+    if (!q->name || (c->version && !q->version) || !q->context) return false;
+    for (q->n_context = 0; q->n_context < c->n_context; q->n_context++) {
+        ml_pair *copy = &q->context[q->n_context];
+        copy->name = ml_dup(c->context[q->n_context].name);
+        copy->value = ml_dup(c->context[q->n_context].value);
+        if (copy->name && copy->value) continue;
+        q->n_context++;
+        return false;
+    }
+    return true;
+}
+
+ml_request *ml_request_new(ml_resolver *r, const ml_call *call, ml_err *e)
+{
+    if (check_call(call, e) < 0) return NULL;
+    ml_request *q = calloc(1, sizeof(*q));
+    ml_answer *answer = calloc(1, sizeof(*answer));
+    if (!q || !answer) {
+        free(q);
+        free(answer);
+        ml_fail(e, ML_ENOMEM, "out of memory");
+        return NULL;
+    }
+    q->resolver = r;
+    q->answer = answer;
+    q->changes_store = is_change(call->verb);
+    q->keeps_answer = r->cache && call->verb == ML_GET;
+    if (!q->keeps_answer || copy_key(q, call)) return q;
+    ml_request_free(q);
+    ml_fail(e, ML_ENOMEM, "out of memory");
+    return NULL;
+}
+
+void ml_request_free(ml_request *q)
+{
+    if (!q) return;
+    for (size_t i = 0; i < q->n_context; i++) {
+        free((char *)(uintptr_t)q->context[i].name);
+        free((char *)(uintptr_t)q->context[i].value);
+    }
+    free(q->context);
+    free(q->name);
+    free(q->version);
+    ml_answer_free(q->answer);
+    free(q);
+}
+
+static ml_cache_key key_of(const ml_request *q)
+{
+    return (ml_cache_key){q->name, q->version, q->context, q->n_context};
+}
+
+static void remember(ml_request *q)
+{
+    ml_resolver *r = q->resolver;
+    if (q->changes_store && r->cache) ml_cache_clear(r->cache);
+    if (!q->keeps_answer || q->answer->list.n != 1) return;
+    ml_cache_key key = key_of(q);
+    int64_t expires_ms = ml_loop_now_ms(r->loop) + r->cache_ttl_ms;
+    ml_cache_put(r->cache, &key, q->answer->list.items[0], expires_ms);
+}
+
+static void take_answer(ml_request *q, ml_op *op)
+{
+    ml_answer *a = q->answer;
+    a->list = op->list;
+    op->list = (ml_secrets){0};
+    if (op->secret) { /* a hit of the cache comes as a plain op */
+        ml_secret *secret = op->secret;
+        op->secret = NULL;
+        if (!ml_secrets_add(&a->list, secret)) ml_fail(&q->err, ML_ENOMEM, "out of memory");
+    }
+}
+
+static void finish(ml_request *q)
+{
+    ml_resolver *r = q->resolver;
+    if (q->err.code) {
+        ml_answer_free(q->answer);
+        q->answer = NULL;
+    }
+    q->is_finished = true;
+    q->op = NULL;
+    q->next = NULL;
+    if (!q->done) return; /* its blocking caller looks at is_finished */
+    if (r->finished_last) r->finished_last->next = q;
+    else r->finished_first = q;
+    r->finished_last = q;
+}
+
+static void on_hit(ml_op *op, void *arg)
+{
+    ml_request *q = arg;
+    q->err = op->err;
+    if (op->is_canceled) ml_fail(&q->err, ML_ECANCELED, "canceled");
+    if (q->err.code == 0) take_answer(q, op);
+    finish(q);
+}
+
+static void on_task(ml_op *op, void *arg)
+{
+    ml_request *q = arg;
+    q->err = op->err;
+    if (q->err.code == 0) {
+        take_answer(q, op);
+        q->answer->text = ml_dup(ml_task_text(op));
+        if (!q->answer->text) ml_fail(&q->err, ML_ENOMEM, "out of memory");
+    }
+    if (q->err.code == 0) remember(q);
+    finish(q);
+}
+
+static bool start_from_cache(ml_request *q)
+{
+    ml_cache_key key = key_of(q);
+    ml_secret *secret = ml_cache_get(q->resolver->cache, &key,
+                                     ml_loop_now_ms(q->resolver->loop));
+    if (!secret) return false;
+    q->op = ml_ready_new(q->resolver->loop, on_hit, q);
+    if (!q->op) {
+        ml_secret_unref(secret);
+        return false;
+    }
+    q->op->secret = secret;
+    ml_op_finish(q->op);
+    return true;
+}
+
+int ml_request_start(ml_request *q, const ml_call *call, ml_err *e)
+{
+    ml_resolver *r = q->resolver;
+    ml_call full = {0};
+    memcpy(&full, call, call->size);
+    if (q->keeps_answer && !(full.flags & ML_REFRESH) && start_from_cache(q)) return 0;
+    int deadline_ms = full.deadline_ms > 0 ? full.deadline_ms : r->deadline_ms;
+    q->op = ml_task_start(r->vm, &full, ml_loop_now_ms(r->loop) + deadline_ms, on_task, q, e);
+    return q->op ? 0 : e->code;
+}

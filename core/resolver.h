@@ -1,0 +1,72 @@
+/* resolver.h - the handle from inside: what open.c, resolver.c and calls.c share.
+ *
+ * Threads.  One lock guards everything but the cache and ml_wake.  Whoever needs progress
+ * and finds no leader becomes it: it waits on the loop's descriptor without the lock,
+ * turns the loop with the lock, and calls the done functions of finished requests without
+ * the lock again.  Everybody else waits for `changed`. */
+#pragma once
+#include <pthread.h>
+
+#include "azure/azure.h"
+#include "base/env.h"
+#include "io/cache.h"
+#include "io/http.h"
+#include "moonlatch.h"
+#include "script/vm.h"
+
+struct ml_answer {
+    ml_secrets list;
+    char *text; /* NULL: none */
+};
+
+struct ml_request {
+    ml_resolver *resolver;
+    ml_op *op;          /* NULL once it has ended */
+    ml_done *done;      /* NULL: a blocking call waits for it */
+    void *arg;
+    ml_answer *answer;  /* NULL on failure */
+    ml_err err;
+    bool is_finished;
+    bool keeps_answer;  /* may go into the cache */
+    bool changes_store; /* what was cached before is stale afterwards */
+    char *name, *version; /* with the context: the cache key */
+    ml_pair *context;
+    size_t n_context;
+    ml_request *next;   /* in `finished` */
+};
+
+struct ml_resolver {
+    pthread_mutex_t lock;
+    pthread_cond_t changed;
+    bool has_leader;
+    bool is_reporting;       /* the leader is inside done functions */
+    bool is_closing;
+    pthread_t leader;
+    ml_request *finished_first, *finished_last; /* their done is due */
+
+    const unsigned char *alive; /* a page that a forked child sees as zero */
+    ml_clock clock;
+    ml_log log;
+    ml_env env;
+    ml_tls tls;
+    char *proxy;
+    ml_http_client client;
+    ml_loop *loop;
+    ml_azure *azure;
+    ml_host host;
+    ml_vm *vm;
+    ml_cache *cache; /* NULL: switched off */
+    int cache_ttl_ms;
+    int deadline_ms;
+};
+
+/* The lock was taken before; after fork the child sees false. */
+bool ml_resolver_is_alive(const ml_resolver *r);
+/* Ends every request and frees; nobody else may be inside. */
+void ml_resolver_free(ml_resolver *r);
+
+/* request.c; all with the lock held. */
+ml_request *ml_request_new(ml_resolver *r, const ml_call *call, ml_err *e);
+void ml_request_free(ml_request *q);
+/* Begins it: from the cache, or as a task.  It ends through the loop. */
+int ml_request_start(ml_request *q, const ml_call *call, ml_err *e);

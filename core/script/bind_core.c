@@ -1,0 +1,102 @@
+/* bind_core.c - the module "moonlatch.core": what the engine in Lua gets from C. */
+#include "script/bind_core.h"
+
+#include <lauxlib.h>
+
+#include "base/clock.h"
+#include "script/bind_json.h"
+#include "script/bind_secret.h"
+#include "script/bind_source.h"
+#include "script/task.h"
+
+/* core.env(name) -> string | nil */
+static int core_env(lua_State *L)
+{
+    lua_pushstring(L, ml_env_get(ml_vm_of(L)->host->env, luaL_checkstring(L, 1)));
+    return 1;
+}
+
+/* core.env_secret(name) -> secret | nil; the value never becomes a Lua string */
+static int core_env_secret(lua_State *L)
+{
+    const char *value = ml_env_get(ml_vm_of(L)->host->env, luaL_checkstring(L, 1));
+    if (value && value[0])
+        ml_script_push_bytes(L, ml_str_of(value), NULL);
+    else
+        lua_pushnil(L);
+    return 1;
+}
+
+/* core.secret(text) -> secret: a value that stands in the policy, as a rule's default */
+static int core_secret(lua_State *L)
+{
+    ml_str text;
+    text.p = luaL_checklstring(L, 1, &text.n);
+    ml_script_push_bytes(L, text, NULL);
+    return 1;
+}
+
+/* core.log(level, area, text) */
+static int core_log(lua_State *L)
+{
+    static const char *const levels[] = {"error", "warn", "info", "debug", NULL};
+    int level = luaL_checkoption(L, 1, NULL, levels);
+    const char *area = luaL_checkstring(L, 2);
+    const char *text = luaL_checkstring(L, 3);
+    ml_logf(ml_vm_of(L)->host->log, (ml_log_level)level, area, "%s", text);
+    return 0;
+}
+
+/* core.now_ms() -> milliseconds since this call began; 0 while a policy loads */
+static int core_now_ms(lua_State *L)
+{
+    const ml_trace *t = ml_task_trace(L);
+    lua_pushinteger(L, t ? ml_mono_ms(t->clock) - t->began_ms : 0);
+    return 1;
+}
+
+static void push_event(lua_State *L, const ml_trace_event *ev)
+{
+    lua_createtable(L, 0, 3);
+    lua_pushinteger(L, ev->at_ms);
+    lua_setfield(L, -2, "at_ms");
+    lua_pushstring(L, ev->what);
+    lua_setfield(L, -2, "what");
+    lua_pushstring(L, ev->text);
+    lua_setfield(L, -2, "text");
+}
+
+/* core.events() -> array of {at_ms=, what=, text=}, those since the last time */
+static int core_events(lua_State *L)
+{
+    const ml_trace *t = ml_task_trace(L);
+    size_t *seen = ml_task_events_seen(L);
+    lua_createtable(L, 0, 0);
+    for (lua_Integer n = 1; t && *seen < t->n; n++) {
+        push_event(L, &t->events[*seen]);
+        lua_rawseti(L, -2, n);
+        ++*seen;
+    }
+    return 1;
+}
+
+void ml_script_push_core(lua_State *L)
+{
+    static const luaL_Reg functions[] = {{"key_vault", ml_script_key_vault},
+                                         {"environment", ml_script_environment},
+                                         {"with_name", ml_script_with_name},
+                                         {"env", core_env},
+                                         {"env_secret", core_env_secret},
+                                         {"secret", core_secret},
+                                         {"env_json", ml_script_env_json},
+                                         {"log", core_log},
+                                         {"now_ms", core_now_ms},
+                                         {"events", core_events},
+                                         {NULL, NULL}};
+    ml_script_open_secret(L);
+    ml_script_open_source(L);
+    ml_script_open_json(L);
+    luaL_newlib(L, functions);
+    lua_pushlightuserdata(L, NULL); /* the same as cjson.null */
+    lua_setfield(L, -2, "null");
+}

@@ -1,0 +1,62 @@
+/* call.c - ml_call as the table that engine.run gets. */
+#include "script/call.h"
+
+#include <lauxlib.h>
+
+#include "script/verbs.h"
+
+static void set_text(lua_State *L, const char *name, const char *value)
+{
+    if (!value) return;
+    lua_pushstring(L, value);
+    lua_setfield(L, -2, name);
+}
+
+static void set_flag(lua_State *L, const char *name, bool value)
+{
+    lua_pushboolean(L, value);
+    lua_setfield(L, -2, name);
+}
+
+static void set_seconds(lua_State *L, const char *name, int64_t value_s)
+{
+    if (value_s == 0) return;
+    lua_pushinteger(L, value_s);
+    lua_setfield(L, -2, name);
+}
+
+static void set_pairs(lua_State *L, const char *name, const ml_pair *pairs, size_t n)
+{
+    lua_createtable(L, 0, (int)n);
+    for (size_t i = 0; i < n; i++) {
+        if (pairs[i].name) set_text(L, pairs[i].name, pairs[i].value);
+    }
+    lua_setfield(L, -2, name);
+}
+
+static bool has_value(const ml_call *call)
+{
+    return call->value || call->verb == ML_PUT || call->verb == ML_RESTORE;
+}
+
+void ml_script_push_call(lua_State *L, const ml_call *call, ml_secret_handle **list)
+{
+    luaL_checkstack(L, 6, NULL);
+    lua_createtable(L, 0, 14);
+    set_text(L, "verb", ml_verb_word(call->verb));
+    set_text(L, "name", call->name);
+    set_pairs(L, "context", call->context, call->n_context);
+    set_text(L, "version", call->version);
+    set_text(L, "content_type", call->content_type);
+    if (call->tags) set_pairs(L, "tags", call->tags, call->n_tags);
+    if (call->enabled != 0) set_flag(L, "enabled", call->enabled > 0);
+    set_seconds(L, "not_before_s", call->not_before_s);
+    set_seconds(L, "expires_s", call->expires_s);
+    set_flag(L, "plan_only", (call->flags & ML_PLAN_ONLY) != 0);
+    set_flag(L, "json", (call->flags & ML_AS_JSON) != 0);
+    set_flag(L, "replace_metadata", (call->flags & ML_REPLACE_METADATA) != 0);
+    if (!has_value(call)) return;
+    ml_str value = {call->value ? call->value : "", call->value ? call->value_len : 0};
+    ml_script_push_bytes(L, value, list);
+    lua_setfield(L, -2, "value");
+}

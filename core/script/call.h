@@ -1,0 +1,8 @@
+/* call.h - ml_call as the table that engine.run gets. */
+#pragma once
+#include <lua.h>
+
+#include "script/bind_secret.h"
+
+/* Pushes {verb=, name=, context={}, ...}; a value becomes a handle in list. */
+void ml_script_push_call(lua_State *L, const ml_call *call, ml_secret_handle **list);

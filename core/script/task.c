@@ -1,0 +1,352 @@
+/* task.c - one call: a coroutine that runs engine.run, and the op that stands for it.
+ *
+ *     start -> timer (now) -> resume -> yields, waiting for a child op
+ *                                ^            |
+ *                                +-- wake <---+  child's done
+ *              resume returns -> end -> ml_op_finish -> done
+ *
+ * Cancel ends the child; the task ends when the child's done has come. */
+#include "script/task.h"
+
+#include <assert.h>
+#include <stdlib.h>
+
+#include "base/clock.h"
+#include "base/err.h"
+#include "base/mem.h"
+#include "script/bind_error.h"
+#include "script/call.h"
+
+struct ml_task {
+    ml_op op; /* first: the task is an op */
+    ml_vm *vm;
+    lua_State *co;
+    int co_ref;   /* keeps co alive */
+    ml_op *child; /* what it waits for */
+    ml_verb child_verb;
+    ml_timer first; /* brings the first resume */
+    int64_t deadline_ms;
+    ml_trace trace;
+    size_t events_seen;
+    ml_secret_handle *secrets; /* the handles of this call */
+    char *text;
+};
+
+/* ---- what bindings ask -------------------------------------------------------------
+ */
+
+ml_task *ml_task_self(lua_State *L)
+{
+    ml_task *t = ml_vm_of(L)->running;
+    if (t && t->co == L && lua_isyieldable(L)) return t;
+    luaL_error(L, "moonlatch: cannot wait here: not while a policy loads, nor inside "
+                  "table.sort, string.gsub, tostring or require");
+    return NULL;
+}
+
+int ml_task_await(lua_State *L, ml_task *t, ml_verb verb, ml_op *op)
+{
+    t->child = op;
+    t->child_verb = verb;
+    return lua_yield(L, 0);
+}
+
+int64_t ml_task_deadline_ms(const ml_task *t)
+{
+    return t->deadline_ms;
+}
+
+ml_trace *ml_task_trace(lua_State *L)
+{
+    ml_task *t = ml_vm_of(L)->running;
+    return t ? &t->trace : NULL;
+}
+
+ml_secret_handle **ml_task_secrets(lua_State *L)
+{
+    ml_task *t = ml_vm_of(L)->running;
+    return t ? &t->secrets : NULL;
+}
+
+size_t *ml_task_events_seen(lua_State *L)
+{
+    ml_task *t = ml_vm_of(L)->running;
+    return t ? &t->events_seen : NULL;
+}
+
+/* ---- the answer
+ * ---------------------------------------------------------------------- */
+
+static int bad_answer(ml_task *t, const char *what)
+{
+    return ml_fail(&t->op.err, ML_EPOLICY, "the engine's answer has %s", what);
+}
+
+/* The array on top of the stack. */
+static int take_secrets(ml_task *t, lua_State *L)
+{
+    lua_Unsigned n = lua_rawlen(L, -1);
+    for (lua_Unsigned i = 1; i <= n; i++) {
+        lua_rawgeti(L, -1, (lua_Integer)i);
+        ml_secret *s = ml_script_to_secret(L, -1);
+        lua_pop(L, 1);
+        if (!s) return bad_answer(t, "something other than secrets in its list");
+        if (ml_secrets_add(&t->op.list, ml_secret_ref(s))) continue;
+        return ml_fail(&t->op.err, ML_ENOMEM, "out of memory");
+    }
+    return 0;
+}
+
+/* The string on top of the stack. */
+static int take_text(ml_task *t, lua_State *L)
+{
+    size_t n;
+    const char *text = lua_tolstring(L, -1, &n);
+    t->text = ml_dup_n(text, n);
+    return t->text ? 0 : ml_fail(&t->op.err, ML_ENOMEM, "out of memory");
+}
+
+/* Stack: the two results of engine.run. */
+static void take_answer(ml_task *t, lua_State *L)
+{
+    if (lua_isnil(L, -2)) {
+        ml_script_take_err(L, -1, &t->op.err);
+        return;
+    }
+    lua_pop(L, 1);
+    if (!lua_istable(L, -1)) {
+        bad_answer(t, "no table");
+        return;
+    }
+    lua_pushliteral(L, "secrets");
+    int type = lua_rawget(L, -2);
+    if (type == LUA_TTABLE ? take_secrets(t, L) : type != LUA_TNIL) {
+        if (type != LUA_TTABLE) bad_answer(t, "a list of secrets that is no list");
+        return;
+    }
+    lua_pop(L, 1);
+    lua_pushliteral(L, "text");
+    type = lua_rawget(L, -2);
+    if (type == LUA_TSTRING)
+        take_text(t, L);
+    else if (type != LUA_TNIL)
+        bad_answer(t, "a text that is no string");
+}
+
+static int body_end(lua_State *L, int status, lua_KContext arg)
+{
+    ml_task *t = (ml_task *)arg;
+    if (status == LUA_OK || status == LUA_YIELD)
+        take_answer(t, L);
+    else
+        ml_vm_blame(t->vm, L, status, &t->op.err);
+    return 0;
+}
+
+/* The main function of the coroutine: task, engine.run, policy, call.  The inner pcall
+ * is there because it turns hooks on again before it closes variables: a coroutine that
+ * the hook has killed would run its __close without any budget. */
+static int body(lua_State *L)
+{
+    ml_task *t = lua_touserdata(L, 1);
+    int status = lua_pcallk(L, 2, 2, 0, (lua_KContext)t, body_end);
+    return body_end(L, status, (lua_KContext)t);
+}
+
+/* ---- running
+ * ------------------------------------------------------------------------- */
+
+/* The coroutine is over, or will never go on: pending __close run here, with a budget
+ * but without being able to wait. */
+static void end(ml_task *t)
+{
+    ml_budget_begin(&t->vm->budget, t->co);
+    lua_resetthread(t->co);
+    luaL_unref(t->vm->L, LUA_REGISTRYINDEX, t->co_ref);
+    t->co = NULL;
+    ml_script_close_secrets(&t->secrets);
+    if (t->op.err.code != 0) ml_secrets_fini(&t->op.list);
+    ml_op_finish(&t->op);
+}
+
+static void end_canceled(ml_task *t)
+{
+    ml_err_clear(&t->op.err);
+    ml_fail(&t->op.err, ML_ECANCELED, "the call was canceled");
+    end(t);
+}
+
+/* The only lua_resume there is; its arguments are on the coroutine's stack. */
+static void run(ml_task *t, int n_args)
+{
+    int n_results = 0;
+    t->vm->running = t;
+    t->vm->alloc.refusal = ML_ALLOC_FINE;
+    ml_budget_begin(&t->vm->budget, t->co);
+    int status = lua_resume(t->co, t->vm->L, n_args, &n_results);
+    t->vm->running = NULL;
+    if (status == LUA_YIELD && t->child) {
+        if (t->op.is_canceled) ml_op_cancel(t->child);
+        return;
+    }
+    if (status == LUA_YIELD) {
+        ml_fail(&t->op.err, ML_EPOLICY, "the policy yielded; only sources may wait");
+    } else if (status != LUA_OK) {
+        ml_vm_blame(t->vm, t->co, status, &t->op.err);
+    } else {
+        ml_budget_check(&t->vm->budget, &t->op.err);
+    }
+    if (t->op.is_canceled)
+        end_canceled(t);
+    else
+        end(t);
+}
+
+static void on_first(ml_timer *timer, void *arg)
+{
+    (void)timer;
+    run(arg, 4);
+}
+
+typedef struct delivery {
+    ml_task *task;
+    ml_op *child;
+    int n_results;
+} delivery;
+
+static void push_list(lua_State *L, const ml_secrets *list, ml_secret_handle **handles)
+{
+    lua_createtable(L, (int)list->n, 0);
+    for (size_t i = 0; i < list->n; i++) {
+        ml_script_push_secret(L, list->items[i], handles);
+        lua_rawseti(L, -2, (lua_Integer)i + 1);
+    }
+}
+
+static void push_success(lua_State *L, const delivery *d)
+{
+    const ml_op *child = d->child;
+    switch (d->task->child_verb) {
+    case ML_LIST:
+    case ML_VERSIONS:
+    case ML_LIST_DELETED: push_list(L, &child->list, &d->task->secrets); return;
+    default:
+        if (child->secret)
+            ml_script_push_secret(L, child->secret, &d->task->secrets);
+        else
+            lua_pushboolean(L, 1);
+    }
+}
+
+/* Protected: puts what the child brought onto the coroutine's stack. */
+static int deliver(lua_State *L)
+{
+    delivery *d = lua_touserdata(L, 1);
+    if (!lua_checkstack(d->task->co, 4)) return luaL_error(L, "stack overflow");
+    if (d->child->err.code == 0) {
+        push_success(L, d);
+        d->n_results = 1;
+    } else {
+        lua_pushnil(L);
+        ml_script_push_err(L, &d->child->err);
+        d->n_results = 2;
+    }
+    lua_xmove(L, d->task->co, d->n_results);
+    return 0;
+}
+
+void ml_task_wake(ml_op *child, void *arg)
+{
+    ml_task *t = arg;
+    assert(t->child == child);
+    t->child = NULL;
+    if (t->op.is_canceled) {
+        end_canceled(t);
+        return;
+    }
+    delivery d = {.task = t, .child = child};
+    if (ml_vm_protect(t->vm, deliver, &d, &t->op.err) == 0)
+        run(t, d.n_results);
+    else
+        end(t);
+}
+
+/* ---- life
+ * ---------------------------------------------------------------------------- */
+
+static void cancel(ml_op *op)
+{
+    ml_task *t = (ml_task *)op;
+    if (t->child) {
+        ml_op_cancel(t->child);
+    } else if (t->first.is_armed) {
+        ml_timer_stop(op->loop, &t->first);
+        end_canceled(t);
+    } /* else it runs just now, and sees is_canceled when it stops */
+}
+
+static void destroy(ml_op *op)
+{
+    ml_task *t = (ml_task *)op;
+    assert(!t->co);
+    ml_op_fini(op);
+    ml_trace_fini(&t->trace);
+    free(t->text);
+    free(t);
+}
+
+typedef struct birth {
+    ml_task *task;
+    const ml_call *call;
+} birth;
+
+/* Protected: the coroutine, with what its first resume needs. */
+static int make_coroutine(lua_State *L)
+{
+    birth *b = lua_touserdata(L, 1);
+    ml_task *t = b->task;
+    lua_State *co = lua_newthread(L);
+    lua_pushcfunction(L, body);
+    lua_pushlightuserdata(L, t);
+    lua_rawgeti(L, LUA_REGISTRYINDEX, t->vm->run_ref);
+    lua_rawgeti(L, LUA_REGISTRYINDEX, t->vm->policy_ref);
+    ml_script_push_call(L, b->call, &t->secrets);
+    if (!lua_checkstack(co, 5)) return luaL_error(L, "stack overflow");
+    lua_xmove(L, co, 5);
+    t->co_ref = luaL_ref(L, LUA_REGISTRYINDEX);
+    t->co = co;
+    return 0;
+}
+
+ml_op *ml_task_start(ml_vm *vm, const ml_call *call, int64_t deadline_ms,
+                     ml_op_done *done, void *arg, ml_err *e)
+{
+    if (vm->policy_ref == LUA_NOREF) {
+        ml_fail(e, ML_EPOLICY, "no policy is loaded");
+        return NULL;
+    }
+    ml_task *t = calloc(1, sizeof(*t));
+    if (!t) {
+        ml_fail(e, ML_ENOMEM, "out of memory");
+        return NULL;
+    }
+    t->vm = vm;
+    t->deadline_ms = deadline_ms;
+    if (ml_vm_protect(vm, make_coroutine, &(birth){t, call}, e) != 0) {
+        ml_script_close_secrets(&t->secrets);
+        free(t);
+        return NULL;
+    }
+    ml_op_init(&t->op, vm->host->loop, cancel, destroy);
+    t->op.done = done;
+    t->op.arg = arg;
+    ml_trace_init(&t->trace, vm->host->clock);
+    ml_timer_start(t->op.loop, &t->first, ml_mono_ms(vm->host->clock), on_first, t);
+    return &t->op;
+}
+
+const char *ml_task_text(const ml_op *op)
+{
+    const ml_task *t = (const ml_task *)op;
+    return t->text ? t->text : "";
+}

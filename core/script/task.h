@@ -1,0 +1,24 @@
+/* task.h - one call: a coroutine that runs engine.run, and the op that stands for it.
+ *
+ * A binding that waits does, in this order:
+ *
+ *     ml_task *t = ml_task_self(L);                raises where waiting is impossible
+ *     ml_op *op = start(..., ml_task_wake, t);     finishes later, from the loop
+ *     return ml_task_await(L, t, verb, op);        the only lua_yield there is
+ *
+ * and its Lua caller gets what the op brought, or nil and an error table. */
+#pragma once
+#include "script/bind_secret.h"
+#include "script/state.h"
+
+ml_task *ml_task_self(lua_State *L);
+int ml_task_await(lua_State *L, ml_task *t, ml_verb verb, ml_op *op);
+/* The ml_op_done of the op that a task waits for; arg is the task. */
+void ml_task_wake(ml_op *op, void *arg);
+
+int64_t ml_task_deadline_ms(const ml_task *t);
+/* Of the call that runs now; NULL while none does (a policy loads). */
+ml_trace *ml_task_trace(lua_State *L);
+ml_secret_handle **ml_task_secrets(lua_State *L);
+/* How many events of the trace Lua has seen already; NULL as above. */
+size_t *ml_task_events_seen(lua_State *L);
