@@ -20,8 +20,10 @@ static int core_env(lua_State *L)
 static int core_env_secret(lua_State *L)
 {
     const char *value = ml_env_get(ml_vm_of(L)->host->env, luaL_checkstring(L, 1));
-    if (value && value[0]) ml_script_push_bytes(L, ml_str_of(value), NULL);
-    else lua_pushnil(L);
+    if (value && value[0])
+        ml_script_push_bytes(L, ml_str_of(value), NULL);
+    else
+        lua_pushnil(L);
     return 1;
 }
 

@@ -1,4 +1,5 @@
-/* bind_secret.c - secrets as Lua sees them: opaque handles that never show their bytes. */
+/* bind_secret.c - secrets as Lua sees them: opaque handles that never show their bytes.
+ */
 #include "script/bind_secret.h"
 
 #include <lauxlib.h>
@@ -17,8 +18,10 @@ struct ml_secret_handle {
 static void close_handle(ml_secret_handle *h)
 {
     if (h->list) {
-        if (h->prev) h->prev->next = h->next;
-        else *h->list = h->next;
+        if (h->prev)
+            h->prev->next = h->next;
+        else
+            *h->list = h->next;
         if (h->next) h->next->prev = h->prev;
     }
     ml_secret_unref(h->secret);
