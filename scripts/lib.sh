@@ -6,6 +6,7 @@
 ROOT=$(cd -- "$(dirname -- "${BASH_SOURCE[0]}")/.." && pwd)
 JOBS=${JOBS:-$(nproc 2>/dev/null || echo 2)}
 export LC_ALL=C.UTF-8
+export PATH=$PATH:/usr/sbin:/sbin # nginx lives there
 unset CDPATH
 
 say() { printf '%s\n' "$*"; }

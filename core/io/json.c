@@ -99,11 +99,20 @@ static bool step(ml_json *j, char fresh, char begun)
     return true;
 }
 
+/* What the escape of one letter stands for, '\0' when it is none. */
+static char short_escape(char c)
+{
+    static const char from[] = "\"\\/bfnrt";
+    static const char to[] = "\"\\/\b\f\n\r\t";
+    const char *hit = c ? strchr(from, c) : NULL;
+    return hit ? to[hit - from] : '\0';
+}
+
 /* Bytes of the escape at p (after the backslash), or 0. */
 static size_t escape_length(const char *p, size_t n)
 {
     if (n == 0) return 0;
-    if (strchr("\"\\/bfnrt", p[0]) && p[0] != '\0') return 1;
+    if (short_escape(p[0])) return 1;
     if (p[0] != 'u' || n < 5) return 0;
     for (size_t i = 1; i < 5; i++) {
         char c = p[i];
@@ -339,8 +348,6 @@ static size_t unescape_u(ml_str raw, size_t i, ml_buf *out)
 
 bool ml_json_unescape(ml_str raw, ml_buf *out)
 {
-    static const char from[] = "\"\\/bfnrt";
-    static const char to[] = "\"\\/\b\f\n\r\t";
     for (size_t i = 0; i < raw.n;) {
         ml_str rest = {raw.p + i, raw.n - i};
         size_t plain = ml_str_find(rest, '\\');
@@ -350,7 +357,7 @@ bool ml_json_unescape(ml_str raw, ml_buf *out)
         size_t len = escape_length(raw.p + i + 1, raw.n - i - 1);
         if (len == 0) return false;
         if (len == 1) {
-            ml_buf_add_char(out, to[strchr(from, raw.p[i + 1]) - from]);
+            ml_buf_add_char(out, short_escape(raw.p[i + 1]));
         } else {
             len = unescape_u(raw, i + 1, out);
             if (len == 0) return false;
@@ -363,8 +370,6 @@ bool ml_json_unescape(ml_str raw, ml_buf *out)
 /* The ASCII character at raw[*i], decoded, and *i past it; -1 for anything else. */
 static int next_ascii(ml_str raw, size_t *i)
 {
-    static const char from[] = "\"\\/bfnrt";
-    static const char to[] = "\"\\/\b\f\n\r\t";
     char c = raw.p[*i];
     if (c != '\\') {
         *i += 1;
@@ -374,7 +379,7 @@ static int next_ascii(ml_str raw, size_t *i)
     if (len == 0) return -1;
     const char *p = raw.p + *i + 1;
     *i += 1 + len;
-    if (len == 1) return to[strchr(from, *p) - from];
+    if (len == 1) return short_escape(*p);
     unsigned cp = hex4(p + 1);
     return cp < 0x80 ? (int)cp : -1;
 }

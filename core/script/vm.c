@@ -10,6 +10,7 @@
 #include "base/err.h"
 #include "script/bind_core.h"
 #include "script/bind_error.h"
+#include "script/cjson_glue.h"
 #include "script/state.h"
 #include "script/stdlib.h"
 
@@ -19,10 +20,7 @@ enum {
     DEFAULT_DEADLINE_MS = 500
 };
 
-int luaopen_cjson(lua_State *L); /* its own header names no Lua types */
-
-/* ---- protected entries
- * --------------------------------------------------------------- */
+/* ---- protected entries --------------------------------------------------------- */
 
 static int blame_memory(const ml_vm *vm, ml_err *e)
 {
@@ -69,8 +67,7 @@ int ml_vm_protect(ml_vm *vm, lua_CFunction fn, void *arg, ml_err *e)
     return code;
 }
 
-/* ---- modules
- * --------------------------------------------------------------------------- */
+/* ---- modules ------------------------------------------------------------------- */
 
 /* Marks a module whose body runs: asked for again, it requires itself. */
 static void push_loading_mark(lua_State *L)
@@ -86,7 +83,7 @@ static void push_loader(lua_State *L, const char *name)
     if (m) {
         if (ml_embedded_load(L, m) != LUA_OK) lua_error(L);
     } else if (strcmp(name, "cjson") == 0) {
-        lua_pushcfunction(L, luaopen_cjson);
+        lua_pushcfunction(L, ml_open_cjson);
     } else {
         luaL_error(L, "module '%s' does not exist; policies have moonlatch.policy",
                    name);
@@ -150,8 +147,7 @@ static int open_vm(lua_State *L)
     return 0;
 }
 
-/* ---- life
- * ------------------------------------------------------------------------------ */
+/* ---- life ---------------------------------------------------------------------- */
 
 ml_vm *ml_vm_new_with(const ml_host *host, const ml_vm_limits *limits,
                       ml_embedded_find_fn *find, ml_err *e)
@@ -191,8 +187,7 @@ void ml_vm_free(ml_vm *vm)
     free(vm);
 }
 
-/* ---- policy
- * ---------------------------------------------------------------------------- */
+/* ---- policy -------------------------------------------------------------------- */
 
 typedef struct policy_text {
     ml_vm *vm;

@@ -16,8 +16,7 @@
 #include "base/mem.h"
 #include "script_fixture.h"
 
-/* ---- wrapped allocation
- * --------------------------------------------------------------- */
+/* ---- wrapped allocation -------------------------------------------------------- */
 
 static struct {
     long fail_at; /* this allocation fails, counted from 1; 0: none */
@@ -63,8 +62,7 @@ void __wrap_free(void *p)
     __real_free(p);
 }
 
-/* ---- modules and loading
- * ---------------------------------------------------------------- */
+/* ---- modules and loading ------------------------------------------------------- */
 
 static const ml_pair variables[] = {{"CANARY", "canary-4711"}, {NULL, NULL}};
 
@@ -210,8 +208,7 @@ static void test_stdlib(void **state)
         "fine");
 }
 
-/* ---- memory
- * ------------------------------------------------------------------------------ */
+/* ---- memory -------------------------------------------------------------------- */
 
 /* Bombs end in a policy error that names the option; the VM goes on. */
 static void test_memory_bombs(void **state)
@@ -312,8 +309,7 @@ static void test_every_allocation_fails(void **state)
     assert_in_range(nth, 300, 100000); /* it was long enough a way */
 }
 
-/* ---- embedding
- * --------------------------------------------------------------------------- */
+/* ---- embedding ----------------------------------------------------------------- */
 
 extern const ml_embedded *test_embedded_find(const char *name);
 

@@ -1,0 +1,46 @@
+-- help: the verbs, or one verb's flags.
+local flags = require "moonlatch.commands.shared.flags"
+local report = require "moonlatch.commands.shared.report"
+local text = require "moonlatch.commands.shared.text"
+local verbs = require "moonlatch.commands.shared.verbs"
+
+local M = {}
+
+function M.define(p)
+    p:argument("verb", "the verb to explain"):argname("VERB"):args("?")
+end
+
+local function overview()
+    local out = { "moonlatch - secrets by name, where a policy decides what a name means",
+                  "", "Usage: moonlatch VERB [flags]", "" }
+    for _, entry in ipairs(verbs.list) do
+        out[#out + 1] = ("  %-11s %s"):format(entry[1], entry[2])
+    end
+    out[#out + 1] = [[
+
+Policy: --policy FILE or airflow, else MOONLATCH_POLICY, else airflow when
+AIRFLOW__SECRETS__BACKEND_KWARGS is set, else $XDG_CONFIG_HOME/moonlatch/policy.lua,
+else /etc/moonlatch/policy.lua.
+
+Exit codes: 0 ok, 1 failure, 2 usage, 3 missing, 4 forbidden, disabled or deleted,
+5 throttled or unavailable, 6 unauthenticated, 7 policy error, 8 conflict.
+
+`moonlatch help VERB` lists the flags of a verb.]]
+    return table.concat(out, "\n") .. "\n"
+end
+
+function M.run(args, app)
+    if not args.verb then
+        app.write(overview())
+        return 0
+    end
+    local module = verbs.load(args.verb)
+    if not module then
+        error(report.usage(("there is no verb '%s'"):format(text.printable(args.verb)),
+            "moonlatch help"))
+    end
+    app.write(flags.parser(args.verb, module):get_help() .. "\n")
+    return 0
+end
+
+return M

@@ -1,0 +1,119 @@
+-- session: which policy, which variables, and the open resolver of one run.
+local flags = require "moonlatch.commands.shared.flags"
+local report = require "moonlatch.commands.shared.report"
+
+local M = {}
+
+local AIRFLOW = [[
+local ml = require "moonlatch.policy"
+return ml.policy { ml.airflow { bare_names = true } }
+]]
+
+local function env_of_file(app, path)
+    local content, problem = app.system.read_file(path)
+    if not content then
+        error(report.usage(("cannot read the env file %s: %s"):format(path, problem)))
+    end
+    local entries, wrong = require("moonlatch.dotenv").parse(content, path)
+    if not entries then error(report.usage(tostring(wrong))) end
+    local env = {}
+    for _, entry in ipairs(entries) do env[entry.name] = entry.value end
+    return env
+end
+
+local function readable(app, path)
+    return path and app.system.is_readable(path)
+end
+
+local function named(policy)
+    if policy == "airflow" then return { text = AIRFLOW, name = "airflow" } end
+    return { file = policy }
+end
+
+local function user_policy(getenv)
+    local base = getenv("XDG_CONFIG_HOME")
+    if (base or "") == "" then
+        local home = getenv("HOME")
+        base = (home or "") ~= "" and home .. "/.config" or nil
+    end
+    return base and base .. "/moonlatch/policy.lua"
+end
+
+local SYSTEM_POLICY = "/etc/moonlatch/policy.lua"
+
+-- The order of the manual; never a file found by walking up from here: a cloned
+-- repository must not decide where secrets come from.
+function M.choose(args, app, getenv)
+    local from_env = getenv("MOONLATCH_POLICY")
+    local user = user_policy(getenv)
+    if args.policy then return named(args.policy) end
+    if (from_env or "") ~= "" then return named(from_env) end
+    if (getenv("AIRFLOW__SECRETS__BACKEND_KWARGS") or "") ~= "" then
+        return named("airflow")
+    end
+    for _, path in ipairs { user or SYSTEM_POLICY, SYSTEM_POLICY } do
+        if readable(app, path) then return { file = path } end
+    end
+    error { code = "policy", outcome = "policy", exit = 7,
+            text = "no policy: looked at --policy, MOONLATCH_POLICY, "
+                .. "AIRFLOW__SECRETS__BACKEND_KWARGS, "
+                .. (user and user .. ", " or "") .. SYSTEM_POLICY,
+            try = "moonlatch ... --policy FILE (or --policy airflow)" }
+end
+
+local function level_of(verbose)
+    if verbose >= 2 then return "debug" end
+    return verbose == 1 and "info" or "warn"
+end
+
+-- Opens the resolver; raises what went wrong.
+--   s.resolver, s.policy, s.opts(extra) -> options of one call, s.is_airflow
+function M.open(args, app)
+    local env = args.env_file and env_of_file(app, args.env_file) or {}
+    local function getenv(name)
+        if env[name] ~= nil then return env[name] end
+        return app.getenv(name)
+    end
+    local policy = M.choose(args, app, getenv)
+    local began_ms = app.system.mono_ms()
+    local s = { policy = policy, is_airflow = policy.name == "airflow" }
+    s.resolver = assert(app.moonlatch.open {
+        policy_file = policy.file, policy_text = policy.text, policy_name = policy.name,
+        env = env, deadline_ms = args.timeout_ms, cache_ttl_ms = -1,
+        log = app.report.log, log_level = level_of(args.verbose or 0) })
+    local context = flags.table_of(args.context)
+
+    -- Each call gets what is left of --timeout; waiting for a person does not count.
+    local paused_ms = 0
+    function s.opts(extra)
+        local opts = extra or {}
+        opts.context, opts.refresh = context, args.refresh
+        if args.timeout_ms then
+            local spent = app.system.mono_ms() - began_ms - paused_ms
+            opts.timeout_ms = math.max(1, args.timeout_ms - spent)
+        end
+        return opts
+    end
+
+    function s.waiting(ask, ...)
+        local from = app.system.mono_ms()
+        local answer, problem = ask(...)
+        paused_ms = paused_ms + app.system.mono_ms() - from
+        return answer, problem
+    end
+
+    return s
+end
+
+-- Where a write would go: "source:key", from the plan; nil when it cannot be told.
+function M.target(s, name)
+    local plan = s.resolver:explain(name, s.opts { plan_only = true, json = true })
+    if not plan then return nil end
+    local ok, data = pcall(require("cjson").decode, plan.text)
+    local step = ok and type(data) == "table" and type(data.steps) == "table"
+        and data.steps[1]
+    if type(step) ~= "table" then return nil end
+    return ("%s:%s"):format(step.source, step.key)
+end
+
+return M

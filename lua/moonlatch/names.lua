@@ -1,0 +1,224 @@
+-- names.lua - from a logical name to keys, and back for `list`.
+--
+-- Forward, in this order: strip, replace, lower or upper; then prefix .. it .. suffix for
+-- each prefix of the ladder.  A fixed table of names comes first and is final.
+--
+-- Backward gives candidates only: replacing and changing case lose information.  The
+-- caller maps each candidate forward again and keeps those that lead to the key.
+local template = require "moonlatch.template"
+
+local M = {}
+
+local EMPTY = {}
+
+-- ---- replace: all at once, longest first, never on what was already replaced ----
+
+local function by_length(a, b)
+  if #a ~= #b then return #a > #b end
+  return a < b
+end
+
+local function compile_replace(map)
+  local froms = {}
+  for from in pairs(map) do froms[#froms + 1] = from end
+  table.sort(froms, by_length)
+  return { map = map, froms = froms, single = froms[1] ~= nil and #froms[1] == 1 }
+end
+
+local function longest_at(froms, s, at)
+  for i = 1, #froms do
+    local from = froms[i]
+    if s:sub(at, at + #from - 1) == from then return from end
+  end
+end
+
+local function replace(r, s)
+  if r.single then return (string.gsub(s, ".", r.map)) end
+  local out, at = {}, 1
+  while at <= #s do
+    local from = longest_at(r.froms, s, at)
+    out[#out + 1] = from and r.map[from] or s:sub(at, at)
+    at = at + (from and #from or 1)
+  end
+  return table.concat(out)
+end
+
+-- The replacement the other way round, or nil when a replacement deletes.  Of two texts
+-- with one replacement, the first in the alphabet is taken.
+local function reversed(r)
+  local back = {}
+  for from, to in pairs(r.map) do
+    if to == "" then return nil end
+    if not back[to] or from < back[to] then back[to] = from end
+  end
+  return compile_replace(back)
+end
+
+-- ---- compiling ----
+
+local function compile_all(list)
+  local out = {}
+  for i, text in ipairs(list) do
+    local t, problem = template.compile(text)
+    if not t then return nil, problem end
+    out[i] = t
+  end
+  return out
+end
+
+local function compile_names(names)
+  if not names then return nil end
+  local out = {}
+  for name, key in pairs(names) do
+    local t, problem = template.compile(key)
+    if not t then return nil, problem end
+    out[name] = t
+  end
+  return out
+end
+
+local function listed(v)
+  if type(v) == "table" then return v end
+  return { v or "" }
+end
+
+-- o = checked options: strip, prefix, suffix, replace, lower, upper, names.
+-- nil, problem when a placeholder is malformed.
+function M.compile(o)
+  local spec = { lower = o.lower, upper = o.upper }
+  local problem
+  for field, texts in pairs {
+    strips = listed(o.strip), prefixes = listed(o.prefix), suffixes = listed(o.suffix),
+  } do
+    spec[field], problem = compile_all(texts)
+    if problem then return nil, problem end
+  end
+  spec.names, problem = compile_names(o.names)
+  if problem then return nil, problem end
+  if o.replace and next(o.replace) then
+    spec.replace = compile_replace(o.replace)
+    spec.back = reversed(spec.replace)
+    spec.is_one_way = spec.back == nil
+  end
+  return spec
+end
+
+-- ---- forward ----
+
+local function stripped(spec, name, captures, context)
+  for _, t in ipairs(spec.strips) do
+    local text, unset = template.expand(t, captures, context)
+    if not text then return nil, unset end
+    if text ~= "" and name:sub(1, #text) == text then return name:sub(#text + 1) end
+  end
+  return name
+end
+
+local function changed(spec, text)
+  if spec.replace then text = replace(spec.replace, text) end
+  if spec.lower then text = text:lower() end
+  if spec.upper then text = text:upper() end
+  return text
+end
+
+-- Array of keys, in order; or nil and the placeholder that is not set.
+function M.keys(spec, name, captures, context)
+  local fixed = spec.names and spec.names[name]
+  if fixed then
+    local key, unset = template.expand(fixed, captures, context)
+    return key and { key }, unset
+  end
+  local rest, unset = stripped(spec, name, captures, context)
+  if not rest then return nil, unset end
+  local middle = changed(spec, rest)
+  local suffix
+  suffix, unset = template.expand(spec.suffixes[1], captures, context)
+  if not suffix then return nil, unset end
+  local keys = {}
+  for i, t in ipairs(spec.prefixes) do
+    local prefix
+    prefix, unset = template.expand(t, captures, context)
+    if not prefix then return nil, unset end
+    keys[i] = prefix .. middle .. suffix
+  end
+  return keys
+end
+
+-- ---- backward ----
+
+local function starts(s, prefix, folded)
+  local head = s:sub(1, #prefix)
+  return head == prefix or folded and head:lower() == prefix:lower()
+end
+
+local function ends(s, suffix, folded)
+  if suffix == "" then return true end
+  local tail = s:sub(-#suffix)
+  return tail == suffix or folded and tail:lower() == suffix:lower()
+end
+
+-- What `changed` may have made middle from.
+local function originals(spec, middle)
+  local texts = { middle }
+  if spec.lower or spec.upper then
+    texts = { middle:lower() }
+    if middle:lower() ~= middle then texts[2] = middle end
+  end
+  if spec.back then
+    for i = #texts, 1, -1 do
+      local original = replace(spec.back, texts[i])
+      if original ~= texts[i] then table.insert(texts, i, original) end
+    end
+  end
+  return texts
+end
+
+-- Can a key be mapped back at all with this context?  true, or nil and the reason.
+function M.can_invert(spec, context)
+  if spec.is_one_way then return nil, "its replace deletes text" end
+  for _, list in ipairs { spec.strips, spec.prefixes, spec.suffixes } do
+    for _, t in ipairs(list) do
+      local _, unset = template.expand(t, EMPTY, context)
+      if unset then return nil, ("{%s} is not in the context"):format(unset) end
+    end
+  end
+  return true
+end
+
+local function same_key(a, b, folded)
+  return a == b or folded and a:lower() == b:lower()
+end
+
+-- Everything that the prefix and suffix may have been put around, best first.
+local function below_prefix(spec, middle, context)
+  local group = {}
+  for _, original in ipairs(originals(spec, middle)) do
+    for _, s in ipairs(spec.strips) do
+      group[#group + 1] = template.expand(s, EMPTY, context) .. original
+    end
+    group[#group + 1] = original
+  end
+  return group
+end
+
+-- Array of groups; of each group, the first name that leads to the key is the one.
+-- folded: the source does not care about case.
+function M.candidates(spec, key, context, folded)
+  local groups = {}
+  for name, t in pairs(spec.names or EMPTY) do
+    local fixed = template.expand(t, EMPTY, context)
+    if fixed and same_key(fixed, key, folded) then groups[#groups + 1] = { name } end
+  end
+  local suffix = template.expand(spec.suffixes[1], EMPTY, context)
+  for _, p in ipairs(spec.prefixes) do
+    local prefix = template.expand(p, EMPTY, context)
+    if starts(key, prefix, folded) and ends(key, suffix, folded)
+       and #key >= #prefix + #suffix then
+      local middle = key:sub(#prefix + 1, #key - #suffix)
+      groups[#groups + 1] = below_prefix(spec, middle, context)
+    end
+  end
+  return groups
+end
+
+return M

@@ -1,0 +1,170 @@
+-- plan.lua - rules + name -> plan.  Pure: no source is asked, nothing waits.
+--
+-- A plan is an array of steps, each plain data:
+--   { source = <entry of sources.lua>, key = "...", version = "..." | nil,
+--     on = { outcome = "next"|"stop"|"default" }, refused = "why" | nil }
+-- and the rule that made it.  The first rule that matches decides.
+--
+-- Every rule that policy.lua makes is a table of one shape; modules of their own (such as
+-- moonlatch.airflow) return one of the same shape, with kind = "custom":
+--   kind     "rule" | "deny" | "custom"
+--   label    for people: "billing/**", "airflow"
+--   where    "file:line" (ml.airflow fills it in for the rule that it gets)
+--   match    function(name) -> captures table | nil, why not
+--   map      function(req) -> step | array of steps | nil, fault or text
+--            req = { name=, captures=(what match returned), context={...} };
+--            req.leaf and req.segments too when `wants_segments` is set
+--            a step is what handle:key(key, version) returns; it may also carry `on`
+--            nil + text: policy error;  nil + { code = "missing", text = ... }: that fault
+--   inverse  function(handle, key, context) -> name | array of names | nil   (for list)
+--            candidates will do: a name is listed only if this rule decides it and its
+--            plan holds that very step.  nil: nothing maps to it
+--   sources  array of handles that list asks; nil or no inverse: the rule is not listed,
+--            and `unlisted` (text) may say why
+--   on       per-outcome actions, by default missing = next and the rest stop; or nil
+--   default  the answer when every step is missing, an opaque secret; or nil
+-- Rules of kind "rule" without a function have `steps`(name, captures, context) instead of
+-- map: the compiled fast way.
+-- A handle is what ml.azure_key_vault{} or ml.environment{} returns.  Custom rules are
+-- trusted code of ours: captures and context are not copied for them.
+local fault = require "moonlatch.fault"
+local match = require "moonlatch.match"
+local place = require "moonlatch.place"
+
+local M = {}
+
+M.MAX_NAME = 1024 -- bytes
+
+local MAX_STEPS = 64
+
+local function copy(t)
+  local c = {}
+  for k, v in pairs(t) do c[k] = v end
+  return c
+end
+
+local function request_for(rule, name, captures, context)
+  if rule.kind == "custom" and not rule.wants_segments then
+    return { name = name, captures = captures, context = context }
+  end
+  local segments = match.split(name)
+  return {
+    name = name, leaf = segments[#segments], segments = segments,
+    captures = copy(captures), context = copy(context),
+  }
+end
+
+-- What a map function returned -> steps, or nil, text.
+local function check_steps(policy, rule, given)
+  if type(given) == "table" and given.source ~= nil then given = { given } end
+  if type(given) ~= "table" or #given == 0 then
+    return nil, "map must return a step (source:key(...)) or a list of them, not "
+      .. (type(given) == "table" and "an empty list" or type(given))
+  end
+  if #given > MAX_STEPS then
+    return nil, ("map returned %d steps, at most %d are allowed"):format(#given, MAX_STEPS)
+  end
+  local steps = {}
+  for i = 1, #given do
+    local s = given[i]
+    local source = type(s) == "table" and policy.sources.of(s.source)
+    if not source or type(s.key) ~= "string" then
+      return nil, ("element %d of what map returned is not a step: use source:key(...)"):format(i)
+    end
+    steps[i] = {
+      source = source, key = s.key, version = s.version,
+      on = rule.kind == "custom" and s.on or rule.on,
+    }
+  end
+  return steps
+end
+
+local function mapped(policy, rule, name, captures, context)
+  if rule.steps then return rule.steps(name, captures, context) end
+  local fine, given, why = pcall(rule.map, request_for(rule, name, captures, context))
+  if not fine then given, why = nil, given end
+  if given == nil and why ~= nil then
+    if rule.kind == "custom" then return nil, fault.of(why, "policy") end
+    return nil, fault.new("policy", tostring(why))
+  end
+  local steps, problem = check_steps(policy, rule, given)
+  if not steps then return nil, fault.new("policy", problem) end
+  return steps
+end
+
+local function note(tried, index, rule, matched, why)
+  tried[#tried + 1] = {
+    index = index, where = rule.where, label = rule.label, kind = rule.kind,
+    matched = matched, why = why,
+  }
+end
+
+local function check_name(name)
+  if type(name) ~= "string" or name == "" then return "a name is needed" end
+  if #name > M.MAX_NAME then
+    return ("the name is longer than %d bytes"):format(M.MAX_NAME)
+  end
+end
+
+-- Which rule decides?  rule, captures, index; or nil.  tried, if given, collects what
+-- happened for explain.
+local function deciding(policy, name, tried)
+  local rules = policy.rules
+  for i = 1, #rules do
+    local rule = rules[i]
+    local captures, why = rule.match(name)
+    if tried then
+      note(tried, i, rule, captures ~= nil, not captures and (why or "pattern") or nil)
+    end
+    if captures then return rule, captures, i end
+  end
+end
+
+-- steps, rule; or nil, fault, rule.
+function M.make(policy, name, context, tried)
+  local problem = check_name(name)
+  if problem then return nil, fault.new("usage", problem) end
+  local rule, captures = deciding(policy, name, tried)
+  if not rule then
+    return nil, fault.new("missing", ('no rule of the policy matches "%s"'):format(name))
+  end
+  if rule.kind == "deny" then
+    return nil, fault.new("policy", ('%s: "%s" is denied by %s%s'):format(
+      rule.where, name, rule.label, rule.reason and ": " .. rule.reason or "")), rule
+  end
+  local steps, f = mapped(policy, rule, name, captures, context)
+  if not steps then
+    return nil, fault.retold(f, place.located(rule.where, f.text)), rule
+  end
+  return steps, rule
+end
+
+-- Asks each source whether it could have the key at all, before any network.  Marks the
+-- steps that are refused; nil, fault when there is one.
+function M.check(steps, rule)
+  local first
+  for i = 1, #steps do
+    local step = steps[i]
+    local fine, why = step.source.raw:check(step.key)
+    if not fine then
+      step.refused = why or "not a key of this source"
+      first = first or step
+    end
+  end
+  if not first then return true end
+  local f = fault.new("usage", ("%s: %s cannot have the key \"%s\": %s"):format(
+    rule.where, first.source.alias, first.key, first.refused))
+  f.source, f.key = first.source.alias, first.key
+  return nil, f
+end
+
+-- make and check in one: what every verb on a name begins with.
+function M.checked(policy, name, context)
+  local steps, rule, third = M.make(policy, name, context)
+  if not steps then return nil, rule, third end
+  local fine, f = M.check(steps, rule)
+  if not fine then return nil, f, rule end
+  return steps, rule
+end
+
+return M

@@ -1,0 +1,162 @@
+-- policy.lua - what a policy file sees as require "moonlatch.policy".
+--
+-- Each policy file gets constructors of its own (M.new), so that one file cannot change
+-- what another sees.  They are strict: whatever cannot work is an error that begins with
+-- the file and line of the caller.
+local core = require "moonlatch.core"
+local fault = require "moonlatch.fault"
+local options = require "moonlatch.options"
+local place = require "moonlatch.place"
+local rule = require "moonlatch.rule"
+local sources = require "moonlatch.sources"
+
+local M = {}
+
+local function unfinished(v)
+  if type(v) == "function" then
+    return 'ml.rule "..." needs its options: ml.rule "..." { from = ... }'
+  end
+  return ("rules are needed (ml.rule, ml.deny, ml.airflow), not %s"):format(
+    options.article(type(v)))
+end
+
+-- ---- variables of the environment ----
+
+local function check_variable(where, what, name)
+  if type(name) ~= "string" or name == "" then
+    options.refuse(where, "%s needs the name of a variable", what)
+  end
+end
+
+local function env_function(here)
+  return function(name, default)
+    local where = here()
+    check_variable(where, "ml.env", name)
+    if default ~= nil and type(default) ~= "string" then
+      options.refuse(where, "ml.env: the default must be a string")
+    end
+    local value = core.env(name)
+    if value == nil or value == "" then value = default end
+    if value == nil then
+      options.refuse(where, "the environment variable %s is not set", name)
+    end
+    return value
+  end
+end
+
+local function env_secret_function(here)
+  return function(name)
+    local where = here()
+    check_variable(where, "ml.env_secret", name)
+    local value = core.env_secret(name)
+    if value == nil then
+      options.refuse(where, "the environment variable %s is not set", name)
+    end
+    return value
+  end
+end
+
+-- ---- rules ----
+
+local function rule_function(here, registry, rules)
+  local function made(where, pattern, o)
+    local r = rule.new(registry, where, pattern, o)
+    local handle = {}
+    rules[handle] = r
+    return handle
+  end
+  return function(pattern)
+    local where = here()
+    if type(pattern) == "table" and pattern.names ~= nil and pattern[1] == nil then
+      return made(where, nil, pattern)
+    end
+    return function(o) return made(where, pattern, o) end
+  end
+end
+
+local function deny_function(here, rules)
+  return function(pattern, reason)
+    local handle = {}
+    rules[handle] = rule.deny(here(), pattern, reason)
+    return handle
+  end
+end
+
+-- moonlatch.airflow is loaded by the first policy that uses it.  It raises plain texts;
+-- the user's line is put in front here.
+local function airflow_function(here, registry, rules, ml)
+  return function(o)
+    local where = here()
+    if o ~= nil and type(o) ~= "table" then
+      options.refuse(where, "ml.airflow needs a table of options, not %s",
+                     options.article(type(o)))
+    end
+    local fine, given = pcall(require("moonlatch.airflow").rule, o or {}, ml)
+    if not fine then
+      if type(given) == "table" and given.code then
+        error(fault.retold(given, place.located(where, given.text)), 0)
+      end
+      error(place.located(where, given), 0)
+    end
+    local handle = {}
+    rules[handle] = rule.custom(registry, where, given)
+    return handle
+  end
+end
+
+local function pattern_function(here)
+  return function(text)
+    if type(text) ~= "string" then
+      options.refuse(here(), "ml.pattern needs a Lua pattern, a string")
+    end
+    return { lua_pattern = text }
+  end
+end
+
+local function policy_function(here, rules, policies, registry)
+  return function(list)
+    local where = here()
+    if type(list) ~= "table" then
+      options.refuse(where, "ml.policy needs a list of rules: ml.policy { ... }")
+    end
+    local n, compiled = 0, {}
+    for k in pairs(list) do
+      n = n + 1
+      if math.type(k) ~= "integer" then
+        options.refuse(where, "ml.policy has no option '%s'", tostring(k))
+      end
+    end
+    for i = 1, n do
+      local r = list[i] ~= nil and rules[list[i]]
+      if not r then
+        options.refuse(where, "ml.policy, entry %d: %s", i, unfinished(list[i]))
+      end
+      compiled[i] = r
+    end
+    if n == 0 then options.refuse(where, "ml.policy { } has no rules") end
+    local handle = {}
+    policies[handle] = { rules = compiled, sources = registry }
+    return handle
+  end
+end
+
+-- The constructors for one file, and a function that says what policy a value stands for.
+function M.new(here)
+  local registry = sources.registry(here)
+  local rules, policies = {}, {}
+  local ml = {
+    azure_key_vault = registry.azure_key_vault,
+    client_secret = registry.client_secret,
+    environment = registry.environment,
+    env = env_function(here),
+    env_secret = env_secret_function(here),
+    rule = rule_function(here, registry, rules),
+    deny = deny_function(here, rules),
+    pattern = pattern_function(here),
+    policy = policy_function(here, rules, policies, registry),
+  }
+  ml.airflow = airflow_function(here, registry, rules, ml)
+  return ml, function(value) return value ~= nil and policies[value] or nil end
+end
+
+return M

@@ -1,0 +1,88 @@
+-- resolve.lua - walks a plan: asks one step after the other until one answers.
+--
+-- Found stops.  Missing goes on; everything else stops, unless the rule's `on` says
+-- otherwise: an outage or a refusal must never look like an absence.  So when a rule lets
+-- a failure pass and no later step has the name, the answer is that failure, not missing.
+local core = require "moonlatch.core"
+local fault = require "moonlatch.fault"
+local plan = require "moonlatch.plan"
+
+local M = {}
+
+-- What to do after this outcome.  Codes that are no outcomes (canceled ...) always stop.
+local function action_for(step, rule, outcome)
+  if not fault.outcomes[outcome] then return "stop" end
+  local action = step.on[outcome] or "stop"
+  if action == "default" and not rule.default then return "stop" end
+  return action
+end
+
+-- The version to ask for; a pinned one cannot be overruled.
+local function version_for(step, call, rule)
+  if not call.version or call.version == "" then return step.version end
+  if step.version and step.version ~= call.version then
+    return nil, fault.new("usage", ("%s: the policy pins %s:%s to another version"):format(
+      rule.where, step.source.alias, step.key))
+  end
+  return call.version
+end
+
+local function placed(f, step)
+  if f.source == nil or f.source == "" then f.source = step.source.alias end
+  if f.key == nil or f.key == "" then f.key = step.key end
+  return f
+end
+
+local function ask(step, call, rule)
+  local version, refused = version_for(step, call, rule)
+  if refused then return nil, refused end
+  local secret, f = step.source.raw:call("get", { key = step.key, version = version })
+  if secret then return secret end
+  return nil, placed(fault.of(f, "invalid"), step)
+end
+
+local function tried_list(steps)
+  local words = {}
+  for i, step in ipairs(steps) do words[i] = step.source.alias .. ":" .. step.key end
+  return table.concat(words, ", ")
+end
+
+local function all_missing(call, steps, rule, last)
+  local f = fault.retold(last, ('"%s" is missing: tried %s (%s)'):format(
+    call.name, tried_list(steps), rule.where))
+  f.code = "missing"
+  return f
+end
+
+-- The walk itself.  record(i, step, outcome, fault, action), if given, sees each step.
+-- Returns secret, step (nil when it is the rule's default); or nil, fault.
+function M.walk(steps, rule, call, record)
+  local passed, last -- the first failure that was let pass; the last fault at all
+  for i = 1, #steps do
+    local step = steps[i]
+    local secret, f = ask(step, call, rule)
+    local outcome = secret and "found" or fault.outcome(f.code)
+    local action = secret and "answer" or action_for(step, rule, outcome)
+    if record then record(i, step, outcome, f, action) end
+    if secret then return core.with_name(secret, call.name), step end
+    if action == "default" then return core.with_name(rule.default, call.name) end
+    if action ~= "next" then return nil, f end
+    if outcome ~= "missing" then passed = passed or f end
+    last = f
+  end
+  if passed then
+    return nil, fault.retold(passed, passed.text .. " (and no later step has it)")
+  end
+  if rule.default then return core.with_name(rule.default, call.name) end
+  return nil, all_missing(call, steps, rule, last)
+end
+
+function M.get(policy, call)
+  local steps, rule = plan.checked(policy, call.name, call.context)
+  if not steps then return nil, rule end
+  local secret, second = M.walk(steps, rule, call)
+  if secret then return secret end
+  return nil, second
+end
+
+return M

@@ -1,0 +1,215 @@
+-- sandbox.lua - what a policy file may call.
+--
+-- C enforces memory, instructions and wall clock, but it counts only between Lua
+-- instructions: one call of a library function that runs for minutes would dodge it.  So
+-- every function here that could is bounded by the size of its work, computed before.
+-- Methods on strings go through the shared metatable and are bounded in the same way.
+--
+-- Left out on purpose: io, os, debug, package, coroutine, load*, dofile, collectgarbage,
+-- get/setmetatable, raw*, string.dump, string.pack, math.random, print.
+local M = {}
+
+local MAX_TEXT = 1024 * 1024      -- bytes that one call may take or make
+local MAX_ITEMS = 1000 * 1000     -- elements that one call may touch
+local MAX_WORK = 50 * 1000 * 1000 -- character comparisons of one pattern
+
+local raw = {}
+for k, v in pairs(string) do raw[k] = v end
+
+local function fail(level, ...) error(raw.format(...), level + 1) end
+
+local function check_text(what, s)
+  if type(s) == "string" and #s > MAX_TEXT then
+    fail(3, "%s: the text is longer than %d bytes", what, MAX_TEXT)
+  end
+end
+
+-- ---- patterns ----
+
+local BRANCHES = { ["*"] = true, ["+"] = true, ["-"] = true, ["?"] = true }
+
+-- The place behind the set that begins at `at`: "[^]a%]b]".
+local function behind_set(pattern, at)
+  at = at + 1
+  if raw.sub(pattern, at, at) == "^" then at = at + 1 end
+  repeat
+    at = at + (raw.sub(pattern, at, at) == "%" and 2 or 1)
+  until at > #pattern or raw.sub(pattern, at, at) == "]"
+  return at + 1
+end
+
+-- How much work a pattern may be on n bytes: each of * + - can stop anywhere, so work
+-- grows with n to the power of their number; without ^ it starts anywhere, too.
+local function pattern_work(n, pattern)
+  local work = raw.sub(pattern, 1, 1) == "^" and 1 or n + 1
+  local at, longest_set = 1, 1
+  while at <= #pattern and work <= MAX_WORK do
+    local c, next_at = raw.sub(pattern, at, at), at + 1
+    if c == "%" then
+      c = raw.sub(pattern, at + 1, at + 1)
+      next_at = at + (c == "b" and 4 or 2)
+      if c == "b" or raw.find(c, "%d") then work = work * (n + 1) end
+    elseif c == "[" then
+      next_at = behind_set(pattern, at)
+      longest_set = math.max(longest_set, next_at - at)
+    elseif BRANCHES[c] then
+      work = work * (c == "?" and 2 or n + 1)
+    end
+    at = next_at
+  end
+  return work * longest_set
+end
+
+local function check_pattern(what, s, pattern, plain)
+  if type(s) == "number" then s = tostring(s) end
+  if type(pattern) == "number" then pattern = tostring(pattern) end
+  if type(s) ~= "string" or type(pattern) ~= "string" then return end -- Lua complains
+  check_text(what, s)
+  local work
+  if plain then
+    work = #s * #pattern
+  else
+    work = pattern_work(#s, pattern)
+  end
+  if work > MAX_WORK then
+    fail(3, "%s: this pattern on %d bytes could run too long", what, #s)
+  end
+end
+
+-- ---- string ----
+
+local str = {
+  byte = raw.byte, char = raw.char, len = raw.len, lower = raw.lower,
+  reverse = raw.reverse, sub = raw.sub, upper = raw.upper,
+}
+
+function str.find(s, pattern, init, plain)
+  check_pattern("string.find", s, pattern, plain)
+  return raw.find(s, pattern, init, plain)
+end
+
+function str.match(s, pattern, init)
+  check_pattern("string.match", s, pattern)
+  return raw.match(s, pattern, init)
+end
+
+function str.gmatch(s, pattern, init)
+  check_pattern("string.gmatch", s, pattern)
+  return raw.gmatch(s, pattern, init)
+end
+
+function str.gsub(s, pattern, by, n)
+  check_pattern("string.gsub", s, pattern)
+  if type(s) == "string" and type(by) == "string" and (#s + 1) * #by > MAX_TEXT * 16 then
+    fail(2, "string.gsub: the result could be too long")
+  end
+  return raw.gsub(s, pattern, by, n)
+end
+
+function str.rep(s, n, sep)
+  local size = #tostring(s) + (sep and #tostring(sep) or 0)
+  local times = tonumber(n)
+  if times and times > 0 and size * times > MAX_TEXT then
+    fail(2, "string.rep: the result is longer than %d bytes", MAX_TEXT)
+  end
+  return raw.rep(s, n, sep)
+end
+
+function str.format(format, ...)
+  local size = type(format) == "string" and #format or 0
+  for i = 1, select("#", ...) do
+    local v = select(i, ...)
+    size = size + (type(v) == "string" and #v or 128)
+  end
+  if size > MAX_TEXT then
+    fail(2, "string.format: the result is longer than %d bytes", MAX_TEXT)
+  end
+  return raw.format(format, ...)
+end
+
+-- ---- table ----
+
+-- A border of a table with holes can be 2^62 away.
+local function check_length(what, t)
+  if type(t) == "table" and #t > MAX_ITEMS then
+    fail(3, "%s: more than %d elements", what, MAX_ITEMS)
+  end
+end
+
+local tab = { pack = table.pack, unpack = table.unpack }
+
+function tab.insert(t, ...)
+  check_length("table.insert", t)
+  return table.insert(t, ...)
+end
+
+function tab.remove(t, ...)
+  check_length("table.remove", t)
+  return table.remove(t, ...)
+end
+
+function tab.sort(t, before)
+  check_length("table.sort", t)
+  return table.sort(t, before)
+end
+
+function tab.concat(t, sep, i, j)
+  check_length("table.concat", t)
+  local size = 0
+  for k = i or 1, j or #t do
+    local v = t[k]
+    size = size + (type(v) == "string" and #v or 24) + (sep and #tostring(sep) or 0)
+    if size > MAX_TEXT then
+      fail(2, "table.concat: the result is longer than %d bytes", MAX_TEXT)
+    end
+    if v == nil then break end
+  end
+  return table.concat(t, sep, i, j)
+end
+
+-- ---- the environment ----
+
+local function copy_of(t, without)
+  local c = {}
+  for k, v in pairs(t) do c[k] = v end
+  for _, k in ipairs(without or {}) do c[k] = nil end
+  return c
+end
+
+local function requirer(ml)
+  return function(name)
+    if name == "moonlatch.policy" then return ml end
+    fail(2, "require: a policy may use 'moonlatch.policy' only, not '%s'", tostring(name))
+  end
+end
+
+-- A fresh _ENV for one policy file; ml is what it gets as moonlatch.policy.
+function M.environment(ml)
+  local env = {
+    assert = assert, error = error, ipairs = ipairs, next = next, pairs = pairs,
+    pcall = pcall, xpcall = xpcall, select = select, tonumber = tonumber,
+    tostring = tostring, type = type, _VERSION = _VERSION,
+    string = copy_of(str), table = copy_of(tab),
+    math = copy_of(math, { "random", "randomseed" }),
+    utf8 = copy_of(utf8),
+    require = requirer(ml),
+  }
+  env._G = env
+  return env
+end
+
+-- Bounds s:rep() and the like for everybody in this Lua state.  Once is enough.
+function M.guard_strings()
+  local meta = getmetatable("")
+  if type(meta) == "table" then
+    meta.__index = str
+  else -- locked by the VM: methods come from the table `string` itself
+    for name, f in pairs(str) do string[name] = f end
+    string.dump = nil
+  end
+end
+
+-- string.match, bounded: for patterns that a policy gave to us.
+M.string_match = str.match
+
+return M

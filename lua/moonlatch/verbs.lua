@@ -1,0 +1,136 @@
+-- verbs.lua - everything that changes a secret or looks at more than its value: these go
+-- to one place, the first step of the name's plan whose source can be written.
+local core = require "moonlatch.core"
+local fault = require "moonlatch.fault"
+local plan = require "moonlatch.plan"
+
+local M = { by_name = {} }
+
+local function read_only(call, steps)
+  local seen, words = {}, {}
+  for _, step in ipairs(steps) do
+    local s = step.source
+    if not seen[s] then
+      seen[s] = true
+      words[#words + 1] = ("%s (%s)"):format(s.alias, s.kind)
+    end
+  end
+  return fault.new("usage", ('%s "%s": its plan has no source that can be written: %s')
+    :format(call.verb, call.name, table.concat(words, ", ")))
+end
+
+local function target(policy, call)
+  local steps, f = plan.checked(policy, call.name, call.context)
+  if not steps then return nil, f end
+  for i = 1, #steps do
+    if steps[i].source.writable then return steps[i] end
+  end
+  return nil, read_only(call, steps)
+end
+
+local function ask(step, verb, args)
+  args.key = step.key
+  local result, f = step.source.raw:call(verb, args)
+  if result ~= nil then return result end
+  f = fault.of(f, "invalid")
+  if f.source == nil or f.source == "" then f.source = step.source.alias end
+  if f.key == nil or f.key == "" then f.key = step.key end
+  return nil, f
+end
+
+local function named(secret, name)
+  return core.with_name(secret, name)
+end
+
+local function one(secret, call)
+  return { secrets = { named(secret, call.name) } }
+end
+
+-- A new version would lose what only the current one has: tags and content type.
+local function keep_metadata(step, call, args)
+  if call.replace_metadata or (args.tags and args.content_type) then return true end
+  local current, f = ask(step, "get", {})
+  if current then
+    args.tags = args.tags or current:tags()
+    args.content_type = args.content_type or current:content_type()
+    if args.content_type == "" then args.content_type = nil end
+    return true
+  end
+  if f.code == "missing" then return true end
+  if f.code == "forbidden" or f.code == "disabled" then
+    f = fault.retold(f, f.text .. "; put reads the current version to keep its tags and "
+      .. "content type: give both, or ask to replace the metadata")
+  end
+  return nil, f
+end
+
+function M.by_name.put(policy, call)
+  local step, f = target(policy, call)
+  if not step then return nil, f end
+  local args = {
+    value = call.value, content_type = call.content_type, tags = call.tags,
+    enabled = call.enabled, not_before_s = call.not_before_s, expires_s = call.expires_s,
+  }
+  local kept
+  kept, f = keep_metadata(step, call, args)
+  if not kept then return nil, f end
+  local secret
+  secret, f = ask(step, "put", args)
+  if not secret then return nil, f end
+  return one(secret, call)
+end
+
+-- Verbs that answer one secret.
+local function simple(verb, fields)
+  return function(policy, call)
+    local step, f = target(policy, call)
+    if not step then return nil, f end
+    local args = {}
+    for _, field in ipairs(fields) do args[field] = call[field] end
+    local secret
+    secret, f = ask(step, verb, args)
+    if not secret then return nil, f end
+    return one(secret, call)
+  end
+end
+
+M.by_name.update = simple("update", {
+  "version", "content_type", "tags", "enabled", "not_before_s", "expires_s",
+})
+M.by_name.delete = simple("delete", {})
+M.by_name.get_deleted = simple("get_deleted", {})
+M.by_name.recover = simple("recover", {})
+M.by_name.backup = simple("backup", {})
+
+function M.by_name.versions(policy, call)
+  local step, f = target(policy, call)
+  if not step then return nil, f end
+  local all
+  all, f = ask(step, "versions", {})
+  if not all then return nil, f end
+  local secrets = {}
+  for i, s in ipairs(all) do secrets[i] = named(s, call.name) end
+  return { secrets = secrets }
+end
+
+function M.by_name.purge(policy, call)
+  local step, f = target(policy, call)
+  if not step then return nil, f end
+  local done
+  done, f = ask(step, "purge", {})
+  if not done then return nil, f end
+  return {}
+end
+
+-- The blob says which key it restores; the name says where only.
+function M.by_name.restore(policy, call)
+  local step, f = target(policy, call)
+  if not step then return nil, f end
+  local secret
+  secret, f = ask(step, "restore", { value = call.value })
+  if not secret then return nil, f end
+  if secret:key():lower() == step.key:lower() then secret = named(secret, call.name) end
+  return { secrets = { secret } }
+end
+
+return M

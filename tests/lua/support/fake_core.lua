@@ -1,0 +1,274 @@
+-- fake_core.lua - a stand-in for the C module "moonlatch.core", with scripted sources.
+--
+--   local fake = require "support.fake_core"       -- also installs "moonlatch.core"
+--   fake.reset {
+--     env = { KEYVAULT_URL = "https://acme.vault.azure.net" },
+--     vaults = { ["https://acme.vault.azure.net"] = {
+--       hello = "a value",                                   -- found
+--       rich  = { value = "v", content_type = "text/plain", tags = { a = "b" },
+--                 version = "2", attributes = { enabled = true } },
+--       gone  = { fails = "forbidden", http_status = 403 },  -- an error table
+--       [fake.anything_else] = { fails = "unavailable" },    -- default: missing
+--     } },
+--     deleted = { [url] = { name = true } },  -- what list_deleted answers
+--   }
+--   fake.calls   every src:call: { verb, source alias, key, args }, in order
+--   fake.logs    every core.log: { level, area, text }
+--   fake.vaults  options of every core.key_vault, in order
+--   fake.reveal(secret)    the bytes, which Lua proper never sees
+--
+-- One table lives as long as the process, because modules keep what require gave them;
+-- reset changes what stands behind it.
+local cjson = require "cjson"
+
+local fake = { anything_else = {} }
+local core = { null = cjson.null }
+local state
+
+local hidden = setmetatable({}, { __mode = "k" }) -- secret -> its fields
+local secret_methods = {}
+local secret_meta = {
+  __index = secret_methods, __name = "moonlatch.secret", __metatable = false,
+  __tostring = function() return "secret (hidden)" end,
+}
+
+local function new_secret(fields)
+  local s = setmetatable({}, secret_meta)
+  hidden[s] = fields
+  return s
+end
+
+local function copy(t)
+  local c = {}
+  for k, v in pairs(t or {}) do c[k] = v end
+  return c
+end
+
+for _, field in ipairs { "name", "source", "key", "version", "content_type" } do
+  secret_methods[field] = function(s) return hidden[s][field] or "" end
+end
+function secret_methods.tags(s) return copy(hidden[s].tags) end
+function secret_methods.attributes(s) return copy(hidden[s].attributes) end
+function secret_methods.has_value(s) return hidden[s].value ~= nil end
+
+function fake.secret(value, fields)
+  local f = copy(fields)
+  f.value = value
+  return new_secret(f)
+end
+
+function fake.reveal(s) return hidden[s].value end
+
+function core.with_name(s, name)
+  local f = copy(hidden[s])
+  f.name = name
+  return new_secret(f)
+end
+
+function core.secret(text) return fake.secret(text) end
+
+-- ---- sources ----
+
+local source_methods = {}
+local source_meta = { __index = source_methods, __name = "moonlatch.source" }
+local inside = setmetatable({}, { __mode = "k" }) -- source -> { alias, kind, keys, ... }
+
+function source_methods.alias(s) return inside[s].alias end
+function source_methods.kind(s) return inside[s].kind end
+function source_methods.label(s) return inside[s].label end
+function source_methods.writable(s) return inside[s].kind == "key_vault" end
+
+function source_methods.check(s, key)
+  if inside[s].kind == "key_vault" then
+    if #key >= 1 and #key <= 127 and not key:find("[^0-9A-Za-z-]") then return true end
+    return nil, "a Key Vault secret name has 1 to 127 letters, digits and hyphens"
+  end
+  if key ~= "" and not key:find("[=%z]") then return true end
+  return nil, "a variable name is not empty and has no '='"
+end
+
+local function failure(src, key, spec)
+  local e = copy(spec)
+  e.code, e.fails, e.at = spec.fails, nil, nil
+  e.text = e.text or ("scripted: " .. spec.fails)
+  e.source, e.key = src.alias, key
+  return nil, e
+end
+
+local function found(src, key, spec, with_value)
+  local f = type(spec) == "table" and copy(spec) or { value = spec }
+  f.source, f.key = src.alias, f.key or key
+  f.version = f.version or "1"
+  if not with_value then f.value = nil end
+  return new_secret(f)
+end
+
+local function lookup(src, key)
+  local folded = src.kind == "key_vault"
+  for k, v in pairs(src.keys) do
+    if k ~= fake.anything_else and
+       (k == key or folded and k:lower() == key:lower()) then return v end
+  end
+  return src.keys[fake.anything_else] or { fails = "missing", http_status = 404 }
+end
+
+local verbs = {}
+
+function verbs.get(src, args)
+  local v = lookup(src, args.key)
+  if type(v) == "table" and v.fails then return failure(src, args.key, v) end
+  return found(src, args.key, v, true)
+end
+
+function verbs.put(src, args)
+  local v = lookup(src, args.key)
+  if type(v) == "table" and v.put_fails then
+    return failure(src, args.key, { fails = v.put_fails })
+  end
+  src.keys[args.key] = {
+    value = fake.reveal(args.value), content_type = args.content_type,
+    tags = copy(args.tags), version = "new",
+  }
+  return found(src, args.key, src.keys[args.key], false)
+end
+
+local function metadata(src, args)
+  local v = lookup(src, args.key)
+  if type(v) == "table" and v.fails then return failure(src, args.key, v) end
+  return found(src, args.key, v, false)
+end
+verbs.update, verbs.recover, verbs.get_deleted = metadata, metadata, metadata
+
+function verbs.delete(src, args)
+  local s, e = metadata(src, args)
+  if s then src.keys[args.key] = nil end
+  return s, e
+end
+
+function verbs.versions(src, args)
+  local s, e = metadata(src, args)
+  if not s then return nil, e end
+  return { s, s }
+end
+
+function verbs.purge(src, args)
+  local s, e = metadata(src, args)
+  if not s then return nil, e end
+  return true
+end
+
+function verbs.backup(src, args)
+  local s, e = metadata(src, args)
+  if not s then return nil, e end
+  return fake.secret("blob of " .. args.key, { source = src.alias, key = args.key })
+end
+
+function verbs.restore(src, args)
+  return new_secret { source = src.alias, key = fake.reveal(args.value):match("of (.*)") }
+end
+
+local function listed(src, keys)
+  local whole = src.keys[fake.list_answer]
+  if whole then return failure(src, "", whole) end
+  local out = {}
+  for k, v in pairs(keys) do
+    if type(k) == "string" then out[#out + 1] = found(src, k, v, false) end
+  end
+  return out
+end
+
+fake.list_answer = {} -- keys[fake.list_answer] = { fails = ... }: listing fails
+
+function verbs.list(src) return listed(src, src.keys) end
+function verbs.list_deleted(src) return listed(src, src.deleted) end
+
+local read_only = { get = true, list = true }
+
+function source_methods.call(s, verb, args)
+  local src = inside[s]
+  args = args or {}
+  fake.calls[#fake.calls + 1] = { verb, src.alias, args.key, args }
+  state.now = state.now + 5
+  if src.kind == "environment" and not read_only[verb] then
+    return failure(src, args.key, { fails = "usage", text = "read-only" })
+  end
+  return verbs[verb](src, args)
+end
+
+local function new_source(fields)
+  local s = setmetatable({}, source_meta)
+  inside[s] = fields
+  return s
+end
+
+function core.key_vault(t)
+  if type(t.vault_url) ~= "string" or not t.vault_url:find("^https://[^@]+$") then
+    error({ code = "usage", text = "vault_url: an https:// URL is needed" }, 0)
+  end
+  fake.vaults[#fake.vaults + 1] = t
+  local url = t.vault_url:gsub("/$", "")
+  return new_source {
+    alias = t.alias, kind = "key_vault", label = url,
+    keys = state.vaults[url] or {}, deleted = state.deleted[url] or {},
+  }
+end
+
+function core.environment(t)
+  return new_source {
+    alias = t.alias, kind = "environment", label = "environment", keys = state.env,
+  }
+end
+
+-- ---- the rest ----
+
+function core.env(name) return state.env[name] end
+
+function core.env_secret(name)
+  local v = state.env[name]
+  if v == nil or v == "" then return nil end
+  return fake.secret(v)
+end
+
+function core.env_json(name, secret_keys)
+  local text = state.env[name]
+  if text == nil then return nil end
+  local fine, value = pcall(cjson.decode, text)
+  if not fine then
+    error({ code = "usage", text = name .. " is not JSON: line 1, column 1: scripted" }, 0)
+  end
+  for _, k in ipairs(type(value) == "table" and secret_keys or {}) do
+    if type(value[k]) == "string" then value[k] = fake.secret(value[k]) end
+  end
+  return value
+end
+
+function core.log(level, area, text)
+  fake.logs[#fake.logs + 1] = { level, area, text }
+end
+
+function core.now_ms() return state.now end
+
+function core.events()
+  local e = state.events
+  state.events = {}
+  return e
+end
+
+-- What the next core.events() answers.
+function fake.add_event(what, text)
+  state.events[#state.events + 1] = { at_ms = state.now, what = what, text = text }
+end
+
+function fake.reset(script)
+  script = script or {}
+  state = {
+    env = script.env or {}, vaults = script.vaults or {},
+    deleted = script.deleted or {}, events = {}, now = 0,
+  }
+  fake.calls, fake.logs, fake.vaults = {}, {}, {}
+end
+
+fake.core = core
+fake.reset()
+package.loaded["moonlatch.core"] = core
+return fake
