@@ -279,7 +279,7 @@ static void test_cancel(void **state)
     assert_int_equal(fake_asked.n_started, 1);
     assert_string_equal(f->logged, "2 test closed");
 
-    op = fixture_start(f, &(ml_call){ML_CALL_INIT, .name = "slow-1"}, &o);
+    assert_non_null(fixture_start(f, &call, &o));
     ml_loop_turn(f->loop);
     fixture_close(f); /* the loop ends it */
     assert_int_equal(o.n_done, 1);
