@@ -27,6 +27,16 @@ static int core_env_secret(lua_State *L)
     return 1;
 }
 
+/* core.secret(text) -> secret: a value that stands in the policy, as a rule's default
+ */
+static int core_secret(lua_State *L)
+{
+    ml_str text;
+    text.p = luaL_checklstring(L, 1, &text.n);
+    ml_script_push_bytes(L, text, NULL);
+    return 1;
+}
+
 /* core.log(level, area, text) */
 static int core_log(lua_State *L)
 {
@@ -78,6 +88,7 @@ void ml_script_push_core(lua_State *L)
                                          {"with_name", ml_script_with_name},
                                          {"env", core_env},
                                          {"env_secret", core_env_secret},
+                                         {"secret", core_secret},
                                          {"env_json", ml_script_env_json},
                                          {"log", core_log},
                                          {"now_ms", core_now_ms},

@@ -75,8 +75,8 @@ static void push_loading_mark(lua_State *L)
     lua_pushlightuserdata(L, ml_vm_of(L));
 }
 
-/* lua-cjson on demand only: its buffers are its own, and it ends the process when there
- * is no memory for them. */
+/* lua-cjson on demand only: its buffers do not count against the cap, and it ends the
+ * process when there is no memory for them. */
 static void push_loader(lua_State *L, const char *name)
 {
     const ml_embedded *m = ml_vm_of(L)->find(name);

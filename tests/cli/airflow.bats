@@ -1,0 +1,89 @@
+#!/usr/bin/env bats
+# --policy airflow, --env-file, and connections.
+
+load support
+
+URI='postgres://user:canary-pw@db.example:5432/shop?sslkey=canary-extra'
+
+setup_file() {
+    load support
+    clean_environment
+    python3 - "$BATS_FILE_TMPDIR/seed.json" "$URI" <<'PY'
+import json, sys
+json.dump({"dev": {"airflow-variables-hello": "world", "airflow-connections-shop": sys.argv[2],
+                   "airflow-connections-odd": "canary://a://b://c"}}, open(sys.argv[1], "w"))
+PY
+    start_vault dev --seed "$BATS_FILE_TMPDIR/seed.json"
+}
+
+teardown_file() {
+    load support
+    stop_all
+}
+
+setup() {
+    clean_environment
+    use_vault dev
+    export AIRFLOW__SECRETS__BACKEND_KWARGS="{\"vault_url\": \"$VAULT_URL\"}"
+}
+
+@test "the backend's kwargs alone choose the airflow policy" {
+    expect 0 get airflow/variables/hello
+    [ "$output" = world ]
+    expect 0 get variables/hello
+    [ "$output" = world ]
+    expect 0 get connections/shop
+    [ "$output" = "$URI" ]
+    expect 3 get variables/nothing
+}
+
+@test "an env file gives the kwargs, and shadows the environment" {
+    printf '# as the page says\nexport AIRFLOW__SECRETS__BACKEND_KWARGS={"vault_url": "%s"}\n' \
+        "$VAULT_URL" >"$BATS_TEST_TMPDIR/.env"
+    AIRFLOW__SECRETS__BACKEND_KWARGS='{"vault_url": "https://localhost:1"}' \
+        expect 0 get variables/hello --policy airflow --env-file "$BATS_TEST_TMPDIR/.env"
+    [ "$output" = world ]
+    expect 2 get variables/hello --env-file "$BATS_TEST_TMPDIR/none"
+    says "$BATS_TEST_TMPDIR/none"
+}
+
+@test "a connection as JSON hides what is secret in it" {
+    expect 0 get connections/shop --json
+    prints '"host": "db.example"'
+    prints '"login": "user"'
+    prints '"port": 5432'
+    [[ $output != *canary* ]]
+    expect 0 get airflow/connections/shop --json --reveal
+    prints canary-pw
+    prints canary-extra
+}
+
+@test "a connection that cannot be read says so without showing it" {
+    expect 0 get connections/odd --json
+    prints connection_error
+    [[ $output$stderr != *canary* ]]
+}
+
+@test "kwargs that are not JSON point at the character and show nothing" {
+    AIRFLOW__SECRETS__BACKEND_KWARGS='{"vault_url": "x" "client_secret": "canary"}' \
+        expect 2 get variables/hello
+    says "column"
+    [[ $stderr != *canary* ]]
+}
+
+@test "unknown kwargs are named in a warning, without -v" {
+    AIRFLOW__SECRETS__BACKEND_KWARGS="{\"vault_url\": \"$VAULT_URL\", \"vault_ulr\": \"canary\"}" \
+        expect 0 get variables/hello
+    says vault_ulr
+    [[ $stderr != *canary* ]]
+}
+
+@test "a name that Key Vault cannot have is refused with the reason" {
+    expect 2 get variables/a.b
+    says "airflow-variables-a.b"
+}
+
+@test "a variable that is asked for as JSON shows its value" {
+    expect 0 get variables/hello --json
+    prints '"value": "world"'
+}
