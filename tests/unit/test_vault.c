@@ -11,14 +11,14 @@
 #include "azure/vault.h"
 
 #define VERSION "0123456789abcdef0123456789abcdef"
-#define ID "https://acme.vault.azure.net/secrets/db-pass"
+#define ID      "https://acme.vault.azure.net/secrets/db-pass"
 
 static ml_vault_url acme(void)
 {
     ml_vault_url u;
     ml_err e;
-    assert_int_equal(ml_vault_url_parse(&u, ML_LIT("https://acme.vault.azure.net"), NULL, &e),
-                     0);
+    assert_int_equal(
+        ml_vault_url_parse(&u, ML_LIT("https://acme.vault.azure.net"), NULL, &e), 0);
     return u;
 }
 
@@ -57,17 +57,20 @@ static void test_build(void **state)
                    "/secrets/Db-pass/" VERSION "?api-version=7.5", NULL);
     expect_request(CALL(.op = ML_VAULT_SET, .key = key, .value = v), "PUT",
                    "/secrets/Db-pass?api-version=7.5", "{\"value\":\"pa\\\"ss\\n\"}");
-    expect_request(CALL(.op = ML_VAULT_SET, .key = key, .value = v, .has_content_type = true,
-                        .content_type = ML_LIT("text/plain"), .has_tags = true, .tags = tags,
-                        .n_tags = 2, .enabled = -1, .not_before_s = 5, .expires_s = 1893456000),
+    expect_request(
+        CALL(.op = ML_VAULT_SET, .key = key, .value = v, .has_content_type = true,
+             .content_type = ML_LIT("text/plain"), .has_tags = true, .tags = tags,
+             .n_tags = 2, .enabled = -1, .not_before_s = 5, .expires_s = 1893456000),
+        "PUT", "/secrets/Db-pass?api-version=7.5",
+        "{\"value\":\"pa\\\"ss\\n\",\"contentType\":\"text/plain\",\"tags\":{\"env\":"
+        "\"t\",\"q\\\"\":\"\"},\"attributes\":{\"enabled\":false,\"nbf\":5,\"exp\":"
+        "1893456000}}");
+    expect_request(CALL(.op = ML_VAULT_SET, .key = key, .value = v,
+                        .content_type = version, .tags = tags, .n_tags = 2),
                    "PUT", "/secrets/Db-pass?api-version=7.5",
-                   "{\"value\":\"pa\\\"ss\\n\",\"contentType\":\"text/plain\",\"tags\":{\"env\":"
-                   "\"t\",\"q\\\"\":\"\"},\"attributes\":{\"enabled\":false,\"nbf\":5,\"exp\":"
-                   "1893456000}}");
-    expect_request(CALL(.op = ML_VAULT_SET, .key = key, .value = v, .content_type = version,
-                        .tags = tags, .n_tags = 2),
-                   "PUT", "/secrets/Db-pass?api-version=7.5", "{\"value\":\"pa\\\"ss\\n\"}");
-    expect_request(CALL(.op = ML_VAULT_UPDATE, .key = key, .version = version, .enabled = 1),
+                   "{\"value\":\"pa\\\"ss\\n\"}");
+    expect_request(CALL(.op = ML_VAULT_UPDATE, .key = key, .version = version,
+                        .enabled = 1),
                    "PATCH", "/secrets/Db-pass/" VERSION "?api-version=7.5",
                    "{\"attributes\":{\"enabled\":true}}");
     expect_request(CALL(.op = ML_VAULT_UPDATE, .key = key, .has_tags = true), "PATCH",
@@ -113,8 +116,9 @@ static void test_api_version(void **state)
         bool has_body;
         ml_buf_init(&url, 0);
         ml_buf_init(&body, 0);
-        assert_int_equal(ml_vault_build(CALL(.op = ML_VAULT_LIST), &u, rows[i].version, &method,
-                                        &url, &body, &has_body, NULL), 0);
+        assert_int_equal(ml_vault_build(CALL(.op = ML_VAULT_LIST), &u, rows[i].version,
+                                        &method, &url, &body, &has_body, NULL),
+                         0);
         assert_string_equal(strchr(url.data, '?') + 1, rows[i].want);
         ml_buf_fini(&url);
         ml_buf_fini(&body);
@@ -147,13 +151,14 @@ static void test_check(void **state)
     ml_secret *binary = ml_secret_of_bytes(ML_LIT("canary\xff"));
     ml_secret *nul = ml_secret_of_bytes(ML_LIT("a\0b\n"));
     ml_secret *none = ml_secret_new(&(ml_secret_fields){0});
-    assert_int_equal(ml_vault_check(CALL(.op = ML_VAULT_SET, .key = key, .value = full), NULL),
+    assert_int_equal(
+        ml_vault_check(CALL(.op = ML_VAULT_SET, .key = key, .value = full), NULL), 0);
+    assert_int_equal(
+        ml_vault_check(CALL(.op = ML_VAULT_SET, .key = key, .value = empty), NULL), 0);
+    assert_int_equal(
+        ml_vault_check(CALL(.op = ML_VAULT_SET, .key = key, .value = nul), NULL), 0);
+    assert_int_equal(ml_vault_check(CALL(.op = ML_VAULT_RESTORE, .value = over), NULL),
                      0);
-    assert_int_equal(ml_vault_check(CALL(.op = ML_VAULT_SET, .key = key, .value = empty), NULL),
-                     0);
-    assert_int_equal(ml_vault_check(CALL(.op = ML_VAULT_SET, .key = key, .value = nul), NULL),
-                     0);
-    assert_int_equal(ml_vault_check(CALL(.op = ML_VAULT_RESTORE, .value = over), NULL), 0);
     refuse(CALL(.op = ML_VAULT_SET, .key = key, .value = over), "25600");
     refuse(CALL(.op = ML_VAULT_SET, .key = key, .value = binary), "UTF-8");
     refuse(CALL(.op = ML_VAULT_SET, .key = key, .value = none), "no value");
@@ -187,15 +192,15 @@ static void test_check_metadata(void **state)
     const ml_str key = ML_LIT("k");
     char text[1100];
     for (size_t i = 0; i < sizeof(text); i += 2) memcpy(text + i, "\xc3\xa4", 2);
-    const ml_str chars_512 = {text, 1024}, chars_513 = {text, 1026}, chars_255 = {text, 510},
-                 chars_256 = {text, 512}, half = {text, 3};
+    const ml_str chars_512 = {text, 1024}, chars_513 = {text, 1026},
+                 chars_255 = {text, 510}, chars_256 = {text, 512}, half = {text, 3};
     ml_tag tags[16] = {{chars_512, chars_512}};
     char names[16];
     for (size_t i = 1; i < 16; i++) {
         names[i] = (char)('a' + i);
         tags[i] = (ml_tag){{&names[i], 1}, ML_LIT("")};
     }
-#define UPDATE(...) CALL(.op = ML_VAULT_UPDATE, .key = key, __VA_ARGS__)
+#define UPDATE(...)   CALL(.op = ML_VAULT_UPDATE, .key = key, __VA_ARGS__)
 #define TAGS(list, n) UPDATE(.has_tags = true, .tags = (list), .n_tags = (n))
     assert_int_equal(ml_vault_check(TAGS(tags, 15), NULL), 0);
     refuse(TAGS(tags, 16), "at most 15");
@@ -212,7 +217,9 @@ static void test_check_metadata(void **state)
     tags[1] = tags[0];
     refuse(TAGS(tags, 2), "same name");
     assert_int_equal(
-        ml_vault_check(UPDATE(.has_content_type = true, .content_type = chars_255), NULL), 0);
+        ml_vault_check(UPDATE(.has_content_type = true, .content_type = chars_255),
+                       NULL),
+        0);
     refuse(UPDATE(.has_content_type = true, .content_type = chars_256), "content type");
     refuse(UPDATE(.has_content_type = true, .content_type = half), "content type");
 }
@@ -226,8 +233,8 @@ static void test_idempotent(void **state)
     }
 }
 
-static int parse(const ml_vault_call *c, int status, const char *body, ml_vault_answer *a,
-                 ml_err *e)
+static int parse(const ml_vault_call *c, int status, const char *body,
+                 ml_vault_answer *a, ml_err *e)
 {
     *e = (ml_err){0};
     ml_vault_answer_init(a);
@@ -242,16 +249,18 @@ static void test_bundle(void **state)
     (void)state;
     ml_vault_answer a;
     ml_err e;
-    int rc = parse(&get, 200,
-                   "{\"value\":\"s3\\u00e4\\u0000\\ud83d\\ude00\",\"id\":\"" ID "/" VERSION
-                   "\",\"contentType\":\"text\\/plain\",\"attributes\":{\"enabled\":true,"
-                   "\"nbf\":1,\"exp\":\"2\",\"created\":1700000000,\"updated\":1700000001,"
-                   "\"recoveryLevel\":\"Recoverable\",\"recoverableDays\":90,\"new\":{\"x\":[]}},"
-                   "\"tags\":{\"env\":\"t\",\"\\u0071\":\"\",\"n\":null},\"managed\":true,"
-                   "\"kid\":\"k\",\"previousVersion\":\"p\",\"future\":[{\"value\":\"no\"}]}",
-                   &a, &e);
+    int rc = parse(
+        &get, 200,
+        "{\"value\":\"s3\\u00e4\\u0000\\ud83d\\ude00\",\"id\":\"" ID "/" VERSION
+        "\",\"contentType\":\"text\\/plain\",\"attributes\":{\"enabled\":true,"
+        "\"nbf\":1,\"exp\":\"2\",\"created\":1700000000,\"updated\":1700000001,"
+        "\"recoveryLevel\":\"Recoverable\",\"recoverableDays\":90,\"new\":{\"x\":[]}},"
+        "\"tags\":{\"env\":\"t\",\"\\u0071\":\"\",\"n\":null},\"managed\":true,"
+        "\"kid\":\"k\",\"previousVersion\":\"p\",\"future\":[{\"value\":\"no\"}]}",
+        &a, &e);
     if (rc) fail_msg("%s", e.text);
-    assert_true(ml_str_eq(ml_secret_value(a.secret), ML_LIT("s3\xc3\xa4\0\xf0\x9f\x98\x80")));
+    assert_true(
+        ml_str_eq(ml_secret_value(a.secret), ML_LIT("s3\xc3\xa4\0\xf0\x9f\x98\x80")));
     assert_string_equal(ml_secret_key(a.secret), "db-pass");
     assert_string_equal(ml_secret_version(a.secret), VERSION);
     assert_string_equal(ml_secret_source(a.secret), "prod");
@@ -275,12 +284,14 @@ static void test_good_bundles(void **state)
     (void)state;
     static const char *const bodies[] = {
         "{\"value\":\"v\",\"id\":\"" ID "/" VERSION "\"}",
-        "{\"id\":\"" ID "/" VERSION "\",\"value\":\"v\",\"attributes\":null,\"tags\":null,"
+        "{\"id\":\"" ID "/" VERSION
+        "\",\"value\":\"v\",\"attributes\":null,\"tags\":null,"
         "\"contentType\":null,\"managed\":null}",
-        "{\"value\":\"v\",\"id\":\"https://ACME.vault.azure.net:443/secrets/DB-PASS/" VERSION
-        "\",\"attributes\":{},\"tags\":{}}",
+        "{\"value\":\"v\",\"id\":\"https://ACME.vault.azure.net:443/secrets/"
+        "DB-PASS/" VERSION "\",\"attributes\":{},\"tags\":{}}",
         "{\"value\":\"v\",\"id\":\"https://localhost:8443/secrets/db-pass/" VERSION
-        "\",\"attributes\":{\"enabled\":null,\"nbf\":null,\"exp\":null,\"created\":null,"
+        "\",\"attributes\":{\"enabled\":null,\"nbf\":null,\"exp\":null,\"created\":"
+        "null,"
         "\"recoverableDays\":null}}",
         "{\"value\":\"v\",\"value\":\"second\",\"id\":\"" ID "\"}",
     };
@@ -302,7 +313,13 @@ static void test_bad_bundles(void **state)
 {
     (void)state;
     static const char *const bodies[] = {
-        "", "canary", "<html>canary</html>", "null", "\"canary\"", "[]", "{}",
+        "",
+        "canary",
+        "<html>canary</html>",
+        "null",
+        "\"canary\"",
+        "[]",
+        "{}",
         "{\"value\":\"canary\"}",
         "{\"id\":\"" ID "\"}",
         "{\"value\":null,\"id\":\"" ID "\"}",
@@ -330,7 +347,8 @@ static void test_bad_bundles(void **state)
     for (size_t i = 0; i < sizeof(bodies) / sizeof(bodies[0]); i++) {
         ml_vault_answer a;
         ml_err e;
-        if (parse(&get, 200, bodies[i], &a, &e) != ML_EINVALID) fail_msg("%s", bodies[i]);
+        if (parse(&get, 200, bodies[i], &a, &e) != ML_EINVALID)
+            fail_msg("%s", bodies[i]);
         assert_int_equal(e.code, ML_EINVALID);
         assert_null(a.secret);
         assert_null(strstr(e.text, "canary"));
@@ -338,7 +356,8 @@ static void test_bad_bundles(void **state)
         assert_string_equal(e.key, "db-pass");
         assert_int_equal(e.http_status, 200);
         ml_vault_answer_fini(&a);
-        assert_int_equal(ml_vault_parse(&get, "prod", 200, ml_str_of(bodies[i]), &a, NULL),
+        assert_int_equal(ml_vault_parse(&get, "prod", 200, ml_str_of(bodies[i]), &a,
+                                        NULL),
                          ML_EINVALID);
     }
     /* a pinned version must be answered with that version */
@@ -346,8 +365,9 @@ static void test_bad_bundles(void **state)
     ml_err e;
     ml_vault_call pinned = get;
     pinned.version = ML_LIT("ffffffffffffffffffffffffffffffff");
-    assert_int_equal(parse(&pinned, 200, "{\"value\":\"v\",\"id\":\"" ID "/" VERSION "\"}", &a,
-                           &e), ML_EINVALID);
+    assert_int_equal(parse(&pinned, 200,
+                           "{\"value\":\"v\",\"id\":\"" ID "/" VERSION "\"}", &a, &e),
+                     ML_EINVALID);
 }
 
 /* Hostile shapes end in an error: very deep, very many tags. */
@@ -387,17 +407,20 @@ static void test_other_operations(void **state)
     ml_err e;
     ml_vault_call c = get;
     c.op = ML_VAULT_SET;
-    assert_int_equal(parse(&c, 200, "{\"value\":\"v\",\"id\":\"" ID "/" VERSION "\"}", &a, &e),
-                     0);
+    assert_int_equal(
+        parse(&c, 200, "{\"value\":\"v\",\"id\":\"" ID "/" VERSION "\"}", &a, &e), 0);
     assert_null(ml_secret_data(a.secret, NULL));
     assert_string_equal(ml_secret_version(a.secret), VERSION);
     ml_vault_answer_fini(&a);
 
     c.op = ML_VAULT_DELETE;
-    assert_int_equal(parse(&c, 200,
-                           "{\"recoveryId\":\"https://acme.vault.azure.net/deletedsecrets/"
-                           "db-pass\",\"deletedDate\":5,\"scheduledPurgeDate\":\"6\",\"id\":\"" ID
-                           "/" VERSION "\"}", &a, &e), 0);
+    assert_int_equal(
+        parse(&c, 200,
+              "{\"recoveryId\":\"https://acme.vault.azure.net/deletedsecrets/"
+              "db-pass\",\"deletedDate\":5,\"scheduledPurgeDate\":\"6\",\"id\":\"" ID
+              "/" VERSION "\"}",
+              &a, &e),
+        0);
     assert_null(ml_secret_data(a.secret, NULL));
     assert_string_equal(ml_secret_recovery_id(a.secret),
                         "https://acme.vault.azure.net/deletedsecrets/db-pass");
@@ -433,11 +456,15 @@ static void test_lists(void **state)
         int n; /* -1: refused */
         const char *next;
     } rows[] = {
-        {"{\"value\":[{\"id\":\"" ID "\",\"value\":\"canary\",\"attributes\":{\"enabled\":"
-         "false},\"managed\":true,\"contentType\":\"x\",\"tags\":{\"a\":\"b\"}},{\"id\":\"" ID
-         "2\"}],\"nextLink\":\"https://acme.vault.azure.net:443/secrets?api-version=7.5&"
-         "$skiptoken=eyJ\\u002b%2F==&maxresults=2\"}", 2,
-         "https://acme.vault.azure.net:443/secrets?api-version=7.5&$skiptoken=eyJ+%2F==&"
+        {"{\"value\":[{\"id\":\"" ID
+         "\",\"value\":\"canary\",\"attributes\":{\"enabled\":"
+         "false},\"managed\":true,\"contentType\":\"x\",\"tags\":{\"a\":\"b\"}},{"
+         "\"id\":\"" ID "2\"}],\"nextLink\":\"https://acme.vault.azure.net:443/"
+                        "secrets?api-version=7.5&"
+         "$skiptoken=eyJ\\u002b%2F==&maxresults=2\"}",
+         2,
+         "https://acme.vault.azure.net:443/"
+         "secrets?api-version=7.5&$skiptoken=eyJ+%2F==&"
          "maxresults=2"},
         {"{\"nextLink\":\"https://x\",\"value\":[]}", 0, "https://x"},
         {"{\"value\":[],\"nextLink\":null}", 0, ""},
@@ -466,7 +493,8 @@ static void test_lists(void **state)
         ml_vault_answer a;
         ml_err e;
         int rc = parse(&list, 200, rows[i].body, &a, &e);
-        if (rc != (rows[i].n < 0 ? ML_EINVALID : 0)) fail_msg("%s: %s", rows[i].body, e.text);
+        if (rc != (rows[i].n < 0 ? ML_EINVALID : 0))
+            fail_msg("%s: %s", rows[i].body, e.text);
         assert_int_equal(a.list.n, rows[i].n < 0 ? 0 : rows[i].n);
         assert_true(ml_str_eq(ml_buf_str(&a.next_link), ml_str_of(rows[i].next)));
         if (a.list.n == 2) {
@@ -485,16 +513,19 @@ static void test_lists(void **state)
     ml_vault_answer a;
     ml_err e;
     versions.op = ML_VAULT_VERSIONS;
-    assert_int_equal(parse(&versions, 200, "{\"value\":[{\"id\":\"" ID "/" VERSION "\"}]}", &a,
-                           &e), 0);
+    assert_int_equal(parse(&versions, 200,
+                           "{\"value\":[{\"id\":\"" ID "/" VERSION "\"}]}", &a, &e),
+                     0);
     assert_string_equal(ml_secret_version(a.list.items[0]), VERSION);
     ml_vault_answer_fini(&a);
-    assert_int_equal(parse(&versions, 200, "{\"value\":[{\"id\":\"" ID "2/" VERSION "\"}]}", &a,
-                           &e), ML_EINVALID);
+    assert_int_equal(parse(&versions, 200,
+                           "{\"value\":[{\"id\":\"" ID "2/" VERSION "\"}]}", &a, &e),
+                     ML_EINVALID);
 }
 
-#define ERR(code, inner)                                                                \
-    "{\"error\":{\"code\":\"" code "\",\"message\":\"canary\",\"innererror\":{\"code\":\"" inner \
+#define ERR(code, inner)                                                               \
+    "{\"error\":{\"code\":\"" code                                                     \
+    "\",\"message\":\"canary\",\"innererror\":{\"code\":\"" inner                      \
     "\",\"message\":\"canary\"}}}"
 
 static void test_errors(void **state)
@@ -506,48 +537,61 @@ static void test_errors(void **state)
         int code;
         const char *service_code, *text;
     } rows[] = {
-        {400, "{\"error\":{\"code\":\"BadParameter\",\"message\":\"canary\"}}", ML_EUSAGE,
-         "BadParameter", "malformed"},
-        {401, "{\"error\":{\"code\":\"Unauthorized\",\"message\":\"AKV10000: canary\"}}",
+        {400, "{\"error\":{\"code\":\"BadParameter\",\"message\":\"canary\"}}",
+         ML_EUSAGE, "BadParameter", "malformed"},
+        {401,
+         "{\"error\":{\"code\":\"Unauthorized\",\"message\":\"AKV10000: canary\"}}",
          ML_EUNAUTHENTICATED, "AKV10000", "no token"},
-        {401, "{\"error\":{\"message\":\"AKV10022: canary\",\"code\":\"Unauthorized\"}}",
+        {401,
+         "{\"error\":{\"message\":\"AKV10022: canary\",\"code\":\"Unauthorized\"}}",
          ML_EUNAUTHENTICATED, "AKV10022", "audience"},
-        {401, "{\"error\":{\"code\":\"Unauthorized\",\"message\":\"AKV10032: canary\"}}",
+        {401,
+         "{\"error\":{\"code\":\"Unauthorized\",\"message\":\"AKV10032: canary\"}}",
          ML_EUNAUTHENTICATED, "AKV10032", "another tenant"},
-        {401, "{\"error\":{\"code\":\"Unauthorized\",\"message\":\"AKV10046: canary\"}}",
+        {401,
+         "{\"error\":{\"code\":\"Unauthorized\",\"message\":\"AKV10046: canary\"}}",
          ML_EUNAUTHENTICATED, "AKV10046", "signature"},
         {401, "{\"error\":{\"code\":\"Unauthorized\",\"message\":\"AKVcanary\"}}",
          ML_EUNAUTHENTICATED, "Unauthorized", "refused the token"},
         {401, "", ML_EUNAUTHENTICATED, "", "HTTP 401"},
         {401, "{\"error\":\"invalid_token\",\"error_description\":\"canary\"}",
          ML_EUNAUTHENTICATED, "", "HTTP 401"},
-        {403, ERR("Forbidden", "SecretDisabled"), ML_EDISABLED, "SecretDisabled", "enable it"},
+        {403, ERR("Forbidden", "SecretDisabled"), ML_EDISABLED, "SecretDisabled",
+         "enable it"},
         {403, ERR("Forbidden", "ForbiddenByRbac"), ML_EFORBIDDEN, "ForbiddenByRbac",
          "'Key Vault Secrets User'"},
         {403, ERR("Forbidden", "ForbiddenByPolicy"), ML_EFORBIDDEN, "ForbiddenByPolicy",
          "--secret-permissions get"},
         {403, ERR("Forbidden", "AccessDenied"), ML_EFORBIDDEN, "AccessDenied",
          "az keyvault set-policy"},
-        {403, ERR("Forbidden", "ForbiddenByFirewall"), ML_EFORBIDDEN, "ForbiddenByFirewall",
-         "network-rule"},
+        {403, ERR("Forbidden", "ForbiddenByFirewall"), ML_EFORBIDDEN,
+         "ForbiddenByFirewall", "network-rule"},
         {403, ERR("Forbidden", "ForbiddenByConnection"), ML_EFORBIDDEN,
          "ForbiddenByConnection", "private endpoint"},
         {403, "{\"error\":{\"code\":\"Forbidden\",\"innererror\":null}}", ML_EFORBIDDEN,
          "Forbidden", "HTTP 403"},
-        {403, "{\"error\":{\"innererror\":{\"innererror\":{\"code\":\"SecretDisabled\"},\"code\":"
-              "\"B\"},\"code\":\"A\"}}", ML_EDISABLED, "SecretDisabled", "disabled"},
-        {403, "{\"error\":{\"code\":\"SecretDisabled\",\"innererror\":{\"code\":\"\"}}}",
+        {403,
+         "{\"error\":{\"innererror\":{\"innererror\":{\"code\":\"SecretDisabled\"},"
+         "\"code\":"
+         "\"B\"},\"code\":\"A\"}}",
+         ML_EDISABLED, "SecretDisabled", "disabled"},
+        {403,
+         "{\"error\":{\"code\":\"SecretDisabled\",\"innererror\":{\"code\":\"\"}}}",
          ML_EDISABLED, "SecretDisabled", "disabled"},
         {403, "<html>canary", ML_EFORBIDDEN, "", "no code"},
         {403, "{\"error\":{\"code\":\"canary code!\"}}", ML_EFORBIDDEN, "", "no code"},
-        {403, "{\"error\":{\"code\":\"Forbidden\",\"innererror\":{\"code\":\"SecretDisa",
+        {403,
+         "{\"error\":{\"code\":\"Forbidden\",\"innererror\":{\"code\":\"SecretDisa",
          ML_EFORBIDDEN, "Forbidden", "HTTP 403"},
-        {404, "{\"error\":{\"code\":\"SecretNotFound\",\"message\":\"canary\"}}", ML_EMISSING,
-         "SecretNotFound", "no such secret"},
+        {404, "{\"error\":{\"code\":\"SecretNotFound\",\"message\":\"canary\"}}",
+         ML_EMISSING, "SecretNotFound", "no such secret"},
         {404, ERR("SecretNotFound", "Other"), ML_EMISSING, "Other", "no such secret"},
-        {404, ERR("NotFound", "SecretNotFound"), ML_EMISSING, "SecretNotFound", "no such"},
-        {404, "{\"error\":{\"code\":\"com.github.nagyesta.lowkeyvault.service.exception."
-              "NotFoundException\"}}", ML_EMISSING, "NotFoundException", "no such"},
+        {404, ERR("NotFound", "SecretNotFound"), ML_EMISSING, "SecretNotFound",
+         "no such"},
+        {404,
+         "{\"error\":{\"code\":\"com.github.nagyesta.lowkeyvault.service.exception."
+         "NotFoundException\"}}",
+         ML_EMISSING, "NotFoundException", "no such"},
         {404, "", ML_EINVALID, "", "proxy"},
         {404, "<html>SecretNotFound</html>", ML_EINVALID, "", "proxy"},
         {404, "{\"error\":null}", ML_EINVALID, "", "proxy"},
@@ -557,13 +601,13 @@ static void test_errors(void **state)
         {404, "{\"code\":\"SecretNotFound\"}", ML_EINVALID, "", "proxy"},
         {409, ERR("Conflict", "ObjectIsDeletedButRecoverable"), ML_ECONFLICT,
          "ObjectIsDeletedButRecoverable", "recover it, or purge it"},
-        {409, ERR("Conflict", "ObjectIsBeingDeleted"), ML_ECONFLICT, "ObjectIsBeingDeleted",
-         "being deleted"},
+        {409, ERR("Conflict", "ObjectIsBeingDeleted"), ML_ECONFLICT,
+         "ObjectIsBeingDeleted", "being deleted"},
         {409, ERR("Conflict", "ObjectIsBeingRecovered"), ML_ECONFLICT,
          "ObjectIsBeingRecovered", "being recovered"},
         {409, "", ML_ECONFLICT, "", "HTTP 409"},
-        {429, "{\"error\":{\"code\":\"Throttled\",\"message\":\"canary\"}}", ML_ETHROTTLED,
-         "Throttled", "slow down"},
+        {429, "{\"error\":{\"code\":\"Throttled\",\"message\":\"canary\"}}",
+         ML_ETHROTTLED, "Throttled", "slow down"},
         {429, "", ML_ETHROTTLED, "", "slow down"},
         {408, "", ML_EUNAVAILABLE, "", "408"},
         {500, "{\"error\":{\"code\":\"InternalServerError\"}}", ML_EUNAVAILABLE,
@@ -582,9 +626,10 @@ static void test_errors(void **state)
         ml_err e;
         int rc = parse(&get, rows[i].status, rows[i].body, &a, &e);
         if (rc != rows[i].code || e.code != rc ||
-            strcmp(e.service_code, rows[i].service_code) || !strstr(e.text, rows[i].text)) {
-            fail_msg("%d %s: %d '%s' '%s'", rows[i].status, rows[i].body, rc, e.service_code,
-                     e.text);
+            strcmp(e.service_code, rows[i].service_code) ||
+            !strstr(e.text, rows[i].text)) {
+            fail_msg("%d %s: %d '%s' '%s'", rows[i].status, rows[i].body, rc,
+                     e.service_code, e.text);
         }
         assert_int_equal(e.http_status, rows[i].status);
         assert_string_equal(e.source, "prod");
@@ -592,8 +637,9 @@ static void test_errors(void **state)
         assert_non_null(strstr(e.text, "'db-pass' of prod"));
         assert_null(strstr(e.text, "canary"));
         assert_null(a.secret);
-        assert_int_equal(ml_vault_parse(&get, "prod", rows[i].status, ml_str_of(rows[i].body),
-                                        &a, NULL), rows[i].code);
+        assert_int_equal(ml_vault_parse(&get, "prod", rows[i].status,
+                                        ml_str_of(rows[i].body), &a, NULL),
+                         rows[i].code);
     }
 }
 
@@ -612,12 +658,14 @@ static void test_error_words(void **state)
         ml_err e = {0};
         ml_vault_answer_init(&a);
         assert_int_equal(ml_vault_parse(&c, source, 403,
-                                        ML_LIT(ERR("Forbidden", "ForbiddenByRbac")), &a, &e),
+                                        ML_LIT(ERR("Forbidden", "ForbiddenByRbac")), &a,
+                                        &e),
                          ML_EFORBIDDEN);
         assert_non_null(strstr(e.text, "some minutes to work"));
-        assert_int_equal(ml_vault_parse(&c, source, 403,
-                                        ML_LIT(ERR("Forbidden", "ForbiddenByConnection")), &a,
-                                        &e), ML_EFORBIDDEN);
+        assert_int_equal(
+            ml_vault_parse(&c, source, 403,
+                           ML_LIT(ERR("Forbidden", "ForbiddenByConnection")), &a, &e),
+            ML_EFORBIDDEN);
         assert_non_null(strstr(e.text, "private address here"));
     }
     ml_vault_call purge = {.op = ML_VAULT_PURGE, .key = {"k", 1}};
@@ -632,12 +680,12 @@ static void test_error_words(void **state)
 int main(void)
 {
     const struct CMUnitTest tests[] = {
-        cmocka_unit_test(test_build),          cmocka_unit_test(test_api_version),
-        cmocka_unit_test(test_check),          cmocka_unit_test(test_check_metadata),
-        cmocka_unit_test(test_idempotent),     cmocka_unit_test(test_bundle),
-        cmocka_unit_test(test_good_bundles),   cmocka_unit_test(test_bad_bundles),
+        cmocka_unit_test(test_build),           cmocka_unit_test(test_api_version),
+        cmocka_unit_test(test_check),           cmocka_unit_test(test_check_metadata),
+        cmocka_unit_test(test_idempotent),      cmocka_unit_test(test_bundle),
+        cmocka_unit_test(test_good_bundles),    cmocka_unit_test(test_bad_bundles),
         cmocka_unit_test(test_hostile_bundles), cmocka_unit_test(test_other_operations),
-        cmocka_unit_test(test_lists),          cmocka_unit_test(test_errors),
+        cmocka_unit_test(test_lists),           cmocka_unit_test(test_errors),
         cmocka_unit_test(test_error_words)};
     return cmocka_run_group_tests(tests, NULL, NULL);
 }
