@@ -18,8 +18,8 @@
 --            empty = "missing": a value of no bytes is no answer of this step
 --            nil + text: policy error;  nil + { code = "missing", text = ... }: that fault
 --   inverse  function(handle, key, context) -> name | array of names | nil   (for list)
---            candidates will do: a name is listed only if this rule decides it and its
---            plan holds that very step.  nil: nothing maps to it
+--            candidates will do: a name is listed only if its plan holds that very step.
+--            nil: nothing maps to it
 --   sources  array of handles that list asks; nil or no inverse: the rule is not listed,
 --            and `unlisted` (text) may say why
 --   on       per-outcome actions, by default missing = next and the rest stop; or nil
