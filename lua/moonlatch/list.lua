@@ -1,8 +1,9 @@
 -- list.lua - which names there are: every source is listed once, and each key is mapped
 -- back to the names that lead to it.
 --
--- A candidate counts only if the policy itself, asked forward, plans that very step.  So what is listed can be got, denied names stay hidden,
--- and a name that several keys answer to is listed with the one that would answer.
+-- A candidate counts only if the policy itself, asked forward, plans that very step.  So
+-- what is listed can be got, denied names stay hidden, and a name that several keys
+-- answer to is listed with the one that would answer.
 local core = require "moonlatch.core"
 local fault = require "moonlatch.fault"
 local match = require "moonlatch.match"
