@@ -35,6 +35,7 @@
 -- set or empty is an error.
 local core = require "moonlatch.core"
 local fault = require "moonlatch.fault"
+local index = require "moonlatch.index"
 local options = require "moonlatch.options"
 local place = require "moonlatch.place"
 local rule = require "moonlatch.rule"
@@ -165,7 +166,7 @@ local function policy_function(here, rules, policies, registry)
     end
     if n == 0 then options.refuse(where, "ml.policy { } has no rules") end
     local handle = {}
-    policies[handle] = { rules = compiled, sources = registry }
+    policies[handle] = { rules = compiled, index = index.build(compiled), sources = registry }
     return handle
   end
 end
