@@ -59,3 +59,14 @@ sources() {
             -o -name '.?*' ! -name .ci \) -prune -o -type f \( "${names[@]:1}" \) -print
     done) | sort
 }
+
+# Free on loopback at this moment; whoever gets it binds it soon after.
+free_port() {
+    python3 -c 'import socket
+s = socket.socket()
+s.bind(("127.0.0.1", 0))
+print(s.getsockname()[1])'
+}
+
+# dies_with_us COMMAND...: for servers in the background; even a killed script leaves none.
+dies_with_us() { exec setpriv --pdeathsig TERM "$@"; }

@@ -20,7 +20,8 @@ static void *take(ml_alloc *a, size_t more_bytes, size_t size)
     return block ? block : refuse(a, ML_ALLOC_NO_MEMORY);
 }
 
-/* Lua counts on shrinking to succeed: without memory the block stays, its tail erased. */
+/* Lua counts on shrinking to succeed: without memory the block stays, its tail erased.
+ */
 static void *shrink(ml_alloc *a, void *block, size_t old_size, size_t new_size)
 {
     char *smaller = new_size < old_size / 2 ? malloc(new_size) : NULL;

@@ -1,14 +1,14 @@
 /* alloc.h - the allocator of a Lua state: everything it gives up is scrubbed first.
  *
- * Lua tells the old size of a block, so scrubbing on free and on move is exact.  What it
- * cannot reach: the C stack (luaL_Buffer keeps short strings there) and libraries that
- * call malloc themselves (cjson). */
+ * Lua tells the old size of a block, so scrubbing on free and on move is exact.  What
+ * it cannot reach: the C stack (luaL_Buffer keeps short strings there) and libraries
+ * that call malloc themselves (cjson). */
 #pragma once
 #include <stddef.h>
 
 typedef enum ml_alloc_refusal {
     ML_ALLOC_FINE,
-    ML_ALLOC_CAPPED,  /* the cap was in the way */
+    ML_ALLOC_CAPPED,   /* the cap was in the way */
     ML_ALLOC_NO_MEMORY /* the system had none */
 } ml_alloc_refusal;
 

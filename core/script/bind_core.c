@@ -20,8 +20,19 @@ static int core_env(lua_State *L)
 static int core_env_secret(lua_State *L)
 {
     const char *value = ml_env_get(ml_vm_of(L)->host->env, luaL_checkstring(L, 1));
-    if (value && value[0]) ml_script_push_bytes(L, ml_str_of(value), NULL);
-    else lua_pushnil(L);
+    if (value && value[0])
+        ml_script_push_bytes(L, ml_str_of(value), NULL);
+    else
+        lua_pushnil(L);
+    return 1;
+}
+
+/* core.secret(text) -> secret: a value that stands in the policy, as a rule's default */
+static int core_secret(lua_State *L)
+{
+    ml_str text;
+    text.p = luaL_checklstring(L, 1, &text.n);
+    ml_script_push_bytes(L, text, NULL);
     return 1;
 }
 
@@ -76,6 +87,7 @@ void ml_script_push_core(lua_State *L)
                                          {"with_name", ml_script_with_name},
                                          {"env", core_env},
                                          {"env_secret", core_env_secret},
+                                         {"secret", core_secret},
                                          {"env_json", ml_script_env_json},
                                          {"log", core_log},
                                          {"now_ms", core_now_ms},

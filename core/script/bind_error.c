@@ -120,7 +120,8 @@ static void take_field(lua_State *L, ml_err *e)
         {"request_id", e->request_id, sizeof(e->request_id)},
     };
     for (size_t i = 0; i < sizeof(fields) / sizeof(fields[0]); i++) {
-        if (strcmp(name, fields[i].name) == 0) take_text(L, fields[i].out, fields[i].size);
+        if (strcmp(name, fields[i].name) == 0)
+            take_text(L, fields[i].out, fields[i].size);
     }
 }
 

@@ -4,11 +4,12 @@
 
 #include "moonlatch.h"
 
-/* Pushes {code="missing", text=, source=, ...}; only what is known. tostring gives text. */
+/* Pushes {code="missing", text=, source=, ...}; only what is known. tostring gives
+ * text. */
 void ml_script_push_err(lua_State *L, const ml_err *e);
 /* Makes *e of whatever Lua raised or returned as an error: a table as above, or text.
- * What is no error table is ML_EPOLICY.  Allocates nothing, never raises, and leaves the
- * stack as it was. */
+ * What is no error table is ML_EPOLICY.  Allocates nothing, never raises, and leaves
+ * the stack as it was. */
 void ml_script_take_err(lua_State *L, int index, ml_err *e);
 /* Raise an error table; never return. */
 int ml_script_raise(lua_State *L, const ml_err *e);

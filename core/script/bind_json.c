@@ -43,9 +43,12 @@ static reader *push_reader(lua_State *L, ml_str text)
 /* What cannot be read is left as nil; the scanner remembers where it failed. */
 static void read_string(lua_State *L, reader *r, bool is_secret)
 {
-    if (!ml_json_read_string(&r->json, &r->text)) lua_pushnil(L);
-    else if (is_secret) ml_script_push_bytes(L, ml_buf_str(&r->text), NULL);
-    else lua_pushlstring(L, r->text.data ? r->text.data : "", r->text.len);
+    if (!ml_json_read_string(&r->json, &r->text))
+        lua_pushnil(L);
+    else if (is_secret)
+        ml_script_push_bytes(L, ml_buf_str(&r->text), NULL);
+    else
+        lua_pushlstring(L, r->text.data ? r->text.data : "", r->text.len);
     ml_buf_clear(&r->text);
 }
 

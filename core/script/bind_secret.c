@@ -1,4 +1,5 @@
-/* bind_secret.c - secrets as Lua sees them: opaque handles that never show their bytes. */
+/* bind_secret.c - secrets as Lua sees them: opaque handles that never show their bytes.
+ */
 #include "script/bind_secret.h"
 
 #include <lauxlib.h>
@@ -17,8 +18,10 @@ struct ml_secret_handle {
 static void close_handle(ml_secret_handle *h)
 {
     if (h->list) {
-        if (h->prev) h->prev->next = h->next;
-        else *h->list = h->next;
+        if (h->prev)
+            h->prev->next = h->next;
+        else
+            *h->list = h->next;
         if (h->next) h->next->prev = h->prev;
     }
     ml_secret_unref(h->secret);
@@ -131,6 +134,15 @@ static int secret_has_value(lua_State *L)
     return 1;
 }
 
+/* Whether there are bytes at all, never how many. */
+static int secret_is_empty(lua_State *L)
+{
+    size_t n = 0;
+    const void *p = ml_secret_data(ml_script_check_secret(L, 1), &n);
+    lua_pushboolean(L, p && n == 0);
+    return 1;
+}
+
 static int secret_tags(lua_State *L)
 {
     const ml_secret *s = ml_script_check_secret(L, 1);
@@ -191,6 +203,7 @@ void ml_script_open_secret(lua_State *L)
                                     {"tags", secret_tags},
                                     {"attributes", secret_attributes},
                                     {"has_value", secret_has_value},
+                                    {"is_empty", secret_is_empty},
                                     {NULL, NULL}};
     static const luaL_Reg metameth[] = {{"__gc", secret_close},
                                         {"__close", secret_close},

@@ -14,7 +14,8 @@
 
 static const char CLASS[] = "moonlatch.source";
 
-/* ---- handles ----------------------------------------------------------------------- */
+/* ---- handles -----------------------------------------------------------------------
+ */
 
 /* Closed until somebody fills it: an error in between leaks nothing. */
 static ml_source **push_handle(lua_State *L)
@@ -67,11 +68,13 @@ int ml_script_environment(lua_State *L)
     const char *alias = ml_script_opt_text(L, 1, "alias");
     const ml_host *host = ml_vm_of(L)->host;
     ml_source **h = push_handle(L);
-    *h = ml_environment_source_new(host->loop, host->env, alias ? alias : "environment");
+    *h =
+        ml_environment_source_new(host->loop, host->env, alias ? alias : "environment");
     return *h ? 1 : ml_script_nomem(L);
 }
 
-/* ---- methods ------------------------------------------------------------------------ */
+/* ---- methods ------------------------------------------------------------------------
+ */
 
 static int source_alias(lua_State *L)
 {
@@ -139,7 +142,8 @@ static void read_tags(lua_State *L, int args, ml_source_call *c)
     }
 }
 
-/* Views into the strings of args, which stay where they are until the call is started. */
+/* Views into the strings of args, which stay where they are until the call is started.
+ */
 static void read_call(lua_State *L, int args, ml_source_call *c)
 {
     c->key = ml_script_opt_str(L, args, "key");

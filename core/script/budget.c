@@ -55,8 +55,10 @@ static void hook(lua_State *L, lua_Debug *ar)
     ml_budget *b = &ml_vm_of(L)->budget;
     if (!b->exceeded) {
         b->used += step_of(b);
-        if (b->used >= b->max_instructions) b->exceeded = "instructions";
-        else if (ml_mono_ms(b->clock) >= b->ends_at_ms) b->exceeded = "milliseconds";
+        if (b->used >= b->max_instructions)
+            b->exceeded = "instructions";
+        else if (ml_mono_ms(b->clock) >= b->ends_at_ms)
+            b->exceeded = "milliseconds";
         if (!b->exceeded) return;
         note_line(b, L);
     }
@@ -68,9 +70,10 @@ int ml_budget_check(const ml_budget *b, ml_err *e)
 {
     if (!b->exceeded) return 0;
     bool by_count = b->used >= b->max_instructions;
-    return ml_fail(e, ML_EPOLICY,
-                   "%sthe policy ran too long: more than %lld %s without a result; look "
-                   "for a loop that does not end, or raise %s",
-                   b->where, by_count ? (long long)b->max_instructions : b->deadline_ms,
-                   b->exceeded, by_count ? "lua_max_instructions" : "lua_deadline_ms");
+    return ml_fail(
+        e, ML_EPOLICY,
+        "%sthe policy ran too long: more than %lld %s without a result; look "
+        "for a loop that does not end, or raise %s",
+        b->where, by_count ? (long long)b->max_instructions : b->deadline_ms,
+        b->exceeded, by_count ? "lua_max_instructions" : "lua_deadline_ms");
 }

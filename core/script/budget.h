@@ -1,7 +1,7 @@
 /* budget.h - how long Lua may run between two waits: instructions and wall clock.
  *
- * A count hook adds to one counter that all coroutines share.  Once a limit is passed it
- * raises, and goes on raising at every instruction, so that no pcall outlives it.
+ * A count hook adds to one counter that all coroutines share.  Once a limit is passed
+ * it raises, and goes on raising at every instruction, so that no pcall outlives it.
  * lua_newthread hands the hook on to new coroutines. */
 #pragma once
 #include <lua.h>

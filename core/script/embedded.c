@@ -11,8 +11,10 @@ const ml_embedded *ml_embedded_in(const ml_embedded *table, size_t n, const char
         size_t middle = from + (n - from) / 2;
         int order = strcmp(name, table[middle].name);
         if (order == 0) return &table[middle];
-        if (order < 0) n = middle;
-        else from = middle + 1;
+        if (order < 0)
+            n = middle;
+        else
+            from = middle + 1;
     }
     return NULL;
 }

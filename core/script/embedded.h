@@ -1,4 +1,5 @@
-/* embedded.h - Lua modules that were turned into C arrays at build time (embed.cmake). */
+/* embedded.h - Lua modules that were turned into C arrays at build time (embed.cmake).
+ */
 #pragma once
 #include <lua.h>
 #include <stddef.h>

@@ -33,8 +33,8 @@ static inline ml_vm *ml_vm_of(lua_State *L)
 ml_vm *ml_vm_new_with(const ml_host *host, const ml_vm_limits *limits,
                       ml_embedded_find_fn *find, ml_err *e);
 
-/* Runs fn(arg as light userdata) on the main thread, protected and under a budget of its
- * own.  0, or the code of *e. */
+/* Runs fn(arg as light userdata) on the main thread, protected and under a budget of
+ * its own.  0, or the code of *e. */
 int ml_vm_protect(ml_vm *vm, lua_CFunction fn, void *arg, ml_err *e);
 
 /* Makes *e of a failed call: status as lua_pcall gave it, the error value on top of L.

@@ -2,14 +2,13 @@
  *
  * Left out or replaced, because a policy could hang the host with them:
  *
- *   coroutine         would swallow the waits of the engine; and Lua closes the variables
- *                     of a coroutine that the hook has killed with hooks turned off
- *   xpcall            calls its handler inside the hook, where hooks are off: here the
- *                     handler runs after the stack is unwound
- *   setmetatable      no __gc: finalizers run with hooks off
- *   load              text only, from a string; byte code is not checked by Lua
- *   table.insert, remove, move    loops in C without end (__len, borders): bounded here
- *   collectgarbage, dofile, loadfile, print, warn, string.dump, math.random[seed]
+ *   coroutine         would swallow the waits of the engine; and Lua closes the
+ * variables of a coroutine that the hook has killed with hooks turned off xpcall calls
+ * its handler inside the hook, where hooks are off: here the handler runs after the
+ * stack is unwound setmetatable      no __gc: finalizers run with hooks off load text
+ * only, from a string; byte code is not checked by Lua table.insert, remove, move loops
+ * in C without end (__len, borders): bounded here collectgarbage, dofile, loadfile,
+ * print, warn, string.dump, math.random[seed]
  *
  * Still possible: a pattern that string.find needs ages for. */
 #include "script/stdlib.h"
@@ -85,9 +84,9 @@ static int xpcall_unwound(lua_State *L)
     luaL_checktype(L, 2, LUA_TFUNCTION);
     int n_args = lua_gettop(L) - 2;
     lua_pushboolean(L, 1);
-    lua_insert(L, 3);     /* f, handler, true, args */
+    lua_insert(L, 3); /* f, handler, true, args */
     lua_pushvalue(L, 1);
-    lua_insert(L, 4);     /* f, handler, true, f, args */
+    lua_insert(L, 4); /* f, handler, true, f, args */
     lua_remove(L, 1);
     return after_xpcall(L, lua_pcallk(L, n_args, LUA_MULTRET, 0, 1, after_xpcall), 1);
 }
@@ -105,7 +104,8 @@ static int table_insert(lua_State *L)
 {
     lua_Integer at = length_of(L) + 1;
     int top = lua_gettop(L);
-    if (top != 2 && top != 3) return luaL_error(L, "wrong number of arguments to 'insert'");
+    if (top != 2 && top != 3)
+        return luaL_error(L, "wrong number of arguments to 'insert'");
     if (top == 3) {
         lua_Integer pos = luaL_checkinteger(L, 2);
         luaL_argcheck(L, pos >= 1 && pos <= at, 2, "position out of bounds");
@@ -123,7 +123,8 @@ static int table_remove(lua_State *L)
     lua_Integer n = length_of(L);
     lua_Integer pos = luaL_optinteger(L, 2, n);
     if (lua_gettop(L) > 1) {
-        luaL_argcheck(L, pos == n || (pos >= 1 && pos <= n + 1), 2, "position out of bounds");
+        luaL_argcheck(L, pos == n || (pos >= 1 && pos <= n + 1), 2,
+                      "position out of bounds");
     }
     lua_geti(L, 1, pos);
     for (; pos < n; pos++) {
@@ -169,12 +170,10 @@ static void drop(lua_State *L, const char *const *names)
 
 static void open_libs(lua_State *L)
 {
-    static const luaL_Reg libs[] = {{LUA_GNAME, luaopen_base},
-                                    {LUA_STRLIBNAME, luaopen_string},
-                                    {LUA_TABLIBNAME, luaopen_table},
-                                    {LUA_MATHLIBNAME, luaopen_math},
-                                    {LUA_UTF8LIBNAME, luaopen_utf8},
-                                    {NULL, NULL}};
+    static const luaL_Reg libs[] = {
+        {LUA_GNAME, luaopen_base},       {LUA_STRLIBNAME, luaopen_string},
+        {LUA_TABLIBNAME, luaopen_table}, {LUA_MATHLIBNAME, luaopen_math},
+        {LUA_UTF8LIBNAME, luaopen_utf8}, {NULL, NULL}};
     for (const luaL_Reg *lib = libs; lib->func; lib++) {
         luaL_requiref(L, lib->name, lib->func, 1);
         lua_pop(L, 1);
@@ -193,13 +192,19 @@ static void trim(lua_State *L, const char *lib, const char *const *without,
 void ml_script_open_stdlib(lua_State *L)
 {
     static const luaL_Reg none[] = {{NULL, NULL}};
-    static const luaL_Reg base[] = {{"setmetatable", set_metatable}, {"load", load_text},
-                                    {"xpcall", xpcall_unwound}, {NULL, NULL}};
-    static const luaL_Reg tables[] = {{"insert", table_insert}, {"remove", table_remove},
-                                      {"move", table_move}, {NULL, NULL}};
+    static const luaL_Reg base[] = {{"setmetatable", set_metatable},
+                                    {"load", load_text},
+                                    {"xpcall", xpcall_unwound},
+                                    {NULL, NULL}};
+    static const luaL_Reg tables[] = {{"insert", table_insert},
+                                      {"remove", table_remove},
+                                      {"move", table_move},
+                                      {NULL, NULL}};
     open_libs(L);
-    trim(L, LUA_GNAME, (const char *const[]){"collectgarbage", "dofile", "loadfile",
-                                             "print", "warn", NULL}, base);
+    trim(L, LUA_GNAME,
+         (const char *const[]){"collectgarbage", "dofile", "loadfile", "print", "warn",
+                               NULL},
+         base);
     trim(L, LUA_STRLIBNAME, (const char *const[]){"dump", NULL}, none);
     trim(L, LUA_MATHLIBNAME, (const char *const[]){"random", "randomseed", NULL}, none);
     trim(L, LUA_TABLIBNAME, (const char *const[]){NULL}, tables);

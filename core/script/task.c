@@ -21,10 +21,10 @@ struct ml_task {
     ml_op op; /* first: the task is an op */
     ml_vm *vm;
     lua_State *co;
-    int co_ref;         /* keeps co alive */
-    ml_op *child;       /* what it waits for */
+    int co_ref;   /* keeps co alive */
+    ml_op *child; /* what it waits for */
     ml_verb child_verb;
-    ml_timer first;     /* brings the first resume */
+    ml_timer first; /* brings the first resume */
     int64_t deadline_ms;
     ml_trace trace;
     size_t events_seen;
@@ -32,7 +32,8 @@ struct ml_task {
     char *text;
 };
 
-/* ---- what bindings ask ------------------------------------------------------------- */
+/* ---- what bindings ask -------------------------------------------------------------
+ */
 
 ml_task *ml_task_self(lua_State *L)
 {
@@ -73,7 +74,8 @@ size_t *ml_task_events_seen(lua_State *L)
     return t ? &t->events_seen : NULL;
 }
 
-/* ---- the answer ---------------------------------------------------------------------- */
+/* ---- the answer
+ * ---------------------------------------------------------------------- */
 
 static int bad_answer(ml_task *t, const char *what)
 {
@@ -125,21 +127,25 @@ static void take_answer(ml_task *t, lua_State *L)
     lua_pop(L, 1);
     lua_pushliteral(L, "text");
     type = lua_rawget(L, -2);
-    if (type == LUA_TSTRING) take_text(t, L);
-    else if (type != LUA_TNIL) bad_answer(t, "a text that is no string");
+    if (type == LUA_TSTRING)
+        take_text(t, L);
+    else if (type != LUA_TNIL)
+        bad_answer(t, "a text that is no string");
 }
 
 static int body_end(lua_State *L, int status, lua_KContext arg)
 {
     ml_task *t = (ml_task *)arg;
-    if (status == LUA_OK || status == LUA_YIELD) take_answer(t, L);
-    else ml_vm_blame(t->vm, L, status, &t->op.err);
+    if (status == LUA_OK || status == LUA_YIELD)
+        take_answer(t, L);
+    else
+        ml_vm_blame(t->vm, L, status, &t->op.err);
     return 0;
 }
 
-/* The main function of the coroutine: task, engine.run, policy, call.  The inner pcall is
- * there because it turns hooks on again before it closes variables: a coroutine that the
- * hook has killed would run its __close without any budget. */
+/* The main function of the coroutine: task, engine.run, policy, call.  The inner pcall
+ * is there because it turns hooks on again before it closes variables: a coroutine that
+ * the hook has killed would run its __close without any budget. */
 static int body(lua_State *L)
 {
     ml_task *t = lua_touserdata(L, 1);
@@ -147,10 +153,11 @@ static int body(lua_State *L)
     return body_end(L, status, (lua_KContext)t);
 }
 
-/* ---- running ------------------------------------------------------------------------- */
+/* ---- running
+ * ------------------------------------------------------------------------- */
 
-/* The coroutine is over, or will never go on: pending __close run here, with a budget but
- * without being able to wait. */
+/* The coroutine is over, or will never go on: pending __close run here, with a budget
+ * but without being able to wait. */
 static void end(ml_task *t)
 {
     ml_budget_begin(&t->vm->budget, t->co);
@@ -189,8 +196,10 @@ static void run(ml_task *t, int n_args)
     } else {
         ml_budget_check(&t->vm->budget, &t->op.err);
     }
-    if (t->op.is_canceled) end_canceled(t);
-    else end(t);
+    if (t->op.is_canceled)
+        end_canceled(t);
+    else
+        end(t);
 }
 
 static void on_first(ml_timer *timer, void *arg)
@@ -218,12 +227,14 @@ static void push_success(lua_State *L, const delivery *d)
 {
     const ml_op *child = d->child;
     switch (d->task->child_verb) {
-    case ML_LIST: case ML_VERSIONS: case ML_LIST_DELETED:
-        push_list(L, &child->list, &d->task->secrets);
-        return;
+    case ML_LIST:
+    case ML_VERSIONS:
+    case ML_LIST_DELETED: push_list(L, &child->list, &d->task->secrets); return;
     default:
-        if (child->secret) ml_script_push_secret(L, child->secret, &d->task->secrets);
-        else lua_pushboolean(L, 1);
+        if (child->secret)
+            ml_script_push_secret(L, child->secret, &d->task->secrets);
+        else
+            lua_pushboolean(L, 1);
     }
 }
 
@@ -254,11 +265,14 @@ void ml_task_wake(ml_op *child, void *arg)
         return;
     }
     delivery d = {.task = t, .child = child};
-    if (ml_vm_protect(t->vm, deliver, &d, &t->op.err) == 0) run(t, d.n_results);
-    else end(t);
+    if (ml_vm_protect(t->vm, deliver, &d, &t->op.err) == 0)
+        run(t, d.n_results);
+    else
+        end(t);
 }
 
-/* ---- life ---------------------------------------------------------------------------- */
+/* ---- life
+ * ---------------------------------------------------------------------------- */
 
 static void cancel(ml_op *op)
 {

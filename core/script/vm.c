@@ -1,6 +1,7 @@
 /* vm.c - the Lua VM of one resolver: state, modules, loading a policy.
  *
- * Every entry from the host is protected; see ml_vm_protect here and run() in task.c. */
+ * Every entry from the host is protected; see ml_vm_protect here and run() in task.c.
+ */
 #include "script/vm.h"
 
 #include <stdlib.h>
@@ -20,16 +21,19 @@ enum {
 };
 
 
-/* ---- protected entries --------------------------------------------------------------- */
+/* ---- protected entries
+ * --------------------------------------------------------------- */
 
 static int blame_memory(const ml_vm *vm, ml_err *e)
 {
     ml_err_clear(e);
-    if (vm->alloc.refusal != ML_ALLOC_CAPPED) return ml_fail(e, ML_ENOMEM, "out of memory");
-    return ml_fail(e, ML_EPOLICY,
-                   "the policy needs too much memory: more than %zu KiB; look for a text "
-                   "or a table that grows without end, or raise lua_max_bytes",
-                   vm->alloc.max_bytes / 1024);
+    if (vm->alloc.refusal != ML_ALLOC_CAPPED)
+        return ml_fail(e, ML_ENOMEM, "out of memory");
+    return ml_fail(
+        e, ML_EPOLICY,
+        "the policy needs too much memory: more than %zu KiB; look for a text "
+        "or a table that grows without end, or raise lua_max_bytes",
+        vm->alloc.max_bytes / 1024);
 }
 
 /* Lua code that caught the error may have made a text of it. */
@@ -65,12 +69,28 @@ int ml_vm_protect(ml_vm *vm, lua_CFunction fn, void *arg, ml_err *e)
     return code;
 }
 
-/* ---- modules --------------------------------------------------------------------------- */
+/* ---- modules
+ * --------------------------------------------------------------------------- */
 
 /* Marks a module whose body runs: asked for again, it requires itself. */
 static void push_loading_mark(lua_State *L)
 {
     lua_pushlightuserdata(L, ml_vm_of(L));
+}
+
+/* lua-cjson on demand only: its buffers do not count against the cap, and it ends the
+ * process when there is no memory for them. */
+static void push_loader(lua_State *L, const char *name)
+{
+    const ml_embedded *m = ml_vm_of(L)->find(name);
+    if (m) {
+        if (ml_embedded_load(L, m) != LUA_OK) lua_error(L);
+    } else if (strcmp(name, "cjson") == 0) {
+        lua_pushcfunction(L, ml_open_cjson);
+    } else {
+        luaL_error(L, "module '%s' does not exist; policies have moonlatch.policy",
+                   name);
+    }
 }
 
 /* require(name): embedded modules only; no files, no search path.  Upvalue: loaded. */
@@ -80,22 +100,20 @@ static int require(lua_State *L)
     lua_settop(L, 1);
     push_loading_mark(L);
     if (lua_getfield(L, lua_upvalueindex(1), name) != LUA_TNIL) {
-        if (lua_rawequal(L, 2, 3)) return luaL_error(L, "module '%s' requires itself", name);
+        if (lua_rawequal(L, 2, 3))
+            return luaL_error(L, "module '%s' requires itself", name);
         return 1;
     }
-    const ml_embedded *m = ml_vm_of(L)->find(name);
-    if (!m) {
-        return luaL_error(L, "module '%s' does not exist; policies have moonlatch.policy",
-                          name);
-    }
-    if (ml_embedded_load(L, m) != LUA_OK) return lua_error(L);
+    push_loader(L, name);
     lua_pushvalue(L, 2);
     lua_setfield(L, lua_upvalueindex(1), name);
     lua_pushvalue(L, 1);
     int status = lua_pcall(L, 1, 1, 0);
     if (status == LUA_OK && lua_isnil(L, -1)) lua_pushboolean(L, 1);
-    if (status == LUA_OK) lua_pushvalue(L, -1);
-    else lua_pushnil(L); /* to be tried again */
+    if (status == LUA_OK)
+        lua_pushvalue(L, -1);
+    else
+        lua_pushnil(L); /* to be tried again */
     lua_setfield(L, lua_upvalueindex(1), name);
     return status == LUA_OK ? 1 : lua_error(L);
 }
@@ -105,8 +123,6 @@ static void open_modules(lua_State *L)
     luaL_getsubtable(L, LUA_REGISTRYINDEX, LUA_LOADED_TABLE);
     ml_script_push_core(L);
     lua_setfield(L, -2, "moonlatch.core");
-    luaL_requiref(L, "cjson", ml_open_cjson, 0);
-    lua_pop(L, 1);
     lua_pushcclosure(L, require, 1);
     lua_setglobal(L, "require");
 }
@@ -134,7 +150,8 @@ static int open_vm(lua_State *L)
     return 0;
 }
 
-/* ---- life ------------------------------------------------------------------------------ */
+/* ---- life
+ * ------------------------------------------------------------------------------ */
 
 ml_vm *ml_vm_new_with(const ml_host *host, const ml_vm_limits *limits,
                       ml_embedded_find_fn *find, ml_err *e)
@@ -154,8 +171,10 @@ ml_vm *ml_vm_new_with(const ml_host *host, const ml_vm_limits *limits,
                    limits->deadline_ms > 0 ? limits->deadline_ms : DEFAULT_DEADLINE_MS);
     vm->L = lua_newstate(ml_alloc_lua, &vm->alloc);
     if (vm->L) *(ml_vm **)lua_getextraspace(vm->L) = vm;
-    if (!vm->L) blame_memory(vm, e);
-    else if (ml_vm_protect(vm, open_vm, vm, e) == 0) return vm;
+    if (!vm->L)
+        blame_memory(vm, e);
+    else if (ml_vm_protect(vm, open_vm, vm, e) == 0)
+        return vm;
     ml_vm_free(vm);
     return NULL;
 }
@@ -172,7 +191,8 @@ void ml_vm_free(ml_vm *vm)
     free(vm);
 }
 
-/* ---- policy ---------------------------------------------------------------------------- */
+/* ---- policy
+ * ---------------------------------------------------------------------------- */
 
 typedef struct policy_text {
     ml_vm *vm;

@@ -2,97 +2,97 @@
 local dotenv = require "moonlatch.dotenv"
 
 local function values(text)
-    local entries, warnings = dotenv.parse(text, "x.env")
-    assert.is_table(entries, warnings)
-    local map = {}
-    for _, entry in ipairs(entries) do map[entry.name] = entry.value end
-    return map, warnings, entries
+  local entries, warnings = dotenv.parse(text, "x.env")
+  assert.is_table(entries, warnings)
+  local map = {}
+  for _, entry in ipairs(entries) do map[entry.name] = entry.value end
+  return map, warnings, entries
 end
 
 describe("a .env file", function()
-    local JSON = '{"connections_prefix": "", "client_secret": "a #b=\\"c\\"", "n": [1]}'
-    local CASES = {
-        { "unquoted JSON", "K=" .. JSON, JSON },
-        { "unquoted JSON and a comment", "K=" .. JSON .. "  # {", JSON },
-        { "single-quoted JSON", "K='" .. JSON .. "'", JSON },
-        { "double-quoted JSON", [[K="{\"a\": \"b\"}"]], '{"a": "b"}' },
-        { "a plain value", "K=v", "v" },
-        { "blanks around", "  K \t=  v w \t", "v w" },
-        { "export", "export  K=v", "v" },
-        { "a name that begins with export", "exported=1\nK=v", "v" },
-        { "# inside", "K=a#b", "a#b" },
-        { "a comment", "K=a # b", "a" },
-        { "an empty value", "K=", "" },
-        { "an empty quoted value", 'K=""', "" },
-        { "= inside", "K=a=b==", "a=b==" },
-        { "quotes inside", [[K=a"b'c]], [[a"b'c]] },
-        { "a backslash unquoted", [[K=a\nb]], [[a\nb]] },
-        { "escapes", [[K="a\n\r\t\\\"\'\$b"]], "a\n\r\t\\\"'$b" },
-        { "an escaped expansion", [[K="\${A}"]], "${A}" },
-        { "no escapes in single quotes", [[K='a\n"${B}"']], [[a\n"${B}"]] },
-        { "lines in double quotes", 'K="a\nb\n#c"\nL=1', "a\nb\n#c" },
-        { "lines in single quotes", "K='a\nb'\nL=1", "a\nb" },
-        { "a comment behind quotes", "K='a' # 'b'", "a" },
-        { "$ as it is", "K=pa$$word$1", "pa$$word$1" },
-        { "CRLF", "A=1\r\nK=v\r\n\r\n", "v" },
-        { "CR at the very end", "K=v\r", "v" },
-        { "a BOM", "\u{FEFF}K=v", "v" },
-        { "comments and blank lines", "# K=no\n\n  # x\n \t\nK=v\n", "v" },
-        { "a URI", "K=mysql://u:p%23@h/db?a=b", "mysql://u:p%23@h/db?a=b" },
-    }
-    for _, case in ipairs(CASES) do
-        it("reads " .. case[1], function()
-            assert.are.equal(case[3], values(case[2]).K)
-        end)
-    end
-
-    it("keeps the order, and names with dots and dashes", function()
-        local _, warnings, entries = values("B=1\nA.x-y=2\n_C=3")
-        assert.are.same({ { name = "B", value = "1", line = 1 },
-            { name = "A.x-y", value = "2", line = 2 }, { name = "_C", value = "3", line = 3 } },
-            entries)
-        assert.are.same({}, warnings)
+  local JSON = '{"connections_prefix": "", "client_secret": "a #b=\\"c\\"", "n": [1]}'
+  local CASES = {
+    { "unquoted JSON", "K=" .. JSON, JSON },
+    { "unquoted JSON and a comment", "K=" .. JSON .. "  # {", JSON },
+    { "single-quoted JSON", "K='" .. JSON .. "'", JSON },
+    { "double-quoted JSON", [[K="{\"a\": \"b\"}"]], '{"a": "b"}' },
+    { "a plain value", "K=v", "v" },
+    { "blanks around", "  K \t=  v w \t", "v w" },
+    { "export", "export  K=v", "v" },
+    { "a name that begins with export", "exported=1\nK=v", "v" },
+    { "# inside", "K=a#b", "a#b" },
+    { "a comment", "K=a # b", "a" },
+    { "an empty value", "K=", "" },
+    { "an empty quoted value", 'K=""', "" },
+    { "= inside", "K=a=b==", "a=b==" },
+    { "quotes inside", [[K=a"b'c]], [[a"b'c]] },
+    { "a backslash unquoted", [[K=a\nb]], [[a\nb]] },
+    { "escapes", [[K="a\n\r\t\\\"\'\$b"]], "a\n\r\t\\\"'$b" },
+    { "an escaped expansion", [[K="\${A}"]], "${A}" },
+    { "no escapes in single quotes", [[K='a\n"${B}"']], [[a\n"${B}"]] },
+    { "lines in double quotes", 'K="a\nb\n#c"\nL=1', "a\nb\n#c" },
+    { "lines in single quotes", "K='a\nb'\nL=1", "a\nb" },
+    { "a comment behind quotes", "K='a' # 'b'", "a" },
+    { "$ as it is", "K=pa$$word$1", "pa$$word$1" },
+    { "CRLF", "A=1\r\nK=v\r\n\r\n", "v" },
+    { "CR at the very end", "K=v\r", "v" },
+    { "a BOM", "\u{FEFF}K=v", "v" },
+    { "comments and blank lines", "# K=no\n\n  # x\n \t\nK=v\n", "v" },
+    { "a URI", "K=mysql://u:p%23@h/db?a=b", "mysql://u:p%23@h/db?a=b" },
+  }
+  for _, case in ipairs(CASES) do
+    it("reads " .. case[1], function()
+      assert.are.equal(case[3], values(case[2]).K)
     end)
+  end
 
-    it("lets the last of equal names win, with a warning", function()
-        local map, warnings, entries = values("K=s3cret\nL='\n'\nK=t3cret")
-        assert.are.equal("t3cret", map.K)
-        assert.are.equal(2, #entries)
-        assert.are.same({ "x.env:4: K is there twice: this value wins over that of line 1" },
-            warnings)
+  it("keeps the order, and names with dots and dashes", function()
+    local _, warnings, entries = values("B=1\nA.x-y=2\n_C=3")
+    assert.are.same({ { name = "B", value = "1", line = 1 },
+      { name = "A.x-y", value = "2", line = 2 }, { name = "_C", value = "3", line = 3 } },
+      entries)
+    assert.are.same({}, warnings)
+  end)
+
+  it("lets the last of equal names win, with a warning", function()
+    local map, warnings, entries = values("K=s3cret\nL='\n'\nK=t3cret")
+    assert.are.equal("t3cret", map.K)
+    assert.are.equal(2, #entries)
+    assert.are.same({ "x.env:4: K is there twice: this value wins over that of line 1" },
+      warnings)
+  end)
+
+  it("may be empty", function()
+    assert.are.same({}, (values("")))
+    assert.are.same({}, (values("\n#")))
+  end)
+
+  local BAD = {
+    { "K=1\nJUSTs3cret", "x.env:2: there is no '='" },
+    { "K=1\n=s3cret", "x.env:2: a name" },
+    { "1K=s3cret", "x.env:1: a name" },
+    { "K K=s3cret", "x.env:1: a name" },
+    { "\nK='s3cret\nL=1", "x.env:2: the single quote of K is not closed" },
+    { 'K="s3cret', "x.env:1: the double quote of K is not closed" },
+    { 'K="s3cret"x', "x.env:1: something follows the closing quote of K" },
+    { "K='s3cret'#x", "x.env:1: something follows the closing quote of K" },
+    { [[K="C:\s3cret"]], "x.env:1: a backslash in the double quotes of K" },
+    { [[K="s3cret\]], "x.env:1: a backslash" },
+    { "K=${s3cret}", "x.env:1: ${...} is not expanded" },
+    { 'K="${s3cret}"', "x.env:1: ${...} is not expanded" },
+    { 'K={"a": "s3cret",\n "b": 1}', "x.env:1: the value of K opens a bracket" },
+    { 'K={"a": "s3cret', "x.env:1: the value of K opens a bracket" },
+    { "K=#s3cret", "x.env:1: the value of K starts with '#'" },
+    { "K= # s3cret", "x.env:1: the value of K starts with '#'" },
+    { "K=1\nL=s3\0cret", "x.env:2: a NUL byte" },
+    { "K='a\nb'\ns3cret", "x.env:3: there is no '='" },
+  }
+  for i, case in ipairs(BAD) do
+    it("is refused with its line and without the value, " .. i, function()
+      local entries, reason = dotenv.parse(case[1], "x.env")
+      assert.is_nil(entries)
+      assert.are.equal(case[2], reason:sub(1, #case[2]))
+      assert.is_nil(reason:find("s3", 1, true), reason)
     end)
-
-    it("may be empty", function()
-        assert.are.same({}, (values("")))
-        assert.are.same({}, (values("\n#")))
-    end)
-
-    local BAD = {
-        { "K=1\nJUSTs3cret", "x.env:2: there is no '='" },
-        { "K=1\n=s3cret", "x.env:2: a name" },
-        { "1K=s3cret", "x.env:1: a name" },
-        { "K K=s3cret", "x.env:1: a name" },
-        { "\nK='s3cret\nL=1", "x.env:2: the single quote of K is not closed" },
-        { 'K="s3cret', "x.env:1: the double quote of K is not closed" },
-        { 'K="s3cret"x', "x.env:1: something follows the closing quote of K" },
-        { "K='s3cret'#x", "x.env:1: something follows the closing quote of K" },
-        { [[K="C:\s3cret"]], "x.env:1: a backslash in the double quotes of K" },
-        { [[K="s3cret\]], "x.env:1: a backslash" },
-        { "K=${s3cret}", "x.env:1: ${...} is not expanded" },
-        { 'K="${s3cret}"', "x.env:1: ${...} is not expanded" },
-        { 'K={"a": "s3cret",\n "b": 1}', "x.env:1: the value of K opens a bracket" },
-        { 'K={"a": "s3cret', "x.env:1: the value of K opens a bracket" },
-        { "K=#s3cret", "x.env:1: the value of K starts with '#'" },
-        { "K= # s3cret", "x.env:1: the value of K starts with '#'" },
-        { "K=1\nL=s3\0cret", "x.env:2: a NUL byte" },
-        { "K='a\nb'\ns3cret", "x.env:3: there is no '='" },
-    }
-    for i, case in ipairs(BAD) do
-        it("is refused with its line and without the value, " .. i, function()
-            local entries, reason = dotenv.parse(case[1], "x.env")
-            assert.is_nil(entries)
-            assert.are.equal(case[2], reason:sub(1, #case[2]))
-            assert.is_nil(reason:find("s3", 1, true), reason)
-        end)
-    end
+  end
 end)

@@ -1,0 +1,130 @@
+/* bench_plan.c - what it costs to make a plan: a policy of RULES rules, no I/O.
+ *
+ *   bench_plan RULES TIMES
+ *
+ * Runs inside the resolver's own VM (its allocator, its hook), through the function that
+ * every verb begins with.  Reference: one call of a Lua function with one string.match
+ * and a concatenation, in a bare Lua state. */
+#include <lauxlib.h>
+#include <lualib.h>
+#include <string.h>
+
+#include "base/buf.h"
+#include "base/clock.h"
+#include "base/err.h"
+#include "bench.h"
+#include "script/state.h"
+
+typedef struct run {
+    int rules, times;
+} run;
+
+/* Returns a function(times) that makes the plan of one name again and again. */
+static const char loop_text[] =
+    "local plan, policy, name = ...\n"
+    "local context = {}\n"
+    "return function(times)\n"
+    "  for _ = 1, times do\n"
+    "    local steps = plan(policy, name, context)\n"
+    "    if not steps or #steps ~= 1 then error('no plan for ' .. name) end\n"
+    "  end\n"
+    "end\n";
+
+static const char reference_text[] =
+    "local match = string.match\n"
+    "local function one(name)\n"
+    "  return 'prefix-' .. match(name, '^[^/]*/(.*)$')\n"
+    "end\n"
+    "return function(times)\n"
+    "  for _ = 1, times do\n"
+    "    local made = one('team-00/db-password')\n"
+    "    if not made then error('no match') end\n"
+    "  end\n"
+    "end\n";
+
+static void policy_text(ml_buf *b, int rules)
+{
+    ml_buf_add_text(b, "local ml = require 'moonlatch.policy'\n"
+                   "local env = ml.environment {}\n"
+                   "return ml.policy {\n");
+    for (int i = 0; i < rules; i++) {
+        ml_buf_addf(b,
+                      "  ml.rule 'team-%02d/**' { strip = 'team-%02d/', prefix = 'T%02d_',"
+                      " replace = { ['-'] = '_', ['/'] = '_' }, from = env },\n",
+                      i, i, i);
+    }
+    ml_buf_add_text(b, "}\n");
+    if (!ml_buf_ok(b)) bench_die("policy", "out of memory");
+}
+
+/* The function on top of the stack, called with `times`: nanoseconds of one turn. */
+static double time_loop(lua_State *L, int times)
+{
+    lua_pushvalue(L, -1);
+    lua_pushinteger(L, times / 10 + 1);
+    lua_call(L, 1, 0); /* warm */
+    int64_t began = bench_now_ns();
+    lua_pushinteger(L, times);
+    lua_call(L, 1, 0);
+    return (double)(bench_now_ns() - began) / times;
+}
+
+static double time_plan(lua_State *L, const char *name, int times)
+{
+    if (luaL_loadstring(L, loop_text) != LUA_OK) lua_error(L);
+    lua_getglobal(L, "require");
+    lua_pushliteral(L, "moonlatch.plan");
+    lua_call(L, 1, 1);
+    lua_getfield(L, -1, "checked");
+    lua_remove(L, -2);
+    lua_rawgeti(L, LUA_REGISTRYINDEX, ml_vm_of(L)->policy_ref);
+    lua_pushstring(L, name);
+    lua_call(L, 3, 1);
+    return time_loop(L, times);
+}
+
+/* Protected. */
+static int measure(lua_State *L)
+{
+    const run *r = lua_touserdata(L, 1);
+    char last[40];
+    snprintf(last, sizeof(last), "team-%02d/db-password", r->rules - 1);
+    bench_sample("plan_first_ns", time_plan(L, "team-00/db-password", r->times));
+    bench_sample("plan_last_ns", time_plan(L, last, r->times));
+    return 0;
+}
+
+static void measure_reference(int times)
+{
+    lua_State *L = luaL_newstate();
+    if (!L) bench_die("reference", "out of memory");
+    luaL_openlibs(L);
+    if (luaL_loadstring(L, reference_text) || lua_pcall(L, 0, 1, 0)) {
+        bench_die("reference", lua_tostring(L, -1));
+    }
+    bench_sample("plan_reference_ns", time_loop(L, times));
+    lua_close(L);
+}
+
+int main(int argc, char **argv)
+{
+    if (argc != 3) bench_die("usage", "bench_plan RULES TIMES");
+    run r = {bench_number(argv[1]), bench_number(argv[2])};
+    if (r.rules > 99) bench_die("usage", "at most 99 rules");
+    ml_err e;
+    ml_log log = {0};
+    ml_env env = {0};
+    ml_host host = {.env = &env, .log = &log, .clock = &ml_system_clock};
+    ml_vm_limits limits = {.max_instructions = INT64_MAX / 2, .deadline_ms = 600000};
+    ml_vm *vm = ml_vm_new(&host, &limits, &e);
+    if (!vm) bench_die("vm", e.text);
+    ml_buf text;
+    ml_buf_init(&text, 0);
+    policy_text(&text, r.rules);
+    if (ml_vm_load(vm, ml_buf_str(&text), "@bench.lua", &e) != 0) bench_die("policy", e.text);
+    if (ml_vm_protect(vm, measure, &r, &e) != 0) bench_die("plan", e.text);
+    measure_reference(r.times);
+    ml_buf_fini(&text);
+    ml_vm_free(vm);
+    return 0;
+}

@@ -1,0 +1,79 @@
+"""report.py - samples on stdin ("NAME VALUE" a line) -> the table of scripts/bench, or JSON.
+
+Every row of ROWS is printed; a sample that is missing is an error, not an empty row.
+"""
+import json
+import operator
+import statistics
+import sys
+
+# name, value, unit, ratio, what the ratio is to, budget (on "ratio" or "value"): from
+# medians m[...].  Budgets are those of design.md, section 7.
+ROWS = [
+    ("cold gets, concurrent", lambda m: m["gets_per_s"], "gets/s",
+     lambda m: m["gets_per_s"] / m["bare_gets_per_s"],
+     lambda m: f"bare libcurl multi, {m['bare_gets_per_s']:.0f} gets/s", ("ratio", ">=", 0.8)),
+    ("get as a process", lambda m: m["process_ms"], "ms",
+     lambda m: m["process_ms"] / m["bare_process_ms"],
+     lambda m: f"bare libcurl, {m['bare_process_ms']:.2f} ms", ("ratio", "<=", 1.3)),
+    ("plan, last of 50 rules", lambda m: m["plan_last_ns"] / 1000, "us",
+     lambda m: m["plan_last_ns"] / m["plan_reference_ns"],
+     lambda m: f"Lua match + concat, {m['plan_reference_ns'] / 1000:.2f} us", ("value", "<=", 3)),
+    ("plan, last against first rule", lambda m: m["plan_last_ns"] / 1000, "us",
+     lambda m: m["plan_last_ns"] / m["plan_first_ns"],
+     lambda m: f"first of 50 rules, {m['plan_first_ns'] / 1000:.2f} us", ("ratio", "<=", 1.25)),
+    ("cached get, 1 thread", lambda m: m["cached_ns"], "ns",
+     lambda m: m["cached_ns"] / m["copy_ns"],
+     lambda m: f"malloc + memcpy + free, {m['copy_ns']:.0f} ns", ("value", "<=", 150)),
+    ("cached gets, 8 threads", lambda m: m["cached_8_threads"] / 1e6, "M gets/s",
+     lambda m: m["cached_8_threads"] / m["cached_2_threads"],
+     lambda m: f"2 threads, {m['cached_2_threads'] / 1e6:.2f} M gets/s", ("ratio", ">=", 0.95)),
+]
+COMPARE = {"<=": operator.le, ">=": operator.ge}
+
+
+def medians(lines):
+    samples = {}
+    for line in lines:
+        name, value = line.split()
+        samples.setdefault(name, []).append(float(value))
+    return {name: statistics.median(values) for name, values in samples.items()}
+
+
+def rows(m):
+    for name, value, unit, ratio, reference, (what, sign, limit) in ROWS:
+        numbers = {"value": value(m), "ratio": ratio(m)}
+        yield {
+            "name": name,
+            "value": round(numbers["value"], 3),
+            "unit": unit,
+            "ratio": round(numbers["ratio"], 3),
+            "reference": reference(m),
+            "budget": f"{what} {sign} {limit}" + (f" {unit}" if what == "value" else ""),
+            "ok": COMPARE[sign](numbers[what], limit),
+        }
+
+
+def table(made):
+    head = ["name", "value", "unit", "ratio", "reference", "budget", "ok"]
+    cells = [head] + [
+        [r["name"], f"{r['value']:.2f}", r["unit"], f"{r['ratio']:.2f}", r["reference"],
+         r["budget"], "ok" if r["ok"] else "MISSED"] for r in made
+    ]
+    widths = [max(len(row[i]) for row in cells) for i in range(len(head))]
+    for row in cells:
+        print("  ".join(c.ljust(w) for c, w in zip(row, widths)).rstrip())
+
+
+def main():
+    try:
+        made = list(rows(medians(sys.stdin)))
+    except KeyError as missing:
+        sys.exit(f"report.py: no sample of {missing}")
+    if sys.argv[1:] == ["json"]:
+        print(json.dumps(made, indent=1))
+    else:
+        table(made)
+
+
+main()

@@ -1,0 +1,297 @@
+/* contract.c - what moonlatch.h promises to a host, kept from the outside.
+ *
+ * The policy reads environment variables, so there is no network; one test asks a
+ * listening socket that never answers, to have something to cancel. */
+#include <setjmp.h>
+#include <stdarg.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include <cmocka.h>
+
+#include <arpa/inet.h>
+#include <poll.h>
+#include <sys/socket.h>
+#include <sys/wait.h>
+#include <unistd.h>
+
+#include "moonlatch.h"
+
+#define ENV_POLICY                                                                      \
+    "local ml = require 'moonlatch.policy'\n"                                           \
+    "local env = ml.environment {}\n"                                                   \
+    "return ml.policy { ml.rule '**' { from = { env } } }\n"
+
+static const ml_pair env[] = {{"ONE", "first"}, {"TWO", "second"}, {"EMPTY", ""}};
+
+static ml_resolver *open_text(const char *text, int cache_ttl_ms)
+{
+    ml_resolver *r = NULL;
+    ml_err e;
+    ml_options o = {ML_OPTIONS_INIT, .policy_text = text, .env = env, .n_env = 3,
+                    .cache_ttl_ms = cache_ttl_ms, .deadline_ms = 5000};
+    if (ml_open(&r, &o, &e) < 0) fail_msg("%s", e.text);
+    return r;
+}
+
+typedef struct seen {
+    int calls;
+    int code;
+    char value[32];
+    char text[sizeof((ml_err){0}.text)];
+    ml_resolver *r;
+    ml_request *other;
+    int step_code, run_code;
+    ml_secret *kept;
+} seen;
+
+static void note(ml_request *q, const ml_answer *a, const ml_err *e, void *arg)
+{
+    (void)q;
+    seen *s = arg;
+    s->calls++;
+    s->code = e->code;
+    snprintf(s->text, sizeof(s->text), "%s", e->text);
+    if (!a || ml_answer_count(a) == 0) return;
+    size_t n;
+    const void *p = ml_secret_data(ml_answer_at(a, 0), &n);
+    memcpy(s->value, p, n);
+    s->value[n] = '\0';
+}
+
+static const ml_call get_one = {ML_CALL_INIT, .verb = ML_GET, .name = "ONE"};
+
+static void step_until(ml_resolver *r, const int *calls, int wanted)
+{
+    for (int i = 0; i < 1000 && *calls < wanted; i++) ml_step(r, 1000);
+    assert_int_equal(*calls, wanted);
+}
+
+static void test_blocking(void **state)
+{
+    (void)state;
+    ml_resolver *r = open_text(ENV_POLICY, 0);
+    ml_err e;
+    ml_secret *s = NULL;
+    assert_int_equal(ml_get(r, "ONE", NULL, 0, &s, &e), 0);
+    size_t n;
+    assert_memory_equal(ml_secret_data(s, &n), "first", 5);
+    assert_int_equal(n, 5);
+    assert_string_equal(ml_secret_key(s), "ONE");
+    assert_string_equal(ml_secret_name(s), "ONE");
+    ml_secret_unref(s);
+    assert_int_equal(ml_get(r, "EMPTY", NULL, 0, &s, &e), 0);
+    assert_non_null(ml_secret_data(s, &n));
+    assert_int_equal(n, 0);
+    ml_secret_unref(s);
+    s = NULL;
+    assert_int_equal(ml_get(r, "NOWHERE", NULL, 0, &s, &e), ML_EMISSING);
+    assert_null(s);
+    assert_string_equal(e.key, "NOWHERE");
+    assert_int_equal(ml_get(r, "", NULL, 0, &s, &e), ML_EUSAGE);
+    assert_int_equal(ml_get(r, NULL, NULL, 0, &s, &e), ML_EUSAGE);
+    ml_close(r);
+}
+
+/* done comes once, later, from a step: never from inside the start, not even on a hit. */
+static void test_done_is_never_early(void **state)
+{
+    (void)state;
+    ml_resolver *r = open_text(ENV_POLICY, 0);
+    for (int round = 0; round < 2; round++) { /* the second one is a hit of the cache */
+        seen s = {0};
+        assert_non_null(ml_start(r, &get_one, note, &s, NULL));
+        assert_int_equal(s.calls, 0);
+        struct pollfd watch = {.fd = ml_fd(r), .events = POLLIN};
+        assert_int_equal(poll(&watch, 1, 5000), 1);
+        step_until(r, &s.calls, 1);
+        assert_int_equal(s.code, 0);
+        assert_string_equal(s.value, "first");
+        assert_int_equal(ml_step(r, 0), 0);
+        assert_int_equal(s.calls, 1);
+    }
+    assert_int_equal(ml_timeout_ms(r), -1);
+    ml_close(r);
+}
+
+static void poke(ml_request *q, const ml_answer *a, const ml_err *e, void *arg)
+{
+    note(q, a, e, arg);
+    seen *s = arg;
+    ml_answer *answer = NULL;
+    ml_err err;
+    s->step_code = ml_step(s->r, 0);
+    s->run_code = ml_run(s->r, &get_one, &answer, &err);
+    s->kept = ml_secret_ref(ml_answer_at(a, 0));
+    s->other = ml_start(s->r, &get_one, note, s, NULL);
+}
+
+/* Inside done: starting is fine, stepping and blocking are not, and a reference keeps. */
+static void test_inside_done(void **state)
+{
+    (void)state;
+    ml_resolver *r = open_text(ENV_POLICY, 0);
+    seen s = {.r = r};
+    assert_non_null(ml_start(r, &get_one, poke, &s, NULL));
+    step_until(r, &s.calls, 1);
+    assert_int_equal(s.step_code, ML_EBUSY);
+    assert_int_equal(s.run_code, ML_EBUSY);
+    assert_non_null(s.other);
+    step_until(r, &s.calls, 2);
+    ml_close(r);
+    size_t n;
+    assert_memory_equal(ml_secret_data(s.kept, &n), "first", 5);
+    ml_secret_unref(s.kept);
+}
+
+static void close_it(ml_request *q, const ml_answer *a, const ml_err *e, void *arg)
+{
+    note(q, a, e, arg);
+    ml_close(((seen *)arg)->r);
+}
+
+/* A close from inside done takes effect when the step ends; others in flight are told. */
+static void test_close_inside_done(void **state)
+{
+    (void)state;
+    ml_resolver *r = open_text(ENV_POLICY, -1);
+    seen s = {.r = r};
+    assert_non_null(ml_start(r, &get_one, close_it, &s, NULL));
+    for (int i = 0; i < 100 && s.calls == 0; i++) ml_step(r, 100);
+    assert_int_equal(s.calls, 1);
+}
+
+/* A listening socket that never accepts: connections hang in TLS. */
+static int silent_server(char policy[1024])
+{
+    struct sockaddr_in at = {.sin_family = AF_INET,
+                             .sin_addr.s_addr = htonl(INADDR_LOOPBACK)};
+    socklen_t n = sizeof(at);
+    int fd = socket(AF_INET, SOCK_STREAM | SOCK_CLOEXEC, 0);
+    assert_int_equal(bind(fd, (struct sockaddr *)&at, n), 0);
+    assert_int_equal(listen(fd, 5), 0);
+    assert_int_equal(getsockname(fd, (struct sockaddr *)&at, &n), 0);
+    snprintf(policy, 1024, "local ml = require 'moonlatch.policy'\n"
+             "local kv = ml.azure_key_vault { vault_url = 'https://127.0.0.1:%d' }\n"
+             "return ml.policy { ml.rule '**' { from = { kv } } }\n", ntohs(at.sin_port));
+    return fd;
+}
+
+static void test_cancel_and_deadline(void **state)
+{
+    (void)state;
+    char policy[1024];
+    int server = silent_server(policy);
+    ml_resolver *r = open_text(policy, 0);
+    seen canceled = {0}, late = {0}, closed = {0};
+    ml_call slow = {ML_CALL_INIT, .verb = ML_GET, .name = "hangs", .deadline_ms = 60000};
+    ml_call brief = {ML_CALL_INIT, .verb = ML_GET, .name = "hangs", .deadline_ms = 50};
+    ml_request *q = ml_start(r, &slow, note, &canceled, NULL);
+    assert_non_null(q);
+    assert_non_null(ml_start(r, &brief, note, &late, NULL));
+    assert_non_null(ml_start(r, &slow, note, &closed, NULL));
+    ml_step(r, 10);
+    ml_cancel(q);
+    assert_int_equal(canceled.calls, 0);
+    step_until(r, &canceled.calls, 1);
+    assert_int_equal(canceled.code, ML_ECANCELED);
+    step_until(r, &late.calls, 1);
+    assert_int_equal(late.code, ML_EUNAVAILABLE);
+    assert_non_null(strstr(late.text, "127.0.0.1"));
+    assert_int_equal(closed.calls, 0);
+    ml_close(r); /* what is in flight ends exactly once */
+    assert_int_equal(closed.calls, 1);
+    assert_int_equal(closed.code, ML_ECANCELED);
+    close(server);
+}
+
+/* After fork the child's calls fail clean, and the parent's go on. */
+static void test_fork(void **state)
+{
+    (void)state;
+    ml_resolver *r = open_text(ENV_POLICY, 0);
+    ml_err e;
+    ml_secret *s = NULL;
+    assert_int_equal(ml_get(r, "ONE", NULL, 0, &s, &e), 0);
+    ml_secret_unref(s);
+    pid_t child = fork();
+    if (child == 0) {
+        bool clean = ml_get(r, "ONE", NULL, 0, &s, &e) == ML_EFORKED &&
+                     ml_step(r, 0) == ML_EFORKED &&
+                     ml_start(r, &get_one, note, NULL, &e) == NULL && e.code == ML_EFORKED;
+        ml_close(r);
+        _exit(clean ? 0 : 1);
+    }
+    int status = -1;
+    assert_int_equal(waitpid(child, &status, 0), child);
+    assert_int_equal(status, 0);
+    assert_int_equal(ml_get(r, "TWO", NULL, 0, &s, &e), 0);
+    ml_secret_unref(s);
+    ml_close(r);
+}
+
+static void test_bad_options(void **state)
+{
+    (void)state;
+    ml_resolver *r = NULL;
+    ml_err e;
+    assert_int_equal(ml_open(&r, &(ml_options){ML_OPTIONS_INIT}, &e), ML_EUSAGE);
+    assert_int_equal(ml_open(&r, &(ml_options){.policy_text = ENV_POLICY}, &e), ML_EUSAGE);
+    assert_int_equal(ml_open(&r, &(ml_options){ML_OPTIONS_INIT, .policy_text = "return 1",
+                                               .policy_name = "one.lua"}, &e), ML_EPOLICY);
+    assert_non_null(strstr(e.text, "one.lua"));
+    assert_int_equal(ml_open(&r, &(ml_options){ML_OPTIONS_INIT, .policy_text = "x = = 1",
+                                               .policy_name = "two.lua"}, &e), ML_EPOLICY);
+    assert_non_null(strstr(e.text, "two.lua:1"));
+    assert_int_equal(ml_open(&r, &(ml_options){ML_OPTIONS_INIT,
+                                               .policy_file = "/nonexistent.lua"}, &e),
+                     ML_EPOLICY);
+    assert_non_null(strstr(e.text, "/nonexistent.lua"));
+    assert_int_equal(ml_open(&r, &(ml_options){ML_OPTIONS_INIT, .policy_text = ENV_POLICY,
+                                               .ca_file = "/nonexistent.pem"}, &e),
+                     ML_EUSAGE);
+    assert_null(r);
+    ml_close(NULL);
+}
+
+/* The context takes part in names, and a hit belongs to its context. */
+static void test_context(void **state)
+{
+    (void)state;
+    ml_resolver *r = open_text("local ml = require 'moonlatch.policy'\n"
+                               "local env = ml.environment {}\n"
+                               "return ml.policy { ml.rule '**' { prefix = { '{which}' },"
+                               " from = { env } } }\n", 0);
+    ml_err e;
+    ml_secret *s = NULL;
+    for (int round = 0; round < 2; round++) {
+        ml_pair on[] = {{"which", "ON"}}, tw[] = {{"which", "TW"}};
+        size_t n;
+        assert_int_equal(ml_get(r, "E", on, 1, &s, &e), 0);
+        assert_memory_equal(ml_secret_data(s, &n), "first", 5);
+        ml_secret_unref(s);
+        assert_int_equal(ml_get(r, "O", tw, 1, &s, &e), 0);
+        assert_memory_equal(ml_secret_data(s, &n), "second", 6);
+        ml_secret_unref(s);
+        assert_int_equal(ml_get(r, "E", tw, 1, &s, &e), ML_EMISSING);
+        assert_int_equal(ml_get(r, "E", NULL, 0, &s, &e), ML_EUSAGE);
+        assert_non_null(strstr(e.text, "which"));
+    }
+    ml_close(r);
+}
+
+int main(void)
+{
+    const struct CMUnitTest tests[] = {
+        cmocka_unit_test(test_blocking),
+        cmocka_unit_test(test_done_is_never_early),
+        cmocka_unit_test(test_inside_done),
+        cmocka_unit_test(test_close_inside_done),
+        cmocka_unit_test(test_cancel_and_deadline),
+        cmocka_unit_test(test_fork),
+        cmocka_unit_test(test_bad_options),
+        cmocka_unit_test(test_context),
+    };
+    return cmocka_run_group_tests(tests, NULL, NULL);
+}
