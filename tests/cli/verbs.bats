@@ -234,6 +234,18 @@ LUA
     ml completion bash | bash -n
 }
 
+# completes WORD... : what bash offers for the last word.
+completes() {
+    bash -c 'source /dev/stdin; COMP_WORDS=(moonlatch "$@"); COMP_CWORD=$#
+        _moonlatch; echo "${COMPREPLY[*]}"' - "$@" < <(ml completion bash)
+}
+
+@test "bash completes verbs and flags" {
+    [ "$(completes ex)" = explain ]
+    [ "$(completes get --rev)" = --reveal ]
+    [ "$(completes get --color al)" = always ]
+}
+
 @test "no file of the current directory becomes code or policy" {
     cd "$BATS_TEST_TMPDIR"
     mkdir -p moonlatch/commands
