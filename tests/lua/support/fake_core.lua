@@ -230,6 +230,15 @@ function core.env_secret(name)
   return fake.secret(v)
 end
 
+function core.env_names(prefix)
+  local names = {}
+  for name in pairs(state.env) do
+    if name:sub(1, #prefix) == prefix then names[#names + 1] = name end
+  end
+  table.sort(names)
+  return names
+end
+
 function core.env_json(name, secret_keys)
   local text = state.env[name]
   if text == nil then return nil end
