@@ -26,7 +26,8 @@ static void start_one(run *r, CURL *easy)
     curl_easy_setopt(easy, CURLOPT_HTTPHEADER, headers);
     curl_easy_setopt(easy, CURLOPT_PRIVATE, headers);
     r->started++;
-    if (curl_multi_add_handle(r->multi, easy) != CURLM_OK) bench_die("curl", "add failed");
+    if (curl_multi_add_handle(r->multi, easy) != CURLM_OK)
+        bench_die("curl", "add failed");
 }
 
 static void finish_one(run *r, CURL *easy, CURLcode code)
@@ -37,8 +38,10 @@ static void finish_one(run *r, CURL *easy, CURLcode code)
     curl_multi_remove_handle(r->multi, easy);
     curl_slist_free_all(headers);
     r->finished++;
-    if (r->started < r->count) start_one(r, easy);
-    else curl_easy_cleanup(easy);
+    if (r->started < r->count)
+        start_one(r, easy);
+    else
+        curl_easy_cleanup(easy);
 }
 
 static void drain(run *r)
