@@ -130,7 +130,8 @@ static int learn(request *r, const ml_challenge *c, ml_err *err)
     ml_vault *v = r->vault;
     int rc = ml_challenge_check(c, &v->url, v->expected, !v->skip_challenge_check, err);
     if (rc < 0) return rc;
-    if (c->tenant[0] && !ml_identity_allows_tenant(&v->identity, c->tenant)) {
+    if (c->tenant[0] && v->identity.client_secret &&
+        !ml_identity_allows_tenant(&v->identity, c->tenant)) {
         return ml_fail(err, ML_EUNAUTHENTICATED, "the vault belongs to tenant %.64s, the "
                        "credential is of tenant %.64s: use the vault's tenant id, or allow "
                        "it with AZURE_ADDITIONALLY_ALLOWED_TENANTS", c->tenant,

@@ -3,6 +3,7 @@
 
 #include <stdlib.h>
 #include <string.h>
+#include <unistd.h>
 
 #include "base/err.h"
 #include "base/mem.h"
@@ -44,4 +45,13 @@ const char *ml_env_get(const ml_env *env, const char *name)
         if (strcmp(env->pairs[i - 1].name, name) == 0) return env->pairs[i - 1].value;
     }
     return getenv(name);
+}
+
+void ml_env_each(const ml_env *env, void (*fn)(void *arg, ml_str name), void *arg)
+{
+    for (size_t i = 0; i < env->n; i++) fn(arg, ml_str_of(env->pairs[i].name));
+    for (char **at = environ; at && *at; at++) {
+        ml_str line = ml_str_of(*at);
+        fn(arg, (ml_str){line.p, ml_str_find(line, '=')});
+    }
 }

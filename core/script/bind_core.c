@@ -27,6 +27,38 @@ static int core_env_secret(lua_State *L)
     return 1;
 }
 
+typedef struct name_filter {
+    lua_State *L; /* the result table on top */
+    ml_str prefix;
+} name_filter;
+
+static void push_name(void *arg, ml_str name)
+{
+    name_filter *f = arg;
+    if (!ml_str_starts(name, f->prefix)) return;
+    lua_pushlstring(f->L, name.p, name.n);
+    lua_rawseti(f->L, -2, (lua_Integer)lua_rawlen(f->L, -2) + 1);
+}
+
+/* core.env_names(prefix) -> array of names; a name may come twice */
+static int core_env_names(lua_State *L)
+{
+    name_filter f = {.L = L};
+    f.prefix.p = luaL_checklstring(L, 1, &f.prefix.n);
+    lua_newtable(L);
+    ml_env_each(ml_vm_of(L)->host->env, push_name, &f);
+    return 1;
+}
+
+/* core.secret(text) -> secret: a value that stands in the policy, as a rule's default */
+static int core_secret(lua_State *L)
+{
+    ml_str text;
+    text.p = luaL_checklstring(L, 1, &text.n);
+    ml_script_push_bytes(L, text, NULL);
+    return 1;
+}
+
 /* core.log(level, area, text) */
 static int core_log(lua_State *L)
 {
@@ -78,6 +110,8 @@ void ml_script_push_core(lua_State *L)
                                          {"with_name", ml_script_with_name},
                                          {"env", core_env},
                                          {"env_secret", core_env_secret},
+                                         {"env_names", core_env_names},
+                                         {"secret", core_secret},
                                          {"env_json", ml_script_env_json},
                                          {"log", core_log},
                                          {"now_ms", core_now_ms},

@@ -95,7 +95,7 @@ int ml_script_with_name(lua_State *L)
     return 1;
 }
 
-/* ---- methods --------------------------------------------------------------------- */
+/* ---- methods ------------------------------------------------------------------- */
 
 static int secret_name(lua_State *L)
 {
@@ -131,6 +131,15 @@ static int secret_has_value(lua_State *L)
 {
     size_t n;
     lua_pushboolean(L, ml_secret_data(ml_script_check_secret(L, 1), &n) != NULL);
+    return 1;
+}
+
+/* Whether there are bytes at all, never how many. */
+static int secret_is_empty(lua_State *L)
+{
+    size_t n = 0;
+    const void *p = ml_secret_data(ml_script_check_secret(L, 1), &n);
+    lua_pushboolean(L, p && n == 0);
     return 1;
 }
 
@@ -194,6 +203,7 @@ void ml_script_open_secret(lua_State *L)
                                     {"tags", secret_tags},
                                     {"attributes", secret_attributes},
                                     {"has_value", secret_has_value},
+                                    {"is_empty", secret_is_empty},
                                     {NULL, NULL}};
     static const luaL_Reg metameth[] = {{"__gc", secret_close},
                                         {"__close", secret_close},

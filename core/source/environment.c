@@ -6,7 +6,6 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
-#include <unistd.h>
 
 #include "base/err.h"
 #include "source/ready.h"
@@ -53,26 +52,27 @@ static void get(environment *v, const ml_source_call *c, ml_op *op)
     if (!op->secret) ml_fail(&op->err, ML_ENOMEM, "out of memory");
 }
 
-static bool add_name(const environment *v, ml_op *op, ml_str name)
+typedef struct listing {
+    const environment *v;
+    ml_op *op;
+    bool failed;
+} listing;
+
+static void add_name(void *arg, ml_str name)
 {
-    if (name.n == 0) return true;
-    for (size_t i = 0; i < op->list.n; i++) {
-        if (ml_str_eq(ml_str_of(ml_secret_key(op->list.items[i])), name)) return true;
+    listing *l = arg;
+    if (name.n == 0 || l->failed) return;
+    for (size_t i = 0; i < l->op->list.n; i++) {
+        if (ml_str_eq(ml_str_of(ml_secret_key(l->op->list.items[i])), name)) return;
     }
-    return ml_secrets_add(&op->list, make(v, name, NULL));
+    l->failed = !ml_secrets_add(&l->op->list, make(l->v, name, NULL));
 }
 
 static void list(const environment *v, ml_op *op)
 {
-    bool ok = true;
-    for (size_t i = 0; i < v->env->n; i++) {
-        ok = ok && add_name(v, op, ml_str_of(v->env->pairs[i].name));
-    }
-    for (char **at = environ; at && *at; at++) {
-        ml_str line = ml_str_of(*at);
-        ok = ok && add_name(v, op, (ml_str){line.p, ml_str_find(line, '=')});
-    }
-    if (!ok) ml_fail(&op->err, ML_ENOMEM, "out of memory");
+    listing l = {v, op, false};
+    ml_env_each(v->env, add_name, &l);
+    if (l.failed) ml_fail(&op->err, ML_ENOMEM, "out of memory");
 }
 
 static ml_op *start(ml_source *s, const ml_source_call *c, ml_op_done *done, void *arg)

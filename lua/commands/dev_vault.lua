@@ -3,29 +3,57 @@ local report = require "moonlatch.commands.shared.report"
 
 local M = {}
 
-function M.define(p)
+local function number_of(word)
+    return math.tointeger(tonumber(word)), "a number is expected"
+end
+
+local function define_server(p)
     p:option("--listen", "address; port 0 means any"):argname("HOST:PORT")
-    p:option("--vault", "a vault's name; may be repeated"):argname("NAME"):count("*")
-        :target("vaults")
-    p:option("--seed", "secrets to begin with"):argname("FILE.json")
-    p:option("--store", "keep secrets in FILE; default: memory"):argname("FILE.db")
-    p:option("--tenant-id", "default: generated"):argname("ID")
-    p:option("--client-id", "default: generated"):argname("ID")
-    p:option("--client-secret", "default: generated; for tests, others can see it")
-        :argname("SECRET")
+    p:flag("--allow-remote", "let --listen name an address that is not loopback")
+    p:option("--imds-listen", "plain HTTP, for identity endpoints"):argname("HOST:PORT")
     p:option("--state-dir", "where the CA, key and env file go"):argname("DIR")
-    p:option("--fault", "fail on purpose, e.g. 429:0.2 or 503:first=3; repeatable")
-        :argname("SPEC"):count("*"):target("faults")
-    p:option("--page-size", "items of a list answer"):argname("N"):convert(tonumber)
-    p:option("--ready-fd", "write the ready line there too"):argname("N"):convert(tonumber)
+    p:option("--ready-fd", "write the ready line there too"):argname("N"):convert(number_of)
     p:option("--print-env", "print the environment of a running one, for eval")
         :argname("DIR")
 end
 
+local function define_content(p)
+    p:option("--vault", "a vault's name; may be repeated"):argname("NAME"):count("*")
+        :target("vaults")
+    p:option("--seed", "secrets to begin with"):argname("FILE.json")
+    p:option("--store", "keep secrets in FILE; default: memory"):argname("FILE.db")
+    p:option("--page-size", "items of a list answer"):argname("N"):convert(number_of)
+end
+
+local function define_identity(p)
+    p:option("--tenant-id", "default: generated"):argname("ID")
+    p:option("--client-id", "default: generated"):argname("ID")
+    p:option("--client-secret", "default: generated; for tests, others can see it")
+        :argname("SECRET")
+    p:option("--client-secret-expired", "this one is refused as expired"):argname("SECRET")
+    p:option("--identity-header", "default: generated"):argname("TEXT")
+    p:option("--token-lifetime", "seconds"):argname("N"):convert(number_of)
+        :target("token_lifetime_s")
+end
+
+local function define_faults(p)
+    p:option("--fault", "fail on purpose, e.g. 429:0.2 or 503:first=3; repeatable")
+        :argname("SPEC"):count("*"):target("faults")
+    p:option("--fault-seed", "the same faults each time"):argname("N"):convert(number_of)
+end
+
+function M.define(p)
+    define_server(p)
+    define_content(p)
+    define_identity(p)
+    define_faults(p)
+end
+
 function M.run(args, app)
-    local run = app.system.dev_vault
-    if not run then error(report.failure("this build has no dev vault")) end
-    return run(args)
+    local dev_vault = app.system.dev_vault
+    if not dev_vault then error(report.failure("this build has no dev vault")) end
+    assert(dev_vault(args))
+    return 0
 end
 
 return M

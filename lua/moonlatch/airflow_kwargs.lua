@@ -69,7 +69,7 @@ local function per_key_candidates(kwargs)
   local keys = {}
   for _, key in ipairs(KNOWN) do keys[key] = M.PER_KEY .. key:upper() end
   for key in pairs(kwargs) do keys[key] = M.PER_KEY .. key:upper() end
-  for _, name in ipairs(core.env_names and core.env_names(M.PER_KEY) or {}) do
+  for _, name in ipairs(core.env_names(M.PER_KEY)) do
     local key = name:sub(#M.PER_KEY + 1)
     if key ~= "" then keys[key:lower()] = name end
   end

@@ -48,7 +48,7 @@ local function verb_get(p, call)
 end
 
 local VERBS = { get = verb_get, explain = explain.run, list = list.run,
-                list_deleted = list.run }
+  list_deleted = list.run }
 for name, run in pairs(verbs.by_name) do VERBS[name] = run end
 
 function M.run(p, call)

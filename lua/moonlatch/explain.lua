@@ -162,7 +162,7 @@ local function walk_rows(trace)
   for i, s in ipairs(trace.steps) do
     if s.outcome then
       rows[#rows + 1] = { i, s.source .. ":" .. s.key, s.outcome, s.ms .. " ms",
-                          "-> " .. s.action, status_text(s) }
+        "-> " .. s.action, status_text(s) }
     else
       rows[#rows + 1] = { i, s.source .. ":" .. s.key, "not asked" }
     end
@@ -235,7 +235,7 @@ end
 
 local function json_rule(r)
   return object("index", r.index, "where", r.where, "kind", r.kind, "label", r.label,
-                "matched", r.matched, "why", r.why)
+    "matched", r.matched, "why", r.why)
 end
 
 local function json_event(e)
@@ -244,17 +244,17 @@ end
 
 local function json_step(s, i)
   return object("index", i, "source", s.source, "kind", s.kind, "label", s.label,
-                "key", s.key, "version", s.version, "on", flat_object(s.on),
-                "refused", s.refused, "outcome", s.outcome, "action", s.action,
-                "ms", s.ms, "http_status", s.http_status,
-                "service_code", s.service_code, "request_id", s.request_id,
-                "text", s.text, "events", s.events and each(s.events, json_event))
+    "key", s.key, "version", s.version, "on", flat_object(s.on),
+    "refused", s.refused, "outcome", s.outcome, "action", s.action,
+    "ms", s.ms, "http_status", s.http_status,
+    "service_code", s.service_code, "request_id", s.request_id,
+    "text", s.text, "events", s.events and each(s.events, json_event))
 end
 
 local function json_result(r)
   if not r then return nil end
   return object("outcome", r.outcome, "source", r.source, "key", r.key,
-                "version", r.version, "default", r.is_default, "text", r.text)
+    "version", r.version, "default", r.is_default, "text", r.text)
 end
 
 local function as_json(trace)

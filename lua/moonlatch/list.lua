@@ -21,7 +21,7 @@ local function position(policy, rule, name, source, key, context)
   for i = 1, #steps do
     local step = steps[i]
     if step.source == source and (step.key == key or folds_case(source)
-       and step.key:lower() == key:lower()) then return i end
+      and step.key:lower() == key:lower()) then return i end
   end
 end
 

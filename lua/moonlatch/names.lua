@@ -213,7 +213,7 @@ function M.candidates(spec, key, context, folded)
   for _, p in ipairs(spec.prefixes) do
     local prefix = template.expand(p, EMPTY, context)
     if starts(key, prefix, folded) and ends(key, suffix, folded)
-       and #key >= #prefix + #suffix then
+      and #key >= #prefix + #suffix then
       local middle = key:sub(#prefix + 1, #key - #suffix)
       groups[#groups + 1] = below_prefix(spec, middle, context)
     end

@@ -28,8 +28,8 @@ function M.check(where, what, t, schema)
     local want = schema[k]
     if not want then
       M.refuse(where, "%s has no option %s (options: %s)", what,
-               type(k) == "string" and ("'%s'"):format(k) or "[" .. tostring(k) .. "]",
-               table.concat(sorted_keys(schema), ", "))
+        type(k) == "string" and ("'%s'"):format(k) or "[" .. tostring(k) .. "]",
+        table.concat(sorted_keys(schema), ", "))
     end
     local problem
     if type(want) == "function" then

@@ -14,7 +14,8 @@
 --   map      function(req) -> step | array of steps | nil, fault or text
 --            req = { name=, captures=(what match returned), context={...} };
 --            req.leaf and req.segments too when `wants_segments` is set
---            a step is what handle:key(key, version) returns; it may also carry `on`
+--            a step is what handle:key(key, version) returns; it may also carry `on`, and
+--            empty = "missing": a value of no bytes is no answer of this step
 --            nil + text: policy error;  nil + { code = "missing", text = ... }: that fault
 --   inverse  function(handle, key, context) -> name | array of names | nil   (for list)
 --            candidates will do: a name is listed only if this rule decides it and its
@@ -68,12 +69,15 @@ local function check_steps(policy, rule, given)
   for i = 1, #given do
     local s = given[i]
     local source = type(s) == "table" and policy.sources.of(s.source)
-    if not source or type(s.key) ~= "string" then
-      return nil, ("element %d of what map returned is not a step: use source:key(...)"):format(i)
+    if not source or type(s.key) ~= "string"
+      or s.version ~= nil and type(s.version) ~= "string" then
+      return nil, ("element %d of what map returned is not a step: use source:key(...)")
+        :format(i)
     end
     steps[i] = {
       source = source, key = s.key, version = s.version,
       on = rule.kind == "custom" and s.on or rule.on,
+      empty = rule.kind == "custom" and s.empty or nil,
     }
   end
   return steps

@@ -89,7 +89,7 @@ local function airflow_function(here, registry, rules, ml)
     local where = here()
     if o ~= nil and type(o) ~= "table" then
       options.refuse(where, "ml.airflow needs a table of options, not %s",
-                     options.article(type(o)))
+        options.article(type(o)))
     end
     local fine, given = pcall(require("moonlatch.airflow").rule, o or {}, ml)
     if not fine then

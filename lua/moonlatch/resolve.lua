@@ -37,8 +37,12 @@ local function ask(step, call, rule)
   local version, refused = version_for(step, call, rule)
   if refused then return nil, refused end
   local secret, f = step.source.raw:call("get", { key = step.key, version = version })
-  if secret then return secret end
-  return nil, placed(fault.of(f, "invalid"), step)
+  if not secret then return nil, placed(fault.of(f, "invalid"), step) end
+  if step.empty == "missing" and secret:is_empty() then
+    return nil, placed(fault.new("missing", "its value is empty, which counts as missing"),
+      step)
+  end
+  return secret
 end
 
 local function tried_list(steps)

@@ -118,7 +118,7 @@ local function check_together(where, o)
   local function refuse(...) options.refuse(where, ...) end
   if o.map then
     for _, k in ipairs { "from", "strip", "prefix", "suffix", "replace", "lower", "upper",
-                         "names" } do
+      "names" } do
       if o[k] ~= nil then refuse("ml.rule: 'map' does the whole mapping: remove '%s'", k) end
     end
   elseif o.from == nil then
@@ -145,16 +145,26 @@ local function add_mapping(rule, registry, o)
   rule.spec = spec
 end
 
--- pattern: a string, a list of them, an ml.pattern, or nil: just what `names` lists.
-local function compile_one(where, what, pattern)
-  local compile = match.compile
-  if type(pattern) == "table" then
-    compile, pattern = function(p)
-      return match.compile_lua(p, sandbox.string_match)
-    end, pattern.lua_pattern
+-- Lua itself refuses some patterns only on some names.
+local function guarded(where, test)
+  return function(name)
+    local fine, captures = pcall(test, name)
+    if fine then return captures end
+    local problem = tostring(captures):gsub("^[^:]*:%d+: ", "")
+    error(fault.new("policy", ("%s: %s"):format(where, problem)), 0)
   end
-  local m, problem = compile(pattern)
-  if not m then options.refuse(where, "%s '%s': %s", what, pattern, problem) end
+end
+
+local function compile_one(where, what, pattern)
+  local text = type(pattern) == "table" and pattern.lua_pattern or pattern
+  local m, problem
+  if text == pattern then
+    m, problem = match.compile(text)
+  else
+    m, problem = match.compile_lua(text, sandbox.string_match)
+  end
+  if not m then options.refuse(where, "%s '%s': %s", what, text, problem) end
+  if text ~= pattern then m.test = guarded(where, m.test) end
   return m
 end
 
@@ -162,6 +172,7 @@ local function is_pattern(v)
   return type(v) == "string" or type(v) == "table" and type(v.lua_pattern) == "string"
 end
 
+-- pattern: a string, an ml.pattern, or a list of them.
 local function compile_pattern(where, what, pattern)
   if is_pattern(pattern) then pattern = { pattern } end
   local problem = type(pattern) ~= "table" and "a pattern or a list of patterns is needed"
@@ -206,7 +217,7 @@ end
 -- A rule of another module: see plan.lua for what it holds.
 function M.custom(registry, where, given)
   if type(given) ~= "table" or type(given.match) ~= "function"
-     or type(given.map) ~= "function" then
+    or type(given.map) ~= "function" then
     options.refuse(where, "not a rule: match and map are missing")
   end
   local rule = {}

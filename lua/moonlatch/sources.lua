@@ -61,7 +61,7 @@ end
 local function check_key(where, key, version)
   if type(key) ~= "string" then
     options.refuse(where, "source:key() needs the key as a string, not %s",
-                   options.article(type(key)))
+      options.article(type(key)))
   end
   if version ~= nil and type(version) ~= "string" then
     options.refuse(where, "source:key(): the version must be a string")

@@ -170,7 +170,7 @@ LUA
 @test "vault URLs that cannot be right: 2, before the network" {
     local url
     for url in http://dev.vault.azure.net https://user:canary@dev.vault.azure.net \
-        https://dev.vault.azure.net/path https://dev.vault.example.com ftp://x ''; do
+        https://dev.vault.azure.net/path https://dev.vault.example.com ftp://x; do
         VAULT_URL=$url expect 2 get hello
         [[ $stderr != *canary* ]]
     done

@@ -12,6 +12,7 @@ import threading
 import urllib.parse
 
 TOKEN = "canary-token-4e1c"
+TENANT = "11111111-1111-1111-1111-111111111111"
 
 
 def error(code, inner=None, message="no"):
@@ -73,7 +74,14 @@ class Handler(http.server.BaseHTTPRequestHandler):
                            "access_token": TOKEN}).encode()
         return self.answer(200, {}, body)
 
+    def challenge(self):
+        authority = f"https://localhost:{self.server.server_port}/{TENANT}"
+        value = f'Bearer authorization="{authority}", resource="https://localhost"'
+        self.answer(401, {"WWW-Authenticate": value}, error("Unauthorized"))
+
     def do_GET(self):
+        if self.headers.get("Authorization") != "Bearer " + TOKEN:
+            return self.challenge()
         path = urllib.parse.urlsplit(self.path).path
         name = path.split("/")[2] if path.startswith("/secrets/") else ""
         if name == "cut-body":

@@ -50,6 +50,7 @@ end
 function secret_methods.tags(s) return copy(hidden[s].tags) end
 function secret_methods.attributes(s) return copy(hidden[s].attributes) end
 function secret_methods.has_value(s) return hidden[s].value ~= nil end
+function secret_methods.is_empty(s) return hidden[s].value == "" end
 
 function fake.secret(value, fields)
   local f = copy(fields)
@@ -107,7 +108,7 @@ local function lookup(src, key)
   local folded = src.kind == "key_vault"
   for k, v in pairs(src.keys) do
     if k ~= fake.anything_else and
-       (k == key or folded and k:lower() == key:lower()) then return v end
+      (k == key or folded and k:lower() == key:lower()) then return v end
   end
   return src.keys[fake.anything_else] or { fails = "missing", http_status = 404 }
 end
@@ -227,6 +228,15 @@ function core.env_secret(name)
   local v = state.env[name]
   if v == nil or v == "" then return nil end
   return fake.secret(v)
+end
+
+function core.env_names(prefix)
+  local names = {}
+  for name in pairs(state.env) do
+    if name:sub(1, #prefix) == prefix then names[#names + 1] = name end
+  end
+  table.sort(names)
+  return names
 end
 
 function core.env_json(name, secret_keys)

@@ -1,0 +1,231 @@
+-- policy_spec.lua - what a policy file may say, and the line that a mistake is reported at.
+local t = require "support.policy"
+
+local VAULT = 'local kv = ml.azure_key_vault { vault_url = "https://acme.vault.azure.net" }\n'
+
+-- text, code, what the message begins with, what it says
+local REFUSED = {
+  { "return 1", "policy", "p.lua:", "must return ml.policy" },
+  { "", "policy", "p.lua:", "must return ml.policy { ... }, not nil" },
+  { "x = = 1", "policy", "p.lua:2: ", "unexpected symbol" },
+  { "\n\nlocal x = nil; x.y = 1", "policy", "p.lua:4: ", "nil value" },
+  { "error('mine')", "policy", "p.lua:2: ", "mine" },
+  { "error({})", "policy", "p.lua:", "table" },
+  { "return ml.policy {}", "policy", "p.lua:", "no rules" },
+  { "return ml.policy 'x'", "policy", "p.lua:", "needs a list" },
+  { VAULT .. "\nlocal p = ml.policy { kv }", "policy", "p.lua:4: ", "entry 1" },
+  { "local p = ml.policy { ml.rule 'x' }", "policy", "p.lua:2: ", "needs its options" },
+  { "local p = ml.policy { ml.deny 'x', nil, ml.deny 'y' }", "policy", "p.lua:2: ",
+    "entry 2" },
+  { "local p = ml.policy { ml.deny 'x', ttl = 3 }", "policy", "p.lua:2: ",
+    "no option 'ttl'" },
+  { "local r = ml.rule 'x' { frm = 1 }", "policy", "p.lua:2: ", "no option 'frm'" },
+  { VAULT .. "local r = ml.rule 'x' { from = kv, prefx = '' }", "policy", "p.lua:3: ",
+    "no option 'prefx' (options: default, from," },
+  { "local r = ml.rule 'x' {}", "policy", "p.lua:2: ", "needs 'from'" },
+  { "local r = ml.rule 'x' { from = 'kv' }", "policy", "p.lua:2: ", "a source" },
+  { "local r = ml.rule 'x' { from = {} }", "policy", "p.lua:2: ", "empty" },
+  { "local r = ml.rule 'x' { from = { 1 } }", "policy", "p.lua:2: ", "element 1" },
+  { "local r = ml.rule '' { map = print }", "policy", "p.lua:2: ", "" },
+  { VAULT .. "local r = ml.rule 'a**' { from = kv }", "policy", "p.lua:3: ", "alone" },
+  { VAULT .. "local r = ml.rule { 'a', 1 } { from = kv }", "policy", "p.lua:3: ",
+    "element 2 is not a pattern" },
+  { VAULT .. "local r = ml.rule(ml.pattern '(') { from = kv }", "policy", "p.lua:3: ",
+    "a '(' without ')'" },
+  { "ml.pattern(1)", "policy", "p.lua:2: ", "Lua pattern" },
+  { VAULT .. "local r = ml.rule 'x' { from = kv, prefix = 1 }", "policy", "p.lua:3: ",
+    "prefix" },
+  { VAULT .. "local r = ml.rule 'x' { from = kv, prefix = { 'a', 1 } }", "policy",
+    "p.lua:3: ", "element 2" },
+  { VAULT .. "local r = ml.rule 'x' { from = kv, prefix = '{' }", "policy", "p.lua:3: ",
+    "placeholders" },
+  { VAULT .. "local r = ml.rule 'x' { from = kv, suffix = '}' }", "policy", "p.lua:3: ",
+    "placeholders" },
+  { VAULT .. "local r = ml.rule 'x' { from = kv, replace = { [''] = 'x' } }", "policy",
+    "p.lua:3: ", "empty" },
+  { VAULT .. "local r = ml.rule 'x' { from = kv, replace = { a = 1 } }", "policy",
+    "p.lua:3: ", "string" },
+  { VAULT .. "local r = ml.rule 'x' { from = kv, lower = true, upper = true }", "policy",
+    "p.lua:3: ", "exclude" },
+  { VAULT .. "local r = ml.rule 'x' { from = kv, on = { found = 'next' } }", "policy",
+    "p.lua:3: ", "not an outcome" },
+  { VAULT .. "local r = ml.rule 'x' { from = kv, on = { missing = 'retry' } }", "policy",
+    "p.lua:3: ", "next, stop" },
+  { VAULT .. "local r = ml.rule 'x' { from = kv, on = { missing = 'default' } }", "policy",
+    "p.lua:3: ", "no 'default'" },
+  { VAULT .. "local r = ml.rule 'x' { from = kv, default = 3 }", "policy", "p.lua:3: ",
+    "default" },
+  { VAULT .. "local r = ml.rule 'x' { from = kv, map = function() end }", "policy",
+    "p.lua:3: ", "remove 'from'" },
+  { VAULT .. "local r = ml.rule { names = {} } {}", "policy", "p.lua:3: ", "'from'" },
+  { "ml.deny(1)", "policy", "p.lua:2: ", "pattern" },
+  { "ml.deny('x', 1)", "policy", "p.lua:2: ", "reason" },
+  { "ml.env 'NOT_THERE'", "policy", "p.lua:2: ", "NOT_THERE is not set" },
+  { "ml.env 'EMPTY'", "policy", "p.lua:2: ", "EMPTY is not set" },
+  { "ml.env('NOT_THERE', 1)", "policy", "p.lua:2: ", "default" },
+  { "ml.env_secret 'EMPTY'", "policy", "p.lua:2: ", "EMPTY is not set" },
+  { "ml.env()", "policy", "p.lua:2: ", "name of a variable" },
+  { "ml.azure_key_vault {}", "policy", "p.lua:2: ", "needs 'vault_url'" },
+  { "ml.azure_key_vault 'x'", "policy", "p.lua:2: ", "table of options" },
+  { "ml.azure_key_vault { vault_url = 'http://x' }", "usage", "p.lua:2: ", "https" },
+  { "ml.azure_key_vault { vault_url = 'https://x', url = 1 }", "policy", "p.lua:2: ",
+    "no option 'url'" },
+  { "ml.azure_key_vault { vault_url = 'https://x', alias = 'a b' }", "policy",
+    "p.lua:2: ", "alias" },
+  { "ml.azure_key_vault { vault_url = 'https://x', credential = {} }", "policy",
+    "p.lua:2: ", "credential" },
+  { "ml.client_secret { tenant_id = 't', client_id = 'c' }", "policy", "p.lua:2: ",
+    "needs 'client_secret'" },
+  { "ml.client_secret { tenant_id = 't', client_id = 'c', client_secret = 'hunter2' }",
+    "policy", "p.lua:2: ", "ml.env_secret" },
+  { VAULT .. "kv.x = 1", "policy", "p.lua:3: ", "cannot be changed" },
+  { VAULT .. "kv:key(1)", "policy", "p.lua:3: ", "string" },
+  { VAULT .. "kv.key('x')", "policy", "p.lua:3: ", "source:key" },
+  { "ml.environment { alias = 'a' } ml.environment { alias = 'a' }", "policy",
+    "p.lua:2: ", "two sources" },
+}
+
+describe("a policy is refused:", function()
+  for _, c in ipairs(REFUSED) do
+    it((c[1]:gsub("\n", " ")), function()
+      local f = t.refused(c[1], { env = { EMPTY = "" } })
+      assert.equal(c[2], f.code, f.text)
+      assert.equal(c[3], f.text:sub(1, #c[3]), f.text)
+      assert.truthy(f.text:find(c[4], 1, true), f.text)
+      assert.is_nil(f.text:find("hunter2", 1, true))
+    end)
+  end
+
+  it("byte code", function()
+    local fine, f = pcall(t.load_whole, "\27LuaT\0\25\147")
+    assert.is_false(fine)
+    assert.equal("policy", f.code)
+    assert.equal("p.lua:1: ", f.text:sub(1, 9))
+  end)
+
+  it("a constructor in a function is reported within the file", function()
+    local f = t.refused("local function make()\n  return ml.rule('x')({})\nend\nmake()")
+    assert.truthy(f.text:find("^p.lua:[345]: "), f.text)
+  end)
+end)
+
+describe("a source", function()
+  local function aliases(text)
+    t.fake.reset()
+    t.load(text .. ' return ml.policy { ml.deny "x" }')
+    local words = {}
+    for i, o in ipairs(t.fake.vaults) do words[i] = o.alias end
+    return table.concat(words, " ")
+  end
+
+  it("is called after its vault, and names are unique", function()
+    assert.equal("acme acme-2 shared 127.0.0.1 localhost mine", aliases [[
+      ml.azure_key_vault { vault_url = "https://acme.vault.azure.net" }
+      ml.azure_key_vault { vault_url = "https://acme.vault.azure.cn/" }
+      ml.azure_key_vault { vault_url = "https://shared.vault.azure.net" }
+      ml.azure_key_vault { vault_url = "https://127.0.0.1:8443" }
+      ml.azure_key_vault { vault_url = "https://localhost:8443" }
+      ml.azure_key_vault { vault_url = "https://x.vault.azure.net", alias = "mine" }
+    ]])
+  end)
+
+  it("hands its options and the opaque secret to core", function()
+    t.fake.reset { env = { SP = "hunter2" } }
+    t.load [[
+      ml.azure_key_vault {
+        vault_url = "https://a.vault.azure.net", api_version = "7.5",
+        audience = "https://vault.azure.net", authority = "https://login",
+        dns_suffix = ".vault.example", verify_challenge_resource = false,
+        credential = ml.client_secret {
+          tenant_id = "t", client_id = "c", client_secret = ml.env_secret "SP" },
+      }
+      return ml.policy { ml.deny "x" }
+    ]]
+    local o = t.fake.vaults[1]
+    assert.equal("hunter2", t.fake.reveal(o.client_secret))
+    o.client_secret = nil
+    assert.same({
+      alias = "a", vault_url = "https://a.vault.azure.net", api_version = "7.5",
+      audience = "https://vault.azure.net", authority = "https://login",
+      dns_suffix = ".vault.example", skip_challenge_check = true, tenant_id = "t",
+      client_id = "c",
+    }, o)
+  end)
+
+  it("shows a policy nothing of what is behind it", function()
+    t.load [[
+      local kv = ml.azure_key_vault { vault_url = "https://a.vault.azure.net" }
+      assert(next(kv) == nil and kv.call == nil and kv.raw == nil)
+      assert(tostring(kv) == "source a")
+      return ml.policy { ml.deny "x" }
+    ]]
+  end)
+end)
+
+describe("ml.airflow", function()
+  local function with(rule, text)
+    package.loaded["moonlatch.airflow"] = { rule = rule }
+    local fine, p = pcall(t.load, text or "return ml.policy { ml.airflow {} }", {})
+    package.loaded["moonlatch.airflow"] = nil
+    return fine and p or nil, p
+  end
+
+  it("runs the rule that its module returns", function()
+    local p = with(function(o, ml)
+      assert(next(o) == nil)
+      local kv = ml.azure_key_vault { vault_url = t.URL }
+      return {
+        match = function(name)
+          local id = name:match("^c/(.+)$")
+          if id then return { id = id } end
+          return nil, "not c/"
+        end,
+        map = function(req)
+          if req.captures.id == "no" then
+            return nil, { code = "missing", text = "switched off" }
+          end
+          return { kv:key("c-" .. req.captures.id) }
+        end,
+      }
+    end)
+    assert.equal("acme:c-x", t.plan(p, "c/x"))
+    local v, f = t.plan(p, "c/no")
+    t.fails(v, f, "missing", "p.lua:2: switched off")
+    v, f = t.plan(p, "d")
+    t.fails(v, f, "missing", "no rule")
+  end)
+
+  it("takes no for an answer from an empty value, where a step says so", function()
+    t.fake.reset { vaults = { [t.URL] = { a = "", b = "" } } }
+    local p = t.load_whole [[return require("moonlatch.policy").policy {
+      require("moonlatch.policy").deny "x" }]]
+    assert.is_table(p)
+    package.loaded["moonlatch.airflow"] = { rule = function(_, ml)
+      local kv = ml.azure_key_vault { vault_url = t.URL }
+      return {
+        match = function() return {} end,
+        map = function(req)
+          local step = kv:key(req.name)
+          if req.name == "a" then step.empty = "missing" end
+          return { step }
+        end,
+      }
+    end }
+    p = t.load "return ml.policy { ml.airflow {} }"
+    package.loaded["moonlatch.airflow"] = nil
+    local v, f = t.get(p, "a")
+    t.fails(v, f, "missing")
+    assert.equal("acme:b=", t.get(p, "b"))
+  end)
+
+  it("reports what its module refuses at the user's line", function()
+    local p, f = with(function() error({ code = "usage", text = "no such kwarg" }, 0) end)
+    t.fails(p, f, "usage", "p.lua:2: no such kwarg")
+    p, f = with(function() error("broken", 0) end)
+    t.fails(p, f, "policy", "p.lua:2: broken")
+    p, f = with(function(_, ml) return ml.azure_key_vault { vault_url = "http://" } end)
+    t.fails(p, f, "usage", "p.lua:2: vault_url")
+    p, f = with(function() end, "local r = ml.airflow 'x'")
+    t.fails(p, f, "policy", "p.lua:2: ml.airflow needs a table")
+  end)
+end)
