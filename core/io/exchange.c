@@ -11,7 +11,7 @@
 #include "base/err.h"
 #include "base/mem.h"
 
-enum { DEFAULT_MAX_BYTES = 1024 * 1024, HEADER_BYTES = 256 };
+enum { DEFAULT_MAX_BYTES = 1024 * 1024, MAX_CHALLENGE_BYTES = 8192 };
 
 /* ---- headers to send: nodes of our own, so that they can be erased ---------------- */
 
@@ -75,6 +75,16 @@ static void keep(char *out, size_t size, ml_str value)
     ml_copy_printable(out, size, value.p, value.n);
 }
 
+/* Past the limits a line is left out: the answer is a 401 all the same. */
+static void keep_challenge(ml_http_response *r, ml_str value)
+{
+    if (r->n_challenges == ML_HTTP_MAX_CHALLENGES || value.n > MAX_CHALLENGE_BYTES) return;
+    char *copy = malloc(value.n + 1);
+    if (!copy) return;
+    keep(copy, value.n + 1, value);
+    r->challenges[r->n_challenges++] = copy;
+}
+
 static void on_header_line(ml_exchange *x, ml_str name, ml_str value)
 {
     ml_http_response *r = x->response;
@@ -89,8 +99,7 @@ static void on_header_line(ml_exchange *x, ml_str name, ml_str value)
     } else if (ml_str_ieq(name, ML_LIT("retry-after"))) {
         keep(x->retry_after[2], sizeof(x->retry_after[2]), value);
     } else if (ml_str_ieq(name, ML_LIT("www-authenticate"))) {
-        if (r->n_challenges == ML_HTTP_MAX_CHALLENGES) return;
-        keep(r->challenges[r->n_challenges++], sizeof(r->challenges[0]), value);
+        keep_challenge(r, value);
     }
 }
 
@@ -99,7 +108,8 @@ static void forget_answer(ml_exchange *x)
 {
     ml_http_response *r = x->response;
     ml_buf_clear(&r->body);
-    r->status = r->n_challenges = r->retry_after_ms = 0;
+    while (r->n_challenges > 0) free(r->challenges[--r->n_challenges]);
+    r->status = r->retry_after_ms = 0;
     r->content_type[0] = r->request_id[0] = '\0';
     for (int i = 0; i < 3; i++) x->retry_after[i][0] = '\0';
 }
@@ -130,14 +140,12 @@ static ml_str without_query(ml_str url)
 
 static void note_answer(ml_exchange *x, CURLcode code)
 {
+    if (!x->trace && !ml_log_wants(ml_loop_log(x->client->loop), ML_LOG_DEBUG)) return;
     ml_str url = without_query(ml_buf_str(&x->request->url));
     int took_ms = (int)(ml_loop_now_ms(x->client->loop) - x->began_ms);
-    long version = 0;
-    curl_off_t connects = 0;
+    long version = 0, connects = 0;
     curl_easy_getinfo(x->easy, CURLINFO_HTTP_VERSION, &version);
-    long new_connections = 0;
-    curl_easy_getinfo(x->easy, CURLINFO_NUM_CONNECTS, &new_connections);
-    connects = new_connections;
+    curl_easy_getinfo(x->easy, CURLINFO_NUM_CONNECTS, &connects);
     const char *how = connects ? "new connection" : "same connection";
     const char *http = version == CURL_HTTP_VERSION_2_0 ? "HTTP/2" : "HTTP/1.1";
     char text[ML_TRACE_TEXT];
@@ -159,6 +167,57 @@ static void read_retry_after(ml_exchange *x)
                           ml_str_of(x->retry_after[2]), ml_loop_wall_s(x->client->loop));
 }
 
+/* The same for every request of a client: set once a handle. */
+static void set_fixed(const ml_http_client *c, CURL *easy)
+{
+    curl_easy_setopt(easy, CURLOPT_PROTOCOLS_STR, "https");
+    curl_easy_setopt(easy, CURLOPT_FOLLOWLOCATION, 0L);
+    curl_easy_setopt(easy, CURLOPT_NOSIGNAL, 1L);
+    curl_easy_setopt(easy, CURLOPT_HTTP_VERSION, (long)CURL_HTTP_VERSION_2TLS);
+    curl_easy_setopt(easy, CURLOPT_PIPEWAIT, 1L);
+    curl_easy_setopt(easy, CURLOPT_NETRC, (long)CURL_NETRC_IGNORED);
+    curl_easy_setopt(easy, CURLOPT_WRITEFUNCTION, on_body);
+    curl_easy_setopt(easy, CURLOPT_HEADERFUNCTION, on_header);
+    if (c->proxy) curl_easy_setopt(easy, CURLOPT_PROXY, c->proxy);
+    ml_tls_apply(c->tls, easy);
+}
+
+static void set_method(const ml_http_request *q, CURL *easy)
+{
+    bool is_get = strcmp(q->method, "GET") == 0;
+    bool has_body = !is_get && (q->body.len > 0 || strcmp(q->method, "DELETE") != 0);
+    curl_easy_setopt(easy, CURLOPT_HTTPGET, 1L); /* forgets the last use's method */
+    if (has_body) { /* an empty one too: Content-Length: 0 */
+        curl_easy_setopt(easy, CURLOPT_POSTFIELDSIZE_LARGE, (curl_off_t)q->body.len);
+        curl_easy_setopt(easy, CURLOPT_POSTFIELDS, q->body.data ? q->body.data : "");
+    }
+    curl_easy_setopt(easy, CURLOPT_CUSTOMREQUEST, is_get ? NULL : q->method);
+}
+
+static void set_options(ml_exchange *x, CURL *easy, int64_t left_ms)
+{
+    const ml_http_client *c = x->client;
+    int64_t connect_ms = c->connect_ms < left_ms ? c->connect_ms : left_ms;
+    curl_easy_setopt(easy, CURLOPT_URL, x->request->url.data);
+    curl_easy_setopt(easy, CURLOPT_TIMEOUT_MS, (long)left_ms);
+    curl_easy_setopt(easy, CURLOPT_CONNECTTIMEOUT_MS, (long)connect_ms);
+    curl_easy_setopt(easy, CURLOPT_HTTPHEADER, x->headers);
+    curl_easy_setopt(easy, CURLOPT_WRITEDATA, x);
+    curl_easy_setopt(easy, CURLOPT_HEADERDATA, x);
+    set_method(x->request, easy);
+}
+
+/* The handle keeps no pointer to us. */
+static void give_back(ml_exchange *x)
+{
+    CURL *easy = x->easy;
+    x->easy = NULL;
+    curl_easy_setopt(easy, CURLOPT_HTTPHEADER, NULL);
+    curl_easy_setopt(easy, CURLOPT_POSTFIELDS, NULL);
+    ml_loop_curl_give(x->client->loop, easy);
+    free_headers(x);
+}
+
 static void on_done(CURL *easy, CURLcode code, void *arg)
 {
     ml_exchange *x = arg;
@@ -170,64 +229,26 @@ static void on_done(CURL *easy, CURLcode code, void *arg)
     x->was_sent = sent > 0; /* the connection was ready: bytes may have left */
     read_retry_after(x);
     note_answer(x, code);
-    curl_easy_cleanup(easy);
-    x->easy = NULL;
-    free_headers(x);
+    give_back(x);
     x->done(x, code, x->arg);
-}
-
-static void set_body(ml_exchange *x, CURL *easy)
-{
-    const ml_http_request *q = x->request;
-    bool is_get = strcmp(q->method, "GET") == 0;
-    if (!is_get) curl_easy_setopt(easy, CURLOPT_CUSTOMREQUEST, q->method);
-    if (is_get || (strcmp(q->method, "DELETE") == 0 && q->body.len == 0)) return;
-    curl_easy_setopt(easy, CURLOPT_POSTFIELDS, q->body.data ? q->body.data : "");
-    curl_easy_setopt(easy, CURLOPT_POSTFIELDSIZE_LARGE, (curl_off_t)q->body.len);
-}
-
-static void set_options(ml_exchange *x, CURL *easy, int64_t left_ms)
-{
-    const ml_http_client *c = x->client;
-    curl_easy_setopt(easy, CURLOPT_URL, x->request->url.data);
-    curl_easy_setopt(easy, CURLOPT_PROTOCOLS_STR, "https");
-    curl_easy_setopt(easy, CURLOPT_FOLLOWLOCATION, 0L);
-    curl_easy_setopt(easy, CURLOPT_NOSIGNAL, 1L);
-    curl_easy_setopt(easy, CURLOPT_HTTP_VERSION, (long)CURL_HTTP_VERSION_2TLS);
-    curl_easy_setopt(easy, CURLOPT_PIPEWAIT, 1L);
-    curl_easy_setopt(easy, CURLOPT_NETRC, (long)CURL_NETRC_IGNORED);
-    curl_easy_setopt(easy, CURLOPT_TIMEOUT_MS, (long)left_ms);
-    int64_t connect_ms = c->connect_ms < left_ms ? c->connect_ms : left_ms;
-    curl_easy_setopt(easy, CURLOPT_CONNECTTIMEOUT_MS, (long)connect_ms);
-    if (c->proxy) curl_easy_setopt(easy, CURLOPT_PROXY, c->proxy);
-    curl_easy_setopt(easy, CURLOPT_HTTPHEADER, x->headers);
-    curl_easy_setopt(easy, CURLOPT_WRITEFUNCTION, on_body);
-    curl_easy_setopt(easy, CURLOPT_WRITEDATA, x);
-    curl_easy_setopt(easy, CURLOPT_HEADERFUNCTION, on_header);
-    curl_easy_setopt(easy, CURLOPT_HEADERDATA, x);
-    curl_easy_setopt(easy, CURLOPT_ERRORBUFFER, x->curl_text);
-    set_body(x, easy);
-    ml_tls_apply(c->tls, easy);
 }
 
 int ml_exchange_start(ml_exchange *x, int64_t left_ms, ml_err *e)
 {
+    bool is_fresh = false;
     x->is_too_large = x->was_sent = false;
-    x->curl_text[0] = '\0';
     x->began_ms = ml_loop_now_ms(x->client->loop);
-    x->response->body.max = x->request->max_bytes ? x->request->max_bytes : DEFAULT_MAX_BYTES;
+    x->response->body.max =
+        x->request->max_bytes ? x->request->max_bytes : DEFAULT_MAX_BYTES;
     forget_answer(x);
-    CURL *easy = curl_easy_init();
-    if (easy && ml_buf_ok(&x->request->url) && ml_buf_ok(&x->request->body) &&
-        add_headers(x)) {
-        set_options(x, easy, left_ms);
-        if (ml_loop_curl_add(x->client->loop, easy, on_done, x)) {
-            x->easy = easy;
-            return 0;
-        }
+    x->easy = ml_loop_curl_take(x->client->loop, &is_fresh);
+    if (!x->easy) return ml_fail(e, ML_ENOMEM, "out of memory for a request");
+    if (is_fresh) set_fixed(x->client, x->easy);
+    if (ml_buf_ok(&x->request->url) && ml_buf_ok(&x->request->body) && add_headers(x)) {
+        set_options(x, x->easy, left_ms);
+        if (ml_loop_curl_add(x->client->loop, x->easy, on_done, x)) return 0;
     }
-    if (easy) curl_easy_cleanup(easy);
-    free_headers(x);
+    give_back(x);
     return ml_fail(e, ML_ENOMEM, "out of memory for a request");
 }
 
@@ -235,9 +256,7 @@ void ml_exchange_stop(ml_exchange *x)
 {
     if (!x->easy) return;
     ml_loop_curl_remove(x->client->loop, x->easy);
-    curl_easy_cleanup(x->easy);
-    x->easy = NULL;
-    free_headers(x);
+    give_back(x);
 }
 
 /* ---- judging ------------------------------------------------------------------------ */

@@ -18,7 +18,6 @@ struct ml_exchange {
     int64_t began_ms;
     bool is_too_large;
     bool was_sent; /* at least a part of the request may have reached the server */
-    char curl_text[CURL_ERROR_SIZE];
     char retry_after[3][64]; /* retry-after-ms, x-ms-retry-after-ms, Retry-After */
 };
 

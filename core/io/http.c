@@ -42,6 +42,12 @@ void ml_http_request_fini(ml_http_request *q)
     ml_http_request_init(q);
 }
 
+void ml_http_response_fini(ml_http_response *r)
+{
+    ml_buf_fini(&r->body);
+    while (r->n_challenges > 0) free(r->challenges[--r->n_challenges]);
+}
+
 static int64_t left_ms(const ml_http *h)
 {
     return h->request.deadline_ms - ml_loop_now_ms(h->op.loop);
@@ -106,7 +112,7 @@ static void destroy(ml_op *op)
 {
     ml_http *h = (ml_http *)op;
     ml_http_request_fini(&h->request);
-    ml_buf_fini(&h->response.body);
+    ml_http_response_fini(&h->response);
     ml_op_fini(op);
     free(h);
 }

@@ -30,7 +30,7 @@ typedef struct ml_http_response {
     char request_id[64];      /* x-ms-request-id */
     int retry_after_ms;       /* 0: none */
     int n_challenges;         /* WWW-Authenticate lines, in order */
-    char challenges[ML_HTTP_MAX_CHALLENGES][2048];
+    char *challenges[ML_HTTP_MAX_CHALLENGES];
 } ml_http_response;
 
 typedef struct ml_http ml_http; /* an op */
@@ -46,6 +46,7 @@ typedef struct ml_http_client {
 
 void ml_http_request_init(ml_http_request *q);
 void ml_http_request_fini(ml_http_request *q);
+void ml_http_response_fini(ml_http_response *r);
 
 /* Takes over the request's contents (q is left empty).  op->err is set only when no
  * usable answer came: an answer of any status is a success here; the protocol layer

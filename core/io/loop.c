@@ -17,7 +17,7 @@
 #include "base/err.h"
 #include "io/timers.h"
 
-enum { EVENTS_A_TURN = 64, MAX_HOST_CONNECTIONS = 16, LONGEST_WAIT_MS = 3600 * 1000 };
+enum { EVENTS_A_TURN = 64, MAX_HOST_CONNECTIONS = 16, MAX_IDLE_HANDLES = 64, LONGEST_WAIT_MS = 3600 * 1000 };
 
 struct ml_loop {
     const ml_clock *clock;
@@ -28,6 +28,8 @@ struct ml_loop {
     CURLM *multi;
     ml_timers timers;
     ml_timer curl_timer;
+    CURL *idle[MAX_IDLE_HANDLES];
+    int n_idle;
     ml_op *ready_first, *ready_last;
     ml_op *live; /* every op that is not destroyed yet */
     int64_t armed_ms; /* what timer_fd is set to, -1: off */
@@ -150,6 +152,18 @@ static bool open_curl(ml_loop *l)
     return true;
 }
 
+CURL *ml_loop_curl_take(ml_loop *l, bool *is_fresh)
+{
+    *is_fresh = l->n_idle == 0;
+    return *is_fresh ? curl_easy_init() : l->idle[--l->n_idle];
+}
+
+void ml_loop_curl_give(ml_loop *l, CURL *easy)
+{
+    if (l->n_idle < MAX_IDLE_HANDLES) l->idle[l->n_idle++] = easy;
+    else curl_easy_cleanup(easy);
+}
+
 bool ml_loop_curl_add(ml_loop *l, CURL *easy, ml_loop_curl_done *fn, void *arg)
 {
     transfer *t = malloc(sizeof(*t));
@@ -222,6 +236,7 @@ void ml_loop_free(ml_loop *l)
 {
     if (!l) return;
     ml_loop_cancel_all(l);
+    while (l->n_idle > 0) curl_easy_cleanup(l->idle[--l->n_idle]);
     if (l->multi) curl_multi_cleanup(l->multi);
     close_descriptors(l);
     free(l);

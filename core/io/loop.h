@@ -50,6 +50,11 @@ uint32_t ml_loop_random(ml_loop *l);
 void ml_timer_start(ml_loop *l, ml_timer *t, int64_t at_ms, ml_timer_fn *fn, void *arg);
 void ml_timer_stop(ml_loop *l, ml_timer *t);
 
+/* Handles to use again: making one costs as much as a small request.  A fresh one has
+ * no options yet; another one has those of its last use.  NULL: out of memory. */
+CURL *ml_loop_curl_take(ml_loop *l, bool *is_fresh);
+void ml_loop_curl_give(ml_loop *l, CURL *easy); /* not running any more */
+
 /* Runs a configured easy handle; fn is called from a turn when the transfer ends. */
 bool ml_loop_curl_add(ml_loop *l, CURL *easy, ml_loop_curl_done *fn, void *arg);
 void ml_loop_curl_remove(ml_loop *l, CURL *easy);
