@@ -4,14 +4,14 @@
 #include <lauxlib.h>
 #include <stdio.h>
 
-#include "base/err.h"
 #include "cli/cli.h"
 #include "devvault/devvault.h"
 #include "module/module.h"
 
 static const char *text_of(lua_State *L, const char *name)
 {
-    const char *text = lua_getfield(L, 1, name) == LUA_TSTRING ? lua_tostring(L, -1) : NULL;
+    const char *text =
+        lua_getfield(L, 1, name) == LUA_TSTRING ? lua_tostring(L, -1) : NULL;
     lua_pop(L, 1);
     return text;
 }
@@ -82,7 +82,8 @@ static int run_dev_vault(lua_State *L)
     if (dir) {
         rc = ml_devvault_print_env(dir, stdout, &e);
         if (rc == 0 && fflush(stdout) != 0) {
-            rc = ml_fail(&e, ML_ESYSTEM, "cannot write to stdout");
+            e = (ml_err){.code = ML_ESYSTEM, .text = "cannot write to stdout"};
+            rc = ML_ESYSTEM;
         }
     } else {
         ml_devvault_options opt = options_of(L);

@@ -61,8 +61,10 @@ static int read_all(int fd, ml_buf *b)
     int problem = 0;
     do {
         got = read(fd, chunk, sizeof(chunk));
-        if (got > 0) ml_buf_add(b, chunk, (size_t)got);
-        else if (got < 0 && errno != EINTR) problem = errno;
+        if (got > 0)
+            ml_buf_add(b, chunk, (size_t)got);
+        else if (got < 0 && errno != EINTR)
+            problem = errno;
     } while (!problem && got != 0 && ml_buf_ok(b));
     OPENSSL_cleanse(chunk, sizeof(chunk));
     return problem ? problem : ml_buf_ok(b) ? 0 : EFBIG;
@@ -79,8 +81,10 @@ static int system_read_file(lua_State *L)
     int problem = read_all(fd, &b);
     if (path) close(fd);
     int pushed = 1;
-    if (problem) pushed = push_problem(L, problem);
-    else lua_pushlstring(L, b.len ? b.data : "", b.len);
+    if (problem)
+        pushed = push_problem(L, problem);
+    else
+        lua_pushlstring(L, b.len ? b.data : "", b.len);
     ml_buf_fini(&b);
     return pushed;
 }

@@ -67,8 +67,9 @@ static int enabled_field(lua_State *L, int idx)
 }
 
 static const char *const known_options[] = {
-    "context", "version", "timeout_ms", "refresh", "plan_only", "json", "content_type",
-    "tags", "enabled", "not_before_s", "expires_s", "replace_metadata", NULL};
+    "context",   "version",          "timeout_ms", "refresh", "plan_only",
+    "json",      "content_type",     "tags",       "enabled", "not_before_s",
+    "expires_s", "replace_metadata", NULL};
 
 /* Borrowed texts and pairs stay alive on the stack until the method returns. */
 static void read_options(lua_State *L, int idx, ml_call *call)

@@ -8,15 +8,9 @@ static const struct exit_row {
     int code;
     int exit;
 } exit_rows[] = {
-    {ML_OK, 0},
-    {ML_EUSAGE, 2},
-    {ML_EMISSING, 3},
-    {ML_EDISABLED, 4},
-    {ML_EFORBIDDEN, 4},
-    {ML_ETHROTTLED, 5},
-    {ML_EUNAVAILABLE, 5},
-    {ML_EUNAUTHENTICATED, 6},
-    {ML_EPOLICY, 7},
+    {ML_OK, 0},           {ML_EUSAGE, 2},           {ML_EMISSING, 3},
+    {ML_EDISABLED, 4},    {ML_EFORBIDDEN, 4},       {ML_ETHROTTLED, 5},
+    {ML_EUNAVAILABLE, 5}, {ML_EUNAUTHENTICATED, 6}, {ML_EPOLICY, 7},
     {ML_ECONFLICT, 8},
 }; /* all others: 1 */
 

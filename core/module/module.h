@@ -11,14 +11,14 @@
 #include "moonlatch.h"
 
 #define ML_LUA_RESOLVER "moonlatch.resolver"
-#define ML_LUA_SECRET "moonlatch.secret"
-#define ML_LUA_ERROR "moonlatch.error"
+#define ML_LUA_SECRET   "moonlatch.secret"
+#define ML_LUA_ERROR    "moonlatch.error"
 
 /* One open resolver as Lua holds it. */
 typedef struct ml_lua_resolver {
-    ml_resolver *r;  /* NULL once closed */
-    lua_State *L;    /* who is inside the library now: the log function runs there */
-    int log_ref;     /* of the log function, LUA_NOREF when there is none */
+    ml_resolver *r; /* NULL once closed */
+    lua_State *L;   /* who is inside the library now: the log function runs there */
+    int log_ref;    /* of the log function, LUA_NOREF when there is none */
 } ml_lua_resolver;
 
 ML_API int luaopen_moonlatch(lua_State *L);

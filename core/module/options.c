@@ -107,8 +107,8 @@ static int small(lua_State *L, const char *name)
 }
 
 static const char *const known_options[] = {
-    "policy_file", "policy_text", "policy_name", "env", "ca_file", "proxy",
-    "deadline_ms", "connect_ms", "cache_ttl_ms", "log", "log_level", NULL};
+    "policy_file", "policy_text", "policy_name",  "env", "ca_file",   "proxy",
+    "deadline_ms", "connect_ms",  "cache_ttl_ms", "log", "log_level", NULL};
 
 static void read_options(lua_State *L, ml_lua_resolver *self, ml_options *opt)
 {

@@ -27,11 +27,11 @@ static int secret_bytes(lua_State *L)
     return 1;
 }
 
-#define TEXT_METHOD(what)                                                               \
-    static int secret_##what(lua_State *L)                                              \
-    {                                                                                   \
-        lua_pushstring(L, ml_secret_##what(check_secret(L)));                           \
-        return 1;                                                                       \
+#define TEXT_METHOD(what)                                                              \
+    static int secret_##what(lua_State *L)                                             \
+    {                                                                                  \
+        lua_pushstring(L, ml_secret_##what(check_secret(L)));                          \
+        return 1;                                                                      \
     }
 TEXT_METHOD(name)
 TEXT_METHOD(source)

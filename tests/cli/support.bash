@@ -22,8 +22,7 @@ ml() {
 
 # started NAME : waits until the first line of $BATS_FILE_TMPDIR/NAME.out is there.
 started() {
-    local i
-    for i in $(seq 200); do
+    for _ in $(seq 200); do
         grep -q . "$BATS_FILE_TMPDIR/$1.out" 2>/dev/null && return 0
         kill -0 "$(cat "$BATS_FILE_TMPDIR/$1.pid")" 2>/dev/null || break
         sleep 0.05
@@ -54,6 +53,12 @@ use_vault() {
 # field NAME : a text of one line of JSON on stdin.
 field() {
     python3 -c 'import json, sys; print(json.load(sys.stdin)[sys.argv[1]])' "$1"
+}
+
+# kwargs [KEY VALUE]... : the JSON of Airflow's backend, with this vault's URL.
+kwargs() {
+    python3 -c 'import json, sys; a = sys.argv[1:]
+print(json.dumps(dict(zip(a[::2], a[1::2]))))' vault_url "$VAULT_URL" "$@"
 }
 
 start_fake() {
@@ -119,6 +124,14 @@ says() {
 
 prints() {
     [[ $output == *"$1"* ]] || { printf 'not printed: %s\nbut: %s\n' "$1" "$output"; return 1; }
+}
+
+unsaid() {
+    [[ $stderr != *"$1"* ]] || { printf 'said %s: %s\n' "$1" "$stderr"; return 1; }
+}
+
+unprinted() {
+    [[ $output != *"$1"* ]] || { printf 'printed %s: %s\n' "$1" "$output"; return 1; }
 }
 
 # store NAME : stdin becomes its value.

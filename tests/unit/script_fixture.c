@@ -32,9 +32,9 @@ static const char twice[] = "count = (count or 0) + 1 return {count = count}";
 static const char knot[] = "return require 'moonlatch.knot'";
 
 static const ml_embedded modules[] = {
-    {"moonlatch.engine", engine, sizeof(engine) - 1, NULL},
-    {"moonlatch.knot", knot, sizeof(knot) - 1, NULL},
-    {"moonlatch.twice", twice, sizeof(twice) - 1, NULL},
+    {"moonlatch.engine", engine, sizeof(engine) - 1, NULL, NULL, 0},
+    {"moonlatch.knot", knot, sizeof(knot) - 1, NULL, NULL, 0},
+    {"moonlatch.twice", twice, sizeof(twice) - 1, NULL, NULL, 0},
 };
 
 static const ml_embedded *find(const char *name)

@@ -13,7 +13,8 @@
 #include "base/secret.h"
 #include "module/module.h"
 
-/* ---- the acted library ------------------------------------------------------------ */
+/* ---- the acted library ------------------------------------------------------------
+ */
 
 struct ml_resolver {
     ml_log_fn *log;
@@ -26,7 +27,8 @@ struct ml_answer {
 
 static int answers_alive, resolvers_alive;
 
-static bool has_pair(const ml_pair *pairs, size_t n, const char *name, const char *value)
+static bool has_pair(const ml_pair *pairs, size_t n, const char *name,
+                     const char *value)
 {
     for (size_t i = 0; i < n; i++) {
         if (strcmp(pairs[i].name, name) == 0) return strcmp(pairs[i].value, value) == 0;
@@ -62,8 +64,11 @@ static ml_secret *echo(const ml_call *call)
     return ml_secret_new(&(ml_secret_fields){
         .has_value = call->verb != ML_LIST,
         .value = call->value ? (ml_str){call->value, call->value_len} : ML_LIT("a\0b"),
-        .name = ml_str_of(call->name), .source = ML_LIT("kv"),
-        .version = ml_str_of(call->version), .tags = tags, .n_tags = 1,
+        .name = ml_str_of(call->name),
+        .source = ML_LIT("kv"),
+        .version = ml_str_of(call->version),
+        .tags = tags,
+        .n_tags = 1,
         .content_type = ml_str_of(call->content_type),
         .attributes = {.enabled = call->enabled >= 0, .created_s = call->expires_s}});
 }
@@ -72,8 +77,11 @@ int ml_run(ml_resolver *r, const ml_call *call, ml_answer **out, ml_err *e)
 {
     if (r->log) r->log(r->log_arg, ML_LOG_DEBUG, "http", "GET kv");
     if (call->name && strcmp(call->name, "gone") == 0) {
-        ml_err failure = {.code = ML_EMISSING, .http_status = 404, .source = "kv",
-                          .key = "gone", .text = "not there"};
+        ml_err failure = {.code = ML_EMISSING,
+                          .http_status = 404,
+                          .source = "kv",
+                          .key = "gone",
+                          .text = "not there"};
         *e = failure;
         return ML_EMISSING;
     }
@@ -111,7 +119,8 @@ void ml_answer_free(ml_answer *a)
     free(a);
 }
 
-/* ---- what must hold --------------------------------------------------------------- */
+/* ---- what must hold ---------------------------------------------------------------
+ */
 
 static void run_lua(const char *chunk)
 {
@@ -129,73 +138,80 @@ static void run_lua(const char *chunk)
     assert_int_equal(resolvers_alive, 0);
 }
 
-#define OPEN "local m = require 'moonlatch'\nlocal r = assert(m.open{policy_text='p'})\n"
+#define OPEN                                                                           \
+    "local m = require 'moonlatch'\nlocal r = assert(m.open{policy_text='p'})\n"
 
 static void values_cross_byte_for_byte(void **state)
 {
     (void)state;
-    run_lua(OPEN "local s = assert(r:get('n'))\n"
-                 "assert(s:bytes() == 'a\\0b' and s:name() == 'n' and s:source() == 'kv')\n"
-                 "assert(tostring(s) == 'secret (hidden)' and s:tags().verb == '0')\n"
-                 "assert(getmetatable(s) == false and s:attributes().enabled)\n"
-                 "local a = assert(r:put('n', '\\0\\255'))\n"
-                 "assert(a.secrets[1]:bytes() == '\\0\\255' and a.text == 'text')\n"
-                 "assert(r:list().secrets[1]:bytes() == nil)\n");
+    run_lua(OPEN
+            "local s = assert(r:get('n'))\n"
+            "assert(s:bytes() == 'a\\0b' and s:name() == 'n' and s:source() == 'kv')\n"
+            "assert(tostring(s) == 'secret (hidden)' and s:tags().verb == '0')\n"
+            "assert(getmetatable(s) == false and s:attributes().enabled)\n"
+            "local a = assert(r:put('n', '\\0\\255'))\n"
+            "assert(a.secrets[1]:bytes() == '\\0\\255' and a.text == 'text')\n"
+            "assert(r:list().secrets[1]:bytes() == nil)\n");
 }
 
 static void options_reach_the_call(void **state)
 {
     (void)state;
-    run_lua(OPEN
-            "local s = assert(r:get('n', {context={team='a'}, version='7', enabled=false,\n"
-            "    expires_s=12, content_type='t', timeout_ms=5, refresh=true}))\n"
-            "assert(s:version() == '7' and s:content_type() == 't')\n"
-            "assert(s:attributes().enabled == false and s:attributes().created_s == 12)\n"
-            "local _, e = r:get('n', {context={team='b'}})\n"
-            "assert(e.code == 'usage' and e.outcome == 'invalid' and e.exit == 2)\n"
-            "assert(r:run('purge', 'n').secrets[1]:tags().verb == 'a')\n"
-            "assert(r:run('restore', 'n', 'blob').secrets[1]:bytes() == 'blob')\n");
+    run_lua(
+        OPEN
+        "local s = assert(r:get('n', {context={team='a'}, version='7', enabled=false,\n"
+        "    expires_s=12, content_type='t', timeout_ms=5, refresh=true}))\n"
+        "assert(s:version() == '7' and s:content_type() == 't')\n"
+        "assert(s:attributes().enabled == false and s:attributes().created_s == 12)\n"
+        "local _, e = r:get('n', {context={team='b'}})\n"
+        "assert(e.code == 'usage' and e.outcome == 'invalid' and e.exit == 2)\n"
+        "assert(r:run('purge', 'n').secrets[1]:tags().verb == 'a')\n"
+        "assert(r:run('restore', 'n', 'blob').secrets[1]:bytes() == 'blob')\n");
 }
 
 static void failures_are_tables(void **state)
 {
     (void)state;
-    run_lua(OPEN "local s, e = r:get('gone')\n"
-                 "assert(s == nil and e.code == 'missing' and e.exit == 3)\n"
-                 "assert(e.http_status == 404 and e.key == 'gone' and e.request_id == nil)\n"
-                 "assert(tostring(e) == 'not there')\n"
-                 "local none, p = m.open{}\n"
-                 "assert(none == nil and p.exit == 7 and p.text:find('p.lua:1'))\n");
+    run_lua(OPEN
+            "local s, e = r:get('gone')\n"
+            "assert(s == nil and e.code == 'missing' and e.exit == 3)\n"
+            "assert(e.http_status == 404 and e.key == 'gone' and e.request_id == nil)\n"
+            "assert(tostring(e) == 'not there')\n"
+            "local none, p = m.open{}\n"
+            "assert(none == nil and p.exit == 7 and p.text:find('p.lua:1'))\n");
 }
 
 static void misuse_throws(void **state)
 {
     (void)state;
-    run_lua(OPEN
-            "local function throws(f, ...) assert(not pcall(f, ...)) end\n"
-            "throws(m.open) throws(m.open, {policy_txt='p'}) throws(m.open, {env=3})\n"
-            "throws(m.open, {policy_text='p', env={A=1}}) throws(m.open, {log=3})\n"
-            "throws(m.open, {policy_text='p\\0'}) throws(m.open, {deadline_ms='x'})\n"
-            "throws(m.open, {policy_text='p', log_level='loud'})\n"
-            "throws(r.get, r, 'n', {nope=1}) throws(r.get, r, 'a\\0b') throws(r.run, r, 'x')\n"
-            "throws(r.put, r, 'n') throws(r.get, {}, 'n') throws(r.get, r, 'n', 3)\n"
-            "throws(r.get, r, 'n', {timeout_ms=-1}) throws(r.get, r, 'n', {tags={a=1}})\n"
-            "r:close() r:close() throws(r.get, r, 'n')\n"
-            "assert(m.open{policy_text='p', env={A='1'}})\n");
+    run_lua(
+        OPEN
+        "local function throws(f, ...) assert(not pcall(f, ...)) end\n"
+        "throws(m.open) throws(m.open, {policy_txt='p'}) throws(m.open, {env=3})\n"
+        "throws(m.open, {policy_text='p', env={A=1}}) throws(m.open, {log=3})\n"
+        "throws(m.open, {policy_text='p\\0'}) throws(m.open, {deadline_ms='x'})\n"
+        "throws(m.open, {policy_text='p', log_level='loud'})\n"
+        "throws(r.get, r, 'n', {nope=1}) throws(r.get, r, 'a\\0b') throws(r.run, r, "
+        "'x')\n"
+        "throws(r.put, r, 'n') throws(r.get, {}, 'n') throws(r.get, r, 'n', 3)\n"
+        "throws(r.get, r, 'n', {timeout_ms=-1}) throws(r.get, r, 'n', {tags={a=1}})\n"
+        "r:close() r:close() throws(r.get, r, 'n')\n"
+        "assert(m.open{policy_text='p', env={A='1'}})\n");
 }
 
 static void logs_reach_lua_and_its_faults_stay_there(void **state)
 {
     (void)state;
-    run_lua("local m, seen = require 'moonlatch', {}\n"
-            "local r <close> = m.open{policy_text='p', log_level='debug',\n"
-            "    log=function(level, area, text) seen[#seen + 1] = level .. area .. text\n"
-            "        error 'in the log function' end}\n"
-            "assert(r:get('n') and seen[1] == 'debughttpGET kv')\n"
-            "assert(coroutine.wrap(function() return r:get('n') end)() and #seen == 2)\n"
-            "r:close() assert(seen[3] == 'inforesolverclosing')\n"
-            "local q q = m.open{policy_text='p', log=function() q:close() end}\n"
-            "assert(q:get('n') and q:get('n'))\n");
+    run_lua(
+        "local m, seen = require 'moonlatch', {}\n"
+        "local r <close> = m.open{policy_text='p', log_level='debug',\n"
+        "    log=function(level, area, text) seen[#seen + 1] = level .. area .. text\n"
+        "        error 'in the log function' end}\n"
+        "assert(r:get('n') and seen[1] == 'debughttpGET kv')\n"
+        "assert(coroutine.wrap(function() return r:get('n') end)() and #seen == 2)\n"
+        "r:close() assert(seen[3] == 'inforesolverclosing')\n"
+        "local q q = m.open{policy_text='p', log=function() q:close() end}\n"
+        "assert(q:get('n') and q:get('n'))\n");
 }
 
 static void every_error_has_an_exit_code(void **state)

@@ -311,6 +311,8 @@ static void test_secret_is_opaque(void **state)
         "  assert(tostring(c) == 'secret (hidden)' and getmetatable(c) == false)\n"
         "  assert(c:has_value() and c:name() == '' and core.env_secret('EMPTY') == "
         "nil)\n"
+        "  assert(core.secret(''):is_empty() and not c:is_empty())\n"
+        "  assert(core.secret('x'):has_value() and not core.secret('x'):is_empty())\n"
         "  return {text = core.env('CANARY') .. core.env('EMPTY') .. "
         "tostring(core.env('NO'))}\n"
         "end",

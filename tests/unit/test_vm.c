@@ -147,7 +147,7 @@ static const ml_embedded *find_nothing(const char *name)
 static const ml_embedded *find_broken(const char *name)
 {
     (void)name;
-    static const ml_embedded m = {"moonlatch.engine", "return {}", 9, NULL};
+    static const ml_embedded m = {"moonlatch.engine", "return {}", 9, NULL, NULL, 0};
     return &m;
 }
 
@@ -155,7 +155,7 @@ static const ml_embedded *find_gone(const char *name)
 {
     (void)name;
     static const ml_embedded m = {"moonlatch.engine", NULL, 0,
-                                  "/nonexistent/engine.lua"};
+                                  "/nonexistent/engine.lua", NULL, 0};
     return &m;
 }
 

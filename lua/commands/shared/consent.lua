@@ -11,7 +11,7 @@ end
 function M.ask(args, app, s, question)
     if args.yes then return end
     if not app.system.isatty(0) then
-        error(report.usage("nobody to ask: " .. question, "add --yes"))
+        error(report.usage(question .. "? There is nobody to ask here", "add --yes"))
     end
     local answer, problem = s.waiting(app.system.prompt, question .. "? [y/N] ", true)
     if not answer then error(report.failure("no answer: " .. problem)) end

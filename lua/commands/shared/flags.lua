@@ -36,7 +36,7 @@ end
 -- What to resolve with: every verb that opens a policy.
 function M.add_resolver(p)
     p:option("--policy", "a Lua policy, or the word airflow"):argname("FILE|airflow")
-    p:option("--context", "tell the policy something, e.g. team=billing")
+    p:option("--context", "tell the policy something: team=billing")
         :argname("NAME=VALUE"):count("*"):convert(pairs_of "--context")
     p:option("--env-file", "read variables from FILE first"):argname("FILE")
     p:option("--timeout", "of the whole run: 5s, 500ms, 2m"):argname("TIME")
