@@ -8,8 +8,8 @@
 #include "bare.h"
 #include "bench.h"
 
-/* libcurl 7.88 now and then keeps an HTTP/2 answer in its buffer and has nothing to wait
- * for: a longer poll would show as a stall in the reference. */
+/* libcurl 7.88 now and then keeps an HTTP/2 answer in its buffer and has nothing to
+ * wait for: a longer poll would show as a stall in the reference. */
 enum { POLL_MS = 10 };
 
 typedef struct run {
