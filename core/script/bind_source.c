@@ -166,7 +166,7 @@ static int source_call(lua_State *L)
         lua_createtable(L, 0, 0);
     }
     luaL_checktype(L, 3, LUA_TTABLE);
-    ml_source_call c = {.verb = verb, .trace = ml_task_trace(L)};
+    ml_source_call c = {.verb = verb, .trace = ml_task_events(L)};
     read_call(L, 3, &c);
     ml_task *t = ml_task_self(L); /* before there is an op that could be left behind */
     c.deadline_ms = ml_task_deadline_ms(t);

@@ -28,6 +28,7 @@ struct ml_task {
     int64_t deadline_ms;
     ml_trace trace;
     size_t events_seen;
+    bool is_explain; /* only then somebody looks at the events */
     ml_secret_handle *secrets; /* the handles of this call */
     char *text;
 };
@@ -59,6 +60,12 @@ ml_trace *ml_task_trace(lua_State *L)
 {
     ml_task *t = ml_vm_of(L)->running;
     return t ? &t->trace : NULL;
+}
+
+ml_trace *ml_task_events(lua_State *L)
+{
+    ml_task *t = ml_vm_of(L)->running;
+    return t && t->is_explain ? &t->trace : NULL;
 }
 
 ml_secret_handle **ml_task_secrets(lua_State *L)
@@ -328,6 +335,7 @@ ml_op *ml_task_start(ml_vm *vm, const ml_call *call, int64_t deadline_ms,
     }
     t->vm = vm;
     t->deadline_ms = deadline_ms;
+    t->is_explain = call->verb == ML_EXPLAIN;
     if (ml_vm_protect(vm, make_coroutine, &(birth){t, call}, e) != 0) {
         ml_script_close_secrets(&t->secrets);
         free(t);

@@ -19,6 +19,8 @@ void ml_task_wake(ml_op *child, void *arg);
 int64_t ml_task_deadline_ms(const ml_task *t);
 /* Of the call that runs now; NULL while none does (a policy loads). */
 ml_trace *ml_task_trace(lua_State *L);
+/* Where sources note what happens; NULL unless the call is to be explained. */
+ml_trace *ml_task_events(lua_State *L);
 ml_secret_handle **ml_task_secrets(lua_State *L);
 /* How many events of the trace Lua has seen already; NULL as above. */
 size_t *ml_task_events_seen(lua_State *L);
