@@ -8,6 +8,7 @@ set(ML_LUA_MODULES
   moonlatch/engine.lua
   moonlatch/explain.lua
   moonlatch/fault.lua
+  moonlatch/index.lua
   moonlatch/json.lua
   moonlatch/json_text.lua
   moonlatch/list.lua

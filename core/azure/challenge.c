@@ -2,7 +2,8 @@
  *
  * A line is a list of schemes, each with parameters:
  *
- *     Bearer authorization="https://login.example/TENANT", resource="https://vault.example", PoP nonce=x
+ *     Bearer authorization="https://login.example/TENANT",
+ * resource="https://vault.example", PoP nonce=x
  *
  * A word followed by '=' is a parameter of the scheme before it, any other word begins
  * a new scheme.  Commas and blanks both separate, since both are met in the wild. */
@@ -206,10 +207,12 @@ int ml_challenge_parse(ml_challenge *c, const ml_str *lines, size_t n, ml_err *e
         state = read_line(lines[i], &b);
     }
     if (state == FOUND_NONE) {
-        return ml_fail(e, ML_EINVALID, "a 401 without a Bearer challenge: is this host "
+        return ml_fail(e, ML_EINVALID,
+                       "a 401 without a Bearer challenge: is this host "
                        "really a Key Vault?");
     }
-    if (state == FOUND_BROKEN) return ml_fail(e, ML_EINVALID, "a malformed 401 challenge");
+    if (state == FOUND_BROKEN)
+        return ml_fail(e, ML_EINVALID, "a malformed 401 challenge");
     int rc = fill(c, &b, e);
     if (rc) ml_challenge_fini(c);
     return rc;
@@ -241,10 +244,11 @@ int ml_challenge_check(const ml_challenge *c, const ml_vault_url *vault,
         ml_str want = ml_str_of(expected);
         if (want.p[want.n - 1] == '/') want.n--;
         if (ml_str_ieq(resource, want)) return 0;
-        return ml_fail(e, ML_EUNAUTHENTICATED,
-                       "%s asks for a token for '%.*s', but %.*s is expected: no token was "
-                       "sent; check the vault URL and the configured audience",
-                       vault->host, shown, c->resource, (int)want.n, want.p);
+        return ml_fail(
+            e, ML_EUNAUTHENTICATED,
+            "%s asks for a token for '%.*s', but %.*s is expected: no token was "
+            "sent; check the vault URL and the configured audience",
+            vault->host, shown, c->resource, (int)want.n, want.p);
     }
     ml_uri uri;
     if (!ml_uri_split(resource, &uri) || !ml_str_ieq(uri.scheme, ML_LIT("https")) ||
@@ -255,9 +259,10 @@ int ml_challenge_check(const ml_challenge *c, const ml_vault_url *vault,
                        vault->host, uri.has_userinfo ? 0 : shown, c->resource);
     }
     if (!verify || is_own_host(vault, &uri)) return 0;
-    return ml_fail(e, ML_EUNAUTHENTICATED,
-                   "%s asks for a token for '%.*s', which is not its own domain: no token "
-                   "was sent; check the vault URL, or switch the verification of challenge "
-                   "resources off if this is your own emulator",
-                   vault->host, shown, c->resource);
+    return ml_fail(
+        e, ML_EUNAUTHENTICATED,
+        "%s asks for a token for '%.*s', which is not its own domain: no token "
+        "was sent; check the vault URL, or switch the verification of challenge "
+        "resources off if this is your own emulator",
+        vault->host, shown, c->resource);
 }

@@ -6,10 +6,10 @@
 #include "azure/url.h"
 
 typedef struct ml_challenge {
-    char tenant[254];    /* first path segment of the authority; "" when none */
-    char resource[256];  /* without trailing slash and without "/.default" */
-    char error[64];      /* "insufficient_claims", "invalid_token", "" */
-    ml_buf claims;       /* decoded JSON of a claims challenge; empty when none */
+    char tenant[254];   /* first path segment of the authority; "" when none */
+    char resource[256]; /* without trailing slash and without "/.default" */
+    char error[64];     /* "insufficient_claims", "invalid_token", "" */
+    ml_buf claims;      /* decoded JSON of a claims challenge; empty when none */
 } ml_challenge;
 
 void ml_challenge_init(ml_challenge *c);

@@ -77,7 +77,8 @@ static bool read_refresh(ml_json *j, answer *a)
 
 static bool read_member(ml_json *j, ml_str key, answer *a)
 {
-    if (ml_json_key_is(key, "access_token")) return ml_json_read_raw_string(j, &a->token);
+    if (ml_json_key_is(key, "access_token"))
+        return ml_json_read_raw_string(j, &a->token);
     if (ml_json_key_is(key, "token_type")) return read_type(j, a);
     if (ml_json_key_is(key, "expires_in")) {
         return read_time(j, lifetime_max_s, &a->has_in, &a->in_s);
@@ -113,8 +114,10 @@ static bool is_header_safe(ml_str token)
 
 static int fail_token(const char *host, const char *why, ml_err *e)
 {
-    return ml_fail(e, ML_EINVALID, "the token endpoint %.80s answered 200, but %s: check "
-                   "AZURE_AUTHORITY_HOST and proxies in between", host, why);
+    return ml_fail(e, ML_EINVALID,
+                   "the token endpoint %.80s answered 200, but %s: check "
+                   "AZURE_AUTHORITY_HOST and proxies in between",
+                   host, why);
 }
 
 /* From the body straight into a scrubbing buffer and the secret. */
@@ -155,8 +158,10 @@ int ml_entra_parse(int status, ml_str body, const char *host, const char *tenant
     answer a;
     if (!read_answer(body, &a)) return fail_token(host, "not with a token as JSON", e);
     if (a.token.n == 0) return fail_token(host, "without an access token", e);
-    if (!a.is_bearer) return fail_token(host, "with a token that is not a Bearer one", e);
-    if (!a.has_in && !a.has_on) return fail_token(host, "without the token's lifetime", e);
+    if (!a.is_bearer)
+        return fail_token(host, "with a token that is not a Bearer one", e);
+    if (!a.has_in && !a.has_on)
+        return fail_token(host, "without the token's lifetime", e);
     ml_secret *secret = NULL;
     int rc = take_token(a.token, host, &secret, e);
     if (rc) return rc;

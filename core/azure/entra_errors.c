@@ -26,35 +26,49 @@ typedef struct hint {
 
 /* By number; then, for what has none of these numbers, by OAuth code. */
 static const hint hints[] = {
-    {7000215, NULL, false, "the client secret is wrong (is it the secret's id instead of "
+    {7000215, NULL, false,
+     "the client secret is wrong (is it the secret's id instead of "
      "its value?); copy the value, or make a new secret for the app registration"},
-    {7000222, NULL, false, "the client secret has expired; make a new one for the app "
+    {7000222, NULL, false,
+     "the client secret has expired; make a new one for the app "
      "registration and replace it here"},
     {7000218, NULL, false, "no client secret arrived; set it (AZURE_CLIENT_SECRET)"},
-    {700016, NULL, false, "this tenant does not know the app; check the client id and the "
+    {700016, NULL, false,
+     "this tenant does not know the app; check the client id and the "
      "tenant id (an app's object id is not its client id)"},
     {7000112, NULL, false, "the app is disabled in this tenant; enable it there"},
-    {90002, NULL, false, "there is no such tenant; check the tenant id, and that the "
+    {90002, NULL, false,
+     "there is no such tenant; check the tenant id, and that the "
      "authority is that of the tenant's cloud"},
-    {900023, NULL, false, "the tenant is neither a GUID nor a known domain; check the "
+    {900023, NULL, false,
+     "the tenant is neither a GUID nor a known domain; check the "
      "tenant id"},
-    {90014, NULL, false, "a field of the request is missing; check client id and secret"},
-    {900144, NULL, false, "a field of the request is missing; check client id and secret"},
+    {90014, NULL, false,
+     "a field of the request is missing; check client id and secret"},
+    {900144, NULL, false,
+     "a field of the request is missing; check client id and secret"},
     {70011, NULL, false, "the scope is invalid; check the configured audience"},
     {1002012, NULL, false, "the scope is invalid; check the configured audience"},
-    {500011, NULL, false, "the tenant does not know the audience; is the vault in another "
+    {500011, NULL, false,
+     "the tenant does not know the audience; is the vault in another "
      "cloud than the authority?"},
-    {700024, NULL, false, "the assertion is outside its time range; check this machine's "
+    {700024, NULL, false,
+     "the assertion is outside its time range; check this machine's "
      "clock, and that the federated token file is renewed"},
-    {700027, NULL, false, "the assertion's signature was refused; is the certificate "
+    {700027, NULL, false,
+     "the assertion's signature was refused; is the certificate "
      "registered with the app?"},
-    {70021, NULL, false, "no federated credential of the app matches the token; compare "
+    {70021, NULL, false,
+     "no federated credential of the app matches the token; compare "
      "issuer, subject and audience"},
-    {700213, NULL, false, "no federated credential of the app matches the token; compare "
+    {700213, NULL, false,
+     "no federated credential of the app matches the token; compare "
      "issuer, subject and audience"},
-    {53003, NULL, false, "a conditional access rule blocks it; ask the tenant's "
+    {53003, NULL, false,
+     "a conditional access rule blocks it; ask the tenant's "
      "administrator"},
-    {50196, NULL, false, "the same request came too often; stop asking, then fix the cause"},
+    {50196, NULL, false,
+     "the same request came too often; stop asking, then fix the cause"},
     {90006, NULL, true, "it is overloaded"},
     {90012, NULL, true, "it took too long"},
     {90024, NULL, true, "it is busy"},
@@ -63,15 +77,20 @@ static const hint hints[] = {
     {0, "temporarily_unavailable", true, "it has a passing fault"},
     {0, "server_error", true, "it has a passing fault"},
     {0, "invalid_client", false, "client id or client secret is wrong"},
-    {0, "unauthorized_client", false, "the app may not ask for this; check the client id "
+    {0, "unauthorized_client", false,
+     "the app may not ask for this; check the client id "
      "and the tenant id"},
     {0, "invalid_scope", false, "the scope is invalid; check the configured audience"},
-    {0, "invalid_resource", false, "the audience is unknown; check the configured audience "
+    {0, "invalid_resource", false,
+     "the audience is unknown; check the configured audience "
      "and the cloud"},
-    {0, "invalid_request", false, "a field of the request is missing or wrong; check the "
+    {0, "invalid_request", false,
+     "a field of the request is missing or wrong; check the "
      "tenant id and the client id"},
-    {0, "invalid_grant", false, "the grant was refused; ask the tenant's administrator"},
-    {0, "interaction_required", false, "it wants a person to sign in; ask the tenant's "
+    {0, "invalid_grant", false,
+     "the grant was refused; ask the tenant's administrator"},
+    {0, "interaction_required", false,
+     "it wants a person to sign in; ask the tenant's "
      "administrator"},
 };
 
@@ -163,7 +182,8 @@ static void note(const entra_error *x, int status, ml_err *e)
         snprintf(e->service_code, sizeof(e->service_code), "AADSTS%llu",
                  (unsigned long long)x->number);
     } else if (is_word(x->word, 40)) {
-        ml_copy_printable(e->service_code, sizeof(e->service_code), x->word.p, x->word.n);
+        ml_copy_printable(e->service_code, sizeof(e->service_code), x->word.p,
+                          x->word.n);
     }
     if (e->request_id[0] == '\0' && is_word(x->trace_id, 40)) {
         ml_copy_printable(e->request_id, sizeof(e->request_id), x->trace_id.p,
@@ -174,8 +194,9 @@ static void note(const entra_error *x, int status, ml_err *e)
 static int fail_refused(const char *code, const hint *h, int status,
                         const ml_entra_asked *q, ml_err *e)
 {
-    const char *why = h ? h->text : "it gave no reason that is known here; look the code "
-                                    "up, or quote the request id to the administrator";
+    const char *why = h ? h->text
+                        : "it gave no reason that is known here; look the code "
+                          "up, or quote the request id to the administrator";
     char http[24];
     snprintf(http, sizeof(http), "HTTP %d", status);
     return ml_fail(e, ML_EUNAUTHENTICATED,
@@ -193,19 +214,24 @@ int ml_entra_fail(int status, ml_str body, const ml_entra_asked *q, ml_err *e)
     const char *code = e->service_code;
     const char *blank = code[0] ? ", " : "";
     if (status == 429) {
-        return ml_fail(e, ML_ETHROTTLED, "the token endpoint %.80s asks to slow down (HTTP "
-                       "429%s%s); ask less often", q->host, blank, code);
+        return ml_fail(e, ML_ETHROTTLED,
+                       "the token endpoint %.80s asks to slow down (HTTP "
+                       "429%s%s); ask less often",
+                       q->host, blank, code);
     }
     if (status == 408 || status >= 500 || (h && h->is_transient)) {
-        return ml_fail(e, ML_EUNAVAILABLE, "the token endpoint %.80s gave no token (HTTP "
-                       "%d%s%s): %s; try again later", q->host, status, blank, code,
-                       h ? h->text : "it has a fault");
+        return ml_fail(e, ML_EUNAVAILABLE,
+                       "the token endpoint %.80s gave no token (HTTP "
+                       "%d%s%s): %s; try again later",
+                       q->host, status, blank, code, h ? h->text : "it has a fault");
     }
     bool is_refusal = status == 400 || status == 401 || status == 403;
     if (is_refusal || (status >= 400 && code[0])) {
         return fail_refused(code, h, status, q, e);
     }
-    return ml_fail(e, ML_EINVALID, "%.80s answered the token request with HTTP %d: is it an "
-                   "Entra authority? check AZURE_AUTHORITY_HOST, the tenant and proxies",
-                   q->host, status);
+    return ml_fail(
+        e, ML_EINVALID,
+        "%.80s answered the token request with HTTP %d: is it an "
+        "Entra authority? check AZURE_AUTHORITY_HOST, the tenant and proxies",
+        q->host, status);
 }

@@ -29,12 +29,16 @@ int ml_secret_name_check(ml_str name, ml_err *e)
     ml_copy_printable(shown, sizeof(shown), name.p, name.n);
     unsigned char c = (unsigned char)name.p[bad];
     if (c > ' ' && c <= '~') {
-        return ml_fail(e, ML_EUSAGE, "'%s' cannot be a secret name: Key Vault allows "
-                       "letters, digits and '-', not '%c'%s", shown, c,
+        return ml_fail(e, ML_EUSAGE,
+                       "'%s' cannot be a secret name: Key Vault allows "
+                       "letters, digits and '-', not '%c'%s",
+                       shown, c,
                        c == '_' || c == '/' || c == '.' ? " (map it to '-')" : "");
     }
-    return ml_fail(e, ML_EUSAGE, "'%s' cannot be a secret name: Key Vault allows letters, "
-                   "digits and '-', not the byte 0x%02x", shown, c);
+    return ml_fail(e, ML_EUSAGE,
+                   "'%s' cannot be a secret name: Key Vault allows letters, "
+                   "digits and '-', not the byte 0x%02x",
+                   shown, c);
 }
 
 int ml_secret_version_check(ml_str version, ml_err *e)
@@ -45,7 +49,8 @@ int ml_secret_version_check(ml_str version, ml_err *e)
         good = (c >= '0' && c <= '9') || ((c | 0x20) >= 'a' && (c | 0x20) <= 'f');
     }
     if (good) return 0;
-    return ml_fail(e, ML_EUSAGE, "a secret's version has exactly 32 hexadecimal digits");
+    return ml_fail(e, ML_EUSAGE,
+                   "a secret's version has exactly 32 hexadecimal digits");
 }
 
 int ml_tenant_check(ml_str tenant, ml_err *e)
@@ -58,6 +63,8 @@ int ml_tenant_check(ml_str tenant, ml_err *e)
     if (good && tenant.p[0] != '.') return 0;
     char shown[80];
     ml_copy_printable(shown, sizeof(shown), tenant.p, tenant.n);
-    return ml_fail(e, ML_EUSAGE, "'%s' is not a tenant: give its GUID or one of its domains "
-                   "(letters, digits, '-' and '.')", shown);
+    return ml_fail(e, ML_EUSAGE,
+                   "'%s' is not a tenant: give its GUID or one of its domains "
+                   "(letters, digits, '-' and '.')",
+                   shown);
 }

@@ -38,7 +38,8 @@ static bool is_host_name(ml_str host)
     if (host.n == 0 || host.n > ML_HOST_MAX) return false;
     for (size_t i = 0; i < host.n; i++) {
         char c = host.p[i];
-        if (c == '.' && (i == 0 || i == host.n - 1 || host.p[i + 1] == '.')) return false;
+        if (c == '.' && (i == 0 || i == host.n - 1 || host.p[i + 1] == '.'))
+            return false;
         if (c != '.' && c != '-' && c != '_' && !is_alnum(c)) return false;
     }
     return true;

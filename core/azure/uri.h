@@ -14,8 +14,8 @@ typedef struct ml_uri {
     ml_str host;     /* without brackets */
     bool is_address; /* an IPv4 or IPv6 address */
     bool is_ipv6;
-    int port;        /* 0 when none was given */
-    ml_str path;     /* "" or from its first slash */
+    int port;    /* 0 when none was given */
+    ml_str path; /* "" or from its first slash */
     bool has_query;
     bool has_fragment;
 } ml_uri;

@@ -15,7 +15,8 @@ typedef struct cloud {
 } cloud;
 
 static const cloud clouds[] = {
-    {".vault.azure.net", "https://vault.azure.net", "https://login.microsoftonline.com"},
+    {".vault.azure.net", "https://vault.azure.net",
+     "https://login.microsoftonline.com"},
     {".vault.azure.cn", "https://vault.azure.cn", "https://login.chinacloudapi.cn"},
     {".vault.usgovcloudapi.net", "https://vault.usgovcloudapi.net",
      "https://login.microsoftonline.us"},
@@ -34,8 +35,10 @@ static const cloud *cloud_of(ml_str host)
 /* Does host end in "." + suffix, with something before it? */
 static bool is_below(ml_str host, ml_str suffix)
 {
-    if (suffix.n > 0 && suffix.p[0] == '.') suffix = (ml_str){suffix.p + 1, suffix.n - 1};
-    if (suffix.n == 0 || host.n < suffix.n + 2 || !ml_str_iends(host, suffix)) return false;
+    if (suffix.n > 0 && suffix.p[0] == '.')
+        suffix = (ml_str){suffix.p + 1, suffix.n - 1};
+    if (suffix.n == 0 || host.n < suffix.n + 2 || !ml_str_iends(host, suffix))
+        return false;
     return host.p[host.n - suffix.n - 1] == '.';
 }
 
@@ -66,7 +69,8 @@ static int refuse_host(ml_str host, ml_err *e)
     if (ml_str_iends(host, ML_LIT(".vaultcore.azure.net"))) {
         return ml_fail(e, ML_EUSAGE,
                        "%.*s is a private link's name: use the vault's own, "
-                       "https://NAME.vault.azure.net, which resolves to it", n, host.p);
+                       "https://NAME.vault.azure.net, which resolves to it",
+                       n, host.p);
     }
     if (ml_str_iends(host, ML_LIT(".managedhsm.azure.net")) ||
         ml_str_iends(host, ML_LIT(".managedhsm.azure.cn")) ||
@@ -77,7 +81,8 @@ static int refuse_host(ml_str host, ml_err *e)
     return ml_fail(e, ML_EUSAGE,
                    "%.*s does not end in the name of a known cloud (such as "
                    ".vault.azure.net): fix the vault URL, or allow its suffix if it is "
-                   "your own", n, host.p);
+                   "your own",
+                   n, host.p);
 }
 
 /* The host must be a vault of a known cloud, below the extra suffix, or loopback. */
@@ -89,10 +94,11 @@ static int check_host(const ml_uri *uri, bool loopback, bool extra, ml_err *e)
     if (c && !extra) {
         ml_str name = {host.p, host.n - strlen(c->suffix)};
         if (!is_vault_name(name)) {
-            return ml_fail(e, ML_EUSAGE,
-                           "%.*s is not a vault's name: one label of 3-24 letters, digits "
-                           "and single hyphens, a letter first, before %s",
-                           (int)name.n, name.p, c->suffix);
+            return ml_fail(
+                e, ML_EUSAGE,
+                "%.*s is not a vault's name: one label of 3-24 letters, digits "
+                "and single hyphens, a letter first, before %s",
+                (int)name.n, name.p, c->suffix);
         }
     }
     if (uri->port && uri->port != 443 && !loopback && !extra) {
@@ -109,24 +115,30 @@ static int check_shape(ml_str text, const char *what, ml_uri *uri, ml_err *e)
     ml_str http = {text.p, text.n < 7 ? text.n : 7};
     if (text.n == 0) return ml_fail(e, ML_EUSAGE, "the %s is empty", what);
     if (ml_str_ieq(http, ML_LIT("http://"))) {
-        return ml_fail(e, ML_EUSAGE, "the %s begins with http://: only https:// is "
-                       "allowed, tokens must not travel in the clear", what);
+        return ml_fail(e, ML_EUSAGE,
+                       "the %s begins with http://: only https:// is "
+                       "allowed, tokens must not travel in the clear",
+                       what);
     }
     bool is_uri = ml_uri_split(text, uri);
     if (!is_uri && !uri->has_userinfo) {
         return ml_fail(e, ML_EUSAGE,
-                       "the %s is not an absolute https:// URL with a valid host", what);
+                       "the %s is not an absolute https:// URL with a valid host",
+                       what);
     }
     if (uri->has_userinfo) {
-        return ml_fail(e, ML_EUSAGE, "the %s holds a user name or password before an @: "
-                       "take it out", what);
+        return ml_fail(e, ML_EUSAGE,
+                       "the %s holds a user name or password before an @: "
+                       "take it out",
+                       what);
     }
     if (!ml_str_ieq(uri->scheme, ML_LIT("https"))) {
         return ml_fail(e, ML_EUSAGE, "the %s does not begin with https://", what);
     }
     if (uri->has_query || uri->has_fragment) {
-        return ml_fail(e, ML_EUSAGE, "the %s of %.*s has a query or fragment: take it out",
-                       what, (int)uri->host.n, uri->host.p);
+        return ml_fail(e, ML_EUSAGE,
+                       "the %s of %.*s has a query or fragment: take it out", what,
+                       (int)uri->host.n, uri->host.p);
     }
     return 0;
 }
@@ -140,14 +152,17 @@ static void copy_lower(char *out, ml_str s)
     out[s.n] = '\0';
 }
 
-int ml_vault_url_parse(ml_vault_url *u, ml_str text, const char *extra_suffix, ml_err *e)
+int ml_vault_url_parse(ml_vault_url *u, ml_str text, const char *extra_suffix,
+                       ml_err *e)
 {
     ml_uri uri;
     int rc = check_shape(text, "vault URL", &uri, e);
     if (rc) return rc;
     if (uri.path.n > 1) {
-        return ml_fail(e, ML_EUSAGE, "the vault URL of %.*s has a path: give only "
-                       "https://HOST, names come later", (int)uri.host.n, uri.host.p);
+        return ml_fail(e, ML_EUSAGE,
+                       "the vault URL of %.*s has a path: give only "
+                       "https://HOST, names come later",
+                       (int)uri.host.n, uri.host.p);
     }
     bool loopback = is_loopback(&uri);
     bool extra = !uri.is_address && is_below(uri.host, ml_str_of(extra_suffix));
@@ -157,8 +172,8 @@ int ml_vault_url_parse(ml_vault_url *u, ml_str text, const char *extra_suffix, m
     const cloud *c = cloud_of(uri.host);
     *u = (ml_vault_url){.port = ml_uri_https_port(&uri), .is_loopback = loopback};
     copy_lower(u->host, uri.host);
-    int n = snprintf(u->origin, sizeof(u->origin), uri.is_ipv6 ? "https://[%s]" : "https://%s",
-                     u->host);
+    int n = snprintf(u->origin, sizeof(u->origin),
+                     uri.is_ipv6 ? "https://[%s]" : "https://%s", u->host);
     if (u->port != 443) {
         snprintf(u->origin + n, sizeof(u->origin) - (size_t)n, ":%d", u->port);
     }
@@ -174,7 +189,8 @@ int ml_authority_check(ml_str text, char *out, size_t size, ml_err *e)
     if (rc) return rc;
     while (text.p[text.n - 1] == '/') text.n--;
     if (text.n >= size) {
-        return ml_fail(e, ML_EUSAGE, "the authority host is longer than %zu bytes", size - 1);
+        return ml_fail(e, ML_EUSAGE, "the authority host is longer than %zu bytes",
+                       size - 1);
     }
     memcpy(out, text.p, text.n);
     out[text.n] = '\0';
@@ -193,7 +209,8 @@ static ml_str next_segment(ml_str *path)
 bool ml_secret_id_parse(ml_str id, ml_str *collection, ml_str *name, ml_str *version)
 {
     ml_uri uri;
-    if (!ml_uri_split(id, &uri) || uri.has_userinfo || uri.has_query || uri.has_fragment) {
+    if (!ml_uri_split(id, &uri) || uri.has_userinfo || uri.has_query ||
+        uri.has_fragment) {
         return false;
     }
     if (!ml_str_ieq(uri.scheme, ML_LIT("https")) || uri.path.n == 0) return false;
@@ -219,5 +236,6 @@ bool ml_next_link_is_safe(const ml_vault_url *u, ml_str link)
     ml_uri uri;
     return ml_uri_split(link, &uri) && !uri.has_userinfo &&
            ml_str_ieq(uri.scheme, ML_LIT("https")) &&
-           ml_str_ieq(uri.host, ml_str_of(u->host)) && ml_uri_https_port(&uri) == u->port;
+           ml_str_ieq(uri.host, ml_str_of(u->host)) &&
+           ml_uri_https_port(&uri) == u->port;
 }

@@ -7,12 +7,7 @@
 #include "io/form.h"
 #include "io/json.h"
 
-enum {
-    CONTENT_TYPE_MAX = 255,
-    TAGS_MAX = 15,
-    TAG_MAX_CHARS = 512,
-    PAGE_MAX = 25
-};
+enum { CONTENT_TYPE_MAX = 255, TAGS_MAX = 15, TAG_MAX_CHARS = 512, PAGE_MAX = 25 };
 
 /* What each operation is on the wire: {origin}/{collection}[/{key}][/{after}]. */
 typedef struct wire {
@@ -34,7 +29,8 @@ static const wire wires[ML_VAULT_OP_COUNT] = {
     [ML_VAULT_VERSIONS] = {"GET", "secrets", "versions", true, false, false, true},
     [ML_VAULT_LIST_DELETED] = {"GET", "deletedsecrets", "", false, false, false, true},
     [ML_VAULT_GET_DELETED] = {"GET", "deletedsecrets", "", true, false, false, true},
-    [ML_VAULT_RECOVER] = {"POST", "deletedsecrets", "recover", true, false, false, true},
+    [ML_VAULT_RECOVER] = {"POST", "deletedsecrets", "recover", true, false, false,
+                          true},
     [ML_VAULT_PURGE] = {"DELETE", "deletedsecrets", "", true, false, false, true},
     [ML_VAULT_BACKUP] = {"POST", "secrets", "backup", true, false, false, true},
     [ML_VAULT_RESTORE] = {"POST", "secrets", "restore", false, false, true, false},
@@ -47,7 +43,8 @@ bool ml_vault_is_idempotent(ml_vault_op op)
 
 static bool is_list(ml_vault_op op)
 {
-    return op == ML_VAULT_LIST || op == ML_VAULT_VERSIONS || op == ML_VAULT_LIST_DELETED;
+    return op == ML_VAULT_LIST || op == ML_VAULT_VERSIONS ||
+           op == ML_VAULT_LIST_DELETED;
 }
 
 /* Code points of valid UTF-8. */
@@ -63,15 +60,20 @@ static int check_value(const ml_vault_call *c, ml_err *e)
     size_t n = 0;
     bool is_blob = c->op == ML_VAULT_RESTORE;
     if (!c->value || !ml_secret_data(c->value, &n)) {
-        return ml_fail(e, ML_EUSAGE, "there is no value to %s", is_blob ? "restore" : "set");
+        return ml_fail(e, ML_EUSAGE, "there is no value to %s",
+                       is_blob ? "restore" : "set");
     }
-    if (is_blob && n == 0) return ml_fail(e, ML_EUSAGE, "the backup to restore is empty");
+    if (is_blob && n == 0)
+        return ml_fail(e, ML_EUSAGE, "the backup to restore is empty");
     if (!is_blob && n > ML_VALUE_MAX_BYTES) {
-        return ml_fail(e, ML_EUSAGE, "the value is longer than the %d bytes that Key Vault "
-                       "stores; keep it elsewhere and store its key", ML_VALUE_MAX_BYTES);
+        return ml_fail(e, ML_EUSAGE,
+                       "the value is longer than the %d bytes that Key Vault "
+                       "stores; keep it elsewhere and store its key",
+                       ML_VALUE_MAX_BYTES);
     }
     if (!ml_utf8_valid(ml_secret_value(c->value))) {
-        return ml_fail(e, ML_EUSAGE, "the value is not UTF-8, and Key Vault stores text "
+        return ml_fail(e, ML_EUSAGE,
+                       "the value is not UTF-8, and Key Vault stores text "
                        "only; encode it, for example as base64");
     }
     return 0;
@@ -89,14 +91,15 @@ static int check_tags(const ml_vault_call *c, ml_err *e)
             return ml_fail(e, ML_EUSAGE, "tag %zu is not UTF-8", i + 1);
         }
         if (t->name.n == 0) return ml_fail(e, ML_EUSAGE, "tag %zu has no name", i + 1);
-        if (count_chars(t->name) > TAG_MAX_CHARS || count_chars(t->value) > TAG_MAX_CHARS) {
+        if (count_chars(t->name) > TAG_MAX_CHARS ||
+            count_chars(t->value) > TAG_MAX_CHARS) {
             return ml_fail(e, ML_EUSAGE, "tag %zu is longer than %d characters", i + 1,
                            TAG_MAX_CHARS);
         }
         for (size_t k = 0; k < i; k++) {
             if (ml_str_eq(c->tags[k].name, t->name)) {
-                return ml_fail(e, ML_EUSAGE, "tags %zu and %zu have the same name", k + 1,
-                               i + 1);
+                return ml_fail(e, ML_EUSAGE, "tags %zu and %zu have the same name",
+                               k + 1, i + 1);
             }
         }
     }
@@ -105,9 +108,10 @@ static int check_tags(const ml_vault_call *c, ml_err *e)
 
 static int check_metadata(const ml_vault_call *c, ml_err *e)
 {
-    if (c->has_content_type &&
-        (!ml_utf8_valid(c->content_type) || count_chars(c->content_type) > CONTENT_TYPE_MAX)) {
-        return ml_fail(e, ML_EUSAGE, "the content type is not UTF-8 of at most %d characters",
+    if (c->has_content_type && (!ml_utf8_valid(c->content_type) ||
+                                count_chars(c->content_type) > CONTENT_TYPE_MAX)) {
+        return ml_fail(e, ML_EUSAGE,
+                       "the content type is not UTF-8 of at most %d characters",
                        CONTENT_TYPE_MAX);
     }
     if (c->not_before_s < 0 || c->expires_s < 0) {
@@ -131,7 +135,8 @@ int ml_vault_check(const ml_vault_call *c, ml_err *e)
     }
     bool has_value = c->op == ML_VAULT_SET || c->op == ML_VAULT_RESTORE;
     if (!rc && has_value) rc = check_value(c, e);
-    if (!rc && (c->op == ML_VAULT_SET || c->op == ML_VAULT_UPDATE)) rc = check_metadata(c, e);
+    if (!rc && (c->op == ML_VAULT_SET || c->op == ML_VAULT_UPDATE))
+        rc = check_metadata(c, e);
     if (!rc && is_list(c->op) && (c->max_results < 0 || c->max_results > PAGE_MAX)) {
         rc = ml_fail(e, ML_EUSAGE, "a page has 1 to %d entries, not %d", PAGE_MAX,
                      c->max_results);

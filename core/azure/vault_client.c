@@ -19,7 +19,11 @@
 #include "azure/vault_call.h"
 #include "base/err.h"
 
-enum { MAX_PAGES = 10000, MAX_ANSWER_BYTES = 4 * 1024 * 1024 };
+enum {
+    MAX_PAGES = 10000,
+    MAX_ANSWER_BYTES = 4 * 1024 * 1024,
+    MAX_BACKUP_BYTES = 32 * 1024 * 1024 /* up to 500 versions of 25 KiB */
+};
 
 typedef struct request {
     ml_op op;
@@ -230,6 +234,7 @@ static void send_request(request *r)
     ml_http_request q;
     ml_err err = {0};
     ml_http_request_init(&q);
+    q.body.max = MAX_BACKUP_BYTES;
     if (build(r, &q, &err) < 0) {
         ml_http_request_fini(&q);
         finish_with(r, &err);
@@ -237,7 +242,7 @@ static void send_request(request *r)
     }
     q.bearer = ml_secret_ref(r->token);
     q.deadline_ms = r->deadline_ms;
-    q.max_bytes = MAX_ANSWER_BYTES;
+    q.max_bytes = r->call.op == ML_VAULT_BACKUP ? MAX_BACKUP_BYTES : MAX_ANSWER_BYTES;
     q.is_idempotent = ml_vault_is_idempotent(r->call.op);
     r->child = ml_http_start(r->vault->azure->client, &q, true, r->trace, on_answer, r);
     if (!r->child) fail(r, ML_ENOMEM, "out of memory for a request");

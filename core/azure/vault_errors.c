@@ -18,7 +18,7 @@ typedef struct op_words {
     const char *role;       /* of Azure RBAC */
 } op_words;
 
-#define USER "Key Vault Secrets User"
+#define USER    "Key Vault Secrets User"
 #define OFFICER "Key Vault Secrets Officer"
 static const op_words words[ML_VAULT_OP_COUNT] = {
     [ML_VAULT_GET] = {"reading", "get", USER},
@@ -45,11 +45,12 @@ typedef struct refusal {
     const char *code;      /* e->service_code */
     ml_str inner;          /* deepest code, raw */
     ml_str outer;
-    uint64_t akv;          /* number of an AKV10022 text, 0 when none */
+    uint64_t akv; /* number of an AKV10022 text, 0 when none */
     int inner_depth;
 } refusal;
 
-void ml_vault_describe(const ml_vault_call *c, const char *source, char *out, size_t size)
+void ml_vault_describe(const ml_vault_call *c, const char *source, char *out,
+                       size_t size)
 {
     const char *doing = words[c->op].doing;
     bool has_key = c->op != ML_VAULT_LIST && c->op != ML_VAULT_LIST_DELETED &&
@@ -135,8 +136,8 @@ static ml_str last_word(ml_str s)
     return (ml_str){s.p + from, s.n - from};
 }
 
-static void note(const refusal *x, const ml_vault_call *c, const char *source, int status,
-                 ml_err *e)
+static void note(const refusal *x, const ml_vault_call *c, const char *source,
+                 int status, ml_err *e)
 {
     e->http_status = status;
     e->service_code[0] = '\0';
@@ -159,14 +160,18 @@ static bool is(const refusal *x, const char *code)
 static const char *akv_hint(uint64_t number)
 {
     switch (number) {
-    case 10000: return "no token arrived; does something in between drop the "
-                       "Authorization header?";
-    case 10022: return "the token is for another audience; check the configured audience "
-                       "and the vault's cloud";
-    case 10032: return "the token is of another tenant than the vault's; check the tenant "
-                       "id";
-    case 10046: return "the vault could not verify the token's signature; this passes, try "
-                       "again";
+    case 10000:
+        return "no token arrived; does something in between drop the "
+               "Authorization header?";
+    case 10022:
+        return "the token is for another audience; check the configured audience "
+               "and the vault's cloud";
+    case 10032:
+        return "the token is of another tenant than the vault's; check the tenant "
+               "id";
+    case 10046:
+        return "the vault could not verify the token's signature; this passes, try "
+               "again";
     default: return "the vault refused the token; check tenant, client id and audience";
     }
 }
@@ -175,32 +180,46 @@ static int fail_forbidden(const refusal *x, const ml_vault_call *c, ml_err *e)
 {
     const op_words *w = &words[c->op];
     if (is(x, "SecretDisabled")) {
-        return ml_fail(e, ML_EDISABLED, "%s: it is disabled (SecretDisabled); enable it, or "
-                       "ask for another version", x->what);
+        return ml_fail(e, ML_EDISABLED,
+                       "%s: it is disabled (SecretDisabled); enable it, or "
+                       "ask for another version",
+                       x->what);
     }
     if (is(x, "ForbiddenByRbac")) {
-        return ml_fail(e, ML_EFORBIDDEN, "%s: the identity lacks a role (ForbiddenByRbac); "
-                       "give it '%s' on the vault: az role assignment create; a new one "
-                       "takes some minutes to work", x->what, w->role);
+        return ml_fail(
+            e, ML_EFORBIDDEN,
+            "%s: the identity lacks a role (ForbiddenByRbac); "
+            "give it '%s' on the vault: az role assignment create; a new one "
+            "takes some minutes to work",
+            x->what, w->role);
     }
     if (is(x, "ForbiddenByPolicy") || is(x, "AccessDenied")) {
-        return ml_fail(e, ML_EFORBIDDEN, "%s: the vault's access policies do not allow it "
+        return ml_fail(e, ML_EFORBIDDEN,
+                       "%s: the vault's access policies do not allow it "
                        "(%s); az keyvault set-policy --name VAULT --spn CLIENT_ID "
-                       "--secret-permissions %s", x->what, x->code, w->permission);
+                       "--secret-permissions %s",
+                       x->what, x->code, w->permission);
     }
     if (is(x, "ForbiddenByFirewall")) {
-        return ml_fail(e, ML_EFORBIDDEN, "%s: the vault's firewall does not know this "
-                       "machine's address (ForbiddenByFirewall); see the vault's Networking "
-                       "page, or az keyvault network-rule add", x->what);
+        return ml_fail(
+            e, ML_EFORBIDDEN,
+            "%s: the vault's firewall does not know this "
+            "machine's address (ForbiddenByFirewall); see the vault's Networking "
+            "page, or az keyvault network-rule add",
+            x->what);
     }
     if (is(x, "ForbiddenByConnection")) {
-        return ml_fail(e, ML_EFORBIDDEN, "%s: the vault is closed to public networks "
-                       "(ForbiddenByConnection); go through its private endpoint, and check "
-                       "that its name resolves to a private address here", x->what);
+        return ml_fail(
+            e, ML_EFORBIDDEN,
+            "%s: the vault is closed to public networks "
+            "(ForbiddenByConnection); go through its private endpoint, and check "
+            "that its name resolves to a private address here",
+            x->what);
     }
-    return ml_fail(e, ML_EFORBIDDEN, "%s: HTTP 403 (%s); check the role '%s' or the access "
-                   "policy permission '%s', then the vault's firewall", x->what,
-                   x->code[0] ? x->code : "no code", w->role, w->permission);
+    return ml_fail(e, ML_EFORBIDDEN,
+                   "%s: HTTP 403 (%s); check the role '%s' or the access "
+                   "policy permission '%s', then the vault's firewall",
+                   x->what, x->code[0] ? x->code : "no code", w->role, w->permission);
 }
 
 /* Only the vault's own word makes an absence: a proxy or a wrong host says 404 too. */
@@ -217,51 +236,69 @@ static int fail_not_found(const refusal *x, const ml_vault_call *c, ml_err *e)
                        : c->version.n > 0 ? "secret or version"
                                           : "secret");
     }
-    return ml_fail(e, ML_EINVALID, "%s: HTTP 404 (%s) without SecretNotFound; is the host a "
-                   "Key Vault, or does a proxy answer?", x->what,
-                   x->code[0] ? x->code : "no code");
+    return ml_fail(e, ML_EINVALID,
+                   "%s: HTTP 404 (%s) without SecretNotFound; is the host a "
+                   "Key Vault, or does a proxy answer?",
+                   x->what, x->code[0] ? x->code : "no code");
 }
 
 static int fail_conflict(const refusal *x, ml_err *e)
 {
     if (is(x, "ObjectIsDeletedButRecoverable")) {
-        return ml_fail(e, ML_ECONFLICT, "%s: a deleted secret holds the name (%s); recover "
-                       "it, or purge it", x->what, x->code);
+        return ml_fail(e, ML_ECONFLICT,
+                       "%s: a deleted secret holds the name (%s); recover "
+                       "it, or purge it",
+                       x->what, x->code);
     }
     if (is(x, "ObjectIsBeingDeleted")) {
-        return ml_fail(e, ML_ECONFLICT, "%s: it is still being deleted (%s); try again in "
-                       "some seconds", x->what, x->code);
+        return ml_fail(e, ML_ECONFLICT,
+                       "%s: it is still being deleted (%s); try again in "
+                       "some seconds",
+                       x->what, x->code);
     }
     if (is(x, "ObjectIsBeingRecovered")) {
-        return ml_fail(e, ML_ECONFLICT, "%s: it is still being recovered (%s); try again in "
-                       "some seconds", x->what, x->code);
+        return ml_fail(e, ML_ECONFLICT,
+                       "%s: it is still being recovered (%s); try again in "
+                       "some seconds",
+                       x->what, x->code);
     }
-    return ml_fail(e, ML_ECONFLICT, "%s: its state forbids it (HTTP 409, %s); look at the "
-                   "secret and at the deleted ones", x->what,
-                   x->code[0] ? x->code : "no code");
+    return ml_fail(e, ML_ECONFLICT,
+                   "%s: its state forbids it (HTTP 409, %s); look at the "
+                   "secret and at the deleted ones",
+                   x->what, x->code[0] ? x->code : "no code");
 }
 
 static int fail_other(const refusal *x, int status, ml_err *e)
 {
     const char *code = x->code[0] ? x->code : "no code";
     if (status == 400) {
-        return ml_fail(e, ML_EUSAGE, "%s: the vault calls the request malformed (%s); check "
-                       "name, version, sizes and the API version", x->what, code);
+        return ml_fail(e, ML_EUSAGE,
+                       "%s: the vault calls the request malformed (%s); check "
+                       "name, version, sizes and the API version",
+                       x->what, code);
     }
     if (status == 429) {
-        return ml_fail(e, ML_ETHROTTLED, "%s: the vault asks to slow down (HTTP 429); ask "
-                       "less often or spread secrets over vaults", x->what);
+        return ml_fail(e, ML_ETHROTTLED,
+                       "%s: the vault asks to slow down (HTTP 429); ask "
+                       "less often or spread secrets over vaults",
+                       x->what);
     }
     if (status == 408 || status >= 500) {
-        return ml_fail(e, ML_EUNAVAILABLE, "%s: the vault has a fault (HTTP %d, %s); try "
-                       "again later", x->what, status, code);
+        return ml_fail(e, ML_EUNAVAILABLE,
+                       "%s: the vault has a fault (HTTP %d, %s); try "
+                       "again later",
+                       x->what, status, code);
     }
     if (status >= 300 && status < 400) {
-        return ml_fail(e, ML_EINVALID, "%s: HTTP %d leads elsewhere, and redirects are not "
-                       "followed; is the host a Key Vault?", x->what, status);
+        return ml_fail(e, ML_EINVALID,
+                       "%s: HTTP %d leads elsewhere, and redirects are not "
+                       "followed; is the host a Key Vault?",
+                       x->what, status);
     }
-    return ml_fail(e, ML_EINVALID, "%s: an unexpected answer (HTTP %d, %s); is the host a Key "
-                   "Vault, or does a proxy answer?", x->what, status, code);
+    return ml_fail(e, ML_EINVALID,
+                   "%s: an unexpected answer (HTTP %d, %s); is the host a Key "
+                   "Vault, or does a proxy answer?",
+                   x->what, status, code);
 }
 
 int ml_vault_fail(const ml_vault_call *c, const char *source, int status, ml_str body,

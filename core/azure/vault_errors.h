@@ -6,4 +6,5 @@
 int ml_vault_fail(const ml_vault_call *c, const char *source, int status, ml_str body,
                   ml_err *e);
 /* "reading secret 'x' of prod": how every text of a call begins. */
-void ml_vault_describe(const ml_vault_call *c, const char *source, char *out, size_t size);
+void ml_vault_describe(const ml_vault_call *c, const char *source, char *out,
+                       size_t size);

@@ -93,7 +93,8 @@ static bool read_attributes(ml_json *j, ml_attributes *a)
         if (ml_json_key_is(key, "exp")) good = read_number(j, &a->expires_s);
         if (ml_json_key_is(key, "created")) good = read_number(j, &a->created_s);
         if (ml_json_key_is(key, "updated")) good = read_number(j, &a->updated_s);
-        if (ml_json_key_is(key, "recoverableDays")) good = read_days(j, &a->recoverable_days);
+        if (ml_json_key_is(key, "recoverableDays"))
+            good = read_days(j, &a->recoverable_days);
         if (!good) return false;
     }
     return true;
@@ -124,8 +125,10 @@ static bool read_member(ml_json *j, ml_str key, bool wants_value, bundle *b)
         return store(raw, &b->texts, &b->value);
     }
     if (ml_json_key_is(key, "id")) return read_text(j, &b->texts, &b->id);
-    if (ml_json_key_is(key, "contentType")) return read_text(j, &b->texts, &b->content_type);
-    if (ml_json_key_is(key, "recoveryId")) return read_text(j, &b->texts, &b->recovery_id);
+    if (ml_json_key_is(key, "contentType"))
+        return read_text(j, &b->texts, &b->content_type);
+    if (ml_json_key_is(key, "recoveryId"))
+        return read_text(j, &b->texts, &b->recovery_id);
     if (ml_json_key_is(key, "attributes")) return read_attributes(j, a);
     if (ml_json_key_is(key, "tags")) return read_tags(j, b);
     if (ml_json_key_is(key, "managed")) return read_flag(j, &a->managed);
@@ -166,8 +169,10 @@ static int fail(const job *w, int code, const char *why)
     ml_copy_printable(e->key, sizeof(e->key), w->call->key.p, w->call->key.n);
     ml_vault_describe(w->call, w->source, what, sizeof(what));
     if (code == ML_ENOMEM) return ml_fail(e, code, "%s: out of memory", what);
-    return ml_fail(e, code, "%s: the answer cannot be used: %s; is the host a Key Vault, "
-                   "or does a proxy answer?", what, why);
+    return ml_fail(e, code,
+                   "%s: the answer cannot be used: %s; is the host a Key Vault, "
+                   "or does a proxy answer?",
+                   what, why);
 }
 
 static int fail_reading(const job *w, const bundle *b, const ml_json *j)
@@ -201,11 +206,15 @@ static int take_id(const job *w, const bundle *b, ml_str *name, ml_str *version)
 static int make_secret(const job *w, const bundle *b, ml_secret **out)
 {
     ml_tag tags[TAGS_MAX];
-    ml_secret_fields f = {.has_value = b->has_value, .value = view(b, b->value),
-                          .source = ml_str_of(w->source), .key = w->call->key,
+    ml_secret_fields f = {.has_value = b->has_value,
+                          .value = view(b, b->value),
+                          .source = ml_str_of(w->source),
+                          .key = w->call->key,
                           .content_type = view(b, b->content_type),
                           .recovery_id = view(b, b->recovery_id),
-                          .tags = tags, .n_tags = b->n_tags, .attributes = b->attributes};
+                          .tags = tags,
+                          .n_tags = b->n_tags,
+                          .attributes = b->attributes};
     for (size_t i = 0; i < b->n_tags; i++) {
         tags[i] = (ml_tag){view(b, b->tag_names[i]), view(b, b->tag_values[i])};
     }
@@ -262,7 +271,8 @@ static int parse_bundle(const job *w, ml_str body, ml_secret **out)
 static int parse_items(const job *w, ml_json *j, ml_secrets *list)
 {
     if (ml_json_read_null(j)) return 0;
-    if (!ml_json_enter_array(j)) return fail(w, ML_EINVALID, "its list is not an array");
+    if (!ml_json_enter_array(j))
+        return fail(w, ML_EINVALID, "its list is not an array");
     while (ml_json_next_item(j)) {
         ml_secret *secret = NULL;
         int rc = parse_object(w, j, &secret);

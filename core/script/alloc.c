@@ -17,7 +17,8 @@ static void *take(ml_alloc *a, size_t more_bytes, size_t size)
     size_t left = a->max_bytes > a->used_bytes ? a->max_bytes - a->used_bytes : 0;
     if (more_bytes > left) return refuse(a, ML_ALLOC_CAPPED);
     void *block = malloc(size);
-    return block ? block : refuse(a, ML_ALLOC_NO_MEMORY);
+    if (!block) return refuse(a, ML_ALLOC_NO_MEMORY);
+    return block;
 }
 
 /* Lua counts on shrinking to succeed: without memory the block stays, its tail erased.

@@ -77,7 +77,7 @@ int ml_script_nomem(lua_State *L)
     return ml_script_raisef(L, ML_ENOMEM, "out of memory");
 }
 
-/* ---- back ------------------------------------------------------------------------ */
+/* ---- back ---------------------------------------------------------------------- */
 
 typedef struct text_field {
     const char *name;

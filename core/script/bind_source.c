@@ -14,8 +14,7 @@
 
 static const char CLASS[] = "moonlatch.source";
 
-/* ---- handles -----------------------------------------------------------------------
- */
+/* ---- handles ------------------------------------------------------------------- */
 
 /* Closed until somebody fills it: an error in between leaks nothing. */
 static ml_source **push_handle(lua_State *L)
@@ -73,8 +72,7 @@ int ml_script_environment(lua_State *L)
     return *h ? 1 : ml_script_nomem(L);
 }
 
-/* ---- methods ------------------------------------------------------------------------
- */
+/* ---- methods ------------------------------------------------------------------- */
 
 static int source_alias(lua_State *L)
 {

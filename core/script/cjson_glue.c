@@ -1,9 +1,9 @@
 /* cjson_glue.c - what the packaged lua-cjson archive is linked to instead of libc.
  *
- * The build renames four references of Debian's archive (see CMakeLists.txt): its buffers
- * are scrubbed when they grow or are freed, and its one use of stderr goes through a
- * variable of ours, because the archive is not position-independent there and would
- * otherwise keep us from linking a shared library. */
+ * The build renames four references of Debian's archive (see CMakeLists.txt): its
+ * buffers are scrubbed when they grow or are freed, and its one use of stderr goes
+ * through a variable of ours, because the archive is not position-independent there and
+ * would otherwise keep us from linking a shared library. */
 #include "script/cjson_glue.h"
 
 #include <malloc.h>

@@ -1,5 +1,4 @@
-/* embedded.h - Lua modules that were turned into C arrays at build time (embed.cmake).
- */
+/* embedded.h - Lua modules that embed_tool.c turned into C arrays at build time. */
 #pragma once
 #include <lua.h>
 #include <stddef.h>
@@ -9,6 +8,8 @@ typedef struct ml_embedded {
     const char *text; /* NULL when it is to be read from path (ML_LUA_FROM_DISK) */
     size_t len;
     const char *path;
+    const char *code; /* the same as byte code of the Lua of the build, or empty */
+    size_t code_len;
 } ml_embedded;
 
 typedef const ml_embedded *ml_embedded_find_fn(const char *name);
@@ -20,5 +21,6 @@ const ml_embedded *ml_embedded_find(const char *name);
 /* Searches a table that is sorted by name. */
 const ml_embedded *ml_embedded_in(const ml_embedded *table, size_t n, const char *name);
 
-/* As luaL_loadbuffer: pushes the module's chunk, or an error message.  Text only. */
+/* As luaL_loadbuffer: pushes the module's chunk, or an error message.  The byte code is
+ * trusted because the build made it; a Lua that does not know its format gets the text. */
 int ml_embedded_load(lua_State *L, const ml_embedded *m);

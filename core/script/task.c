@@ -32,8 +32,7 @@ struct ml_task {
     char *text;
 };
 
-/* ---- what bindings ask -------------------------------------------------------------
- */
+/* ---- what bindings ask --------------------------------------------------------- */
 
 ml_task *ml_task_self(lua_State *L)
 {
@@ -74,8 +73,7 @@ size_t *ml_task_events_seen(lua_State *L)
     return t ? &t->events_seen : NULL;
 }
 
-/* ---- the answer
- * ---------------------------------------------------------------------- */
+/* ---- the answer ---------------------------------------------------------------- */
 
 static int bad_answer(ml_task *t, const char *what)
 {
@@ -153,8 +151,7 @@ static int body(lua_State *L)
     return body_end(L, status, (lua_KContext)t);
 }
 
-/* ---- running
- * ------------------------------------------------------------------------- */
+/* ---- running ------------------------------------------------------------------- */
 
 /* The coroutine is over, or will never go on: pending __close run here, with a budget
  * but without being able to wait. */
@@ -271,8 +268,7 @@ void ml_task_wake(ml_op *child, void *arg)
         end(t);
 }
 
-/* ---- life
- * ---------------------------------------------------------------------------- */
+/* ---- life ---------------------------------------------------------------------- */
 
 static void cancel(ml_op *op)
 {

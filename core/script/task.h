@@ -14,7 +14,7 @@
 ml_task *ml_task_self(lua_State *L);
 int ml_task_await(lua_State *L, ml_task *t, ml_verb verb, ml_op *op);
 /* The ml_op_done of the op that a task waits for; arg is the task. */
-void ml_task_wake(ml_op *op, void *arg);
+void ml_task_wake(ml_op *child, void *arg);
 
 int64_t ml_task_deadline_ms(const ml_task *t);
 /* Of the call that runs now; NULL while none does (a policy loads). */

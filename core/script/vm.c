@@ -20,9 +20,7 @@ enum {
     DEFAULT_DEADLINE_MS = 500
 };
 
-
-/* ---- protected entries
- * --------------------------------------------------------------- */
+/* ---- protected entries --------------------------------------------------------- */
 
 static int blame_memory(const ml_vm *vm, ml_err *e)
 {
@@ -69,8 +67,7 @@ int ml_vm_protect(ml_vm *vm, lua_CFunction fn, void *arg, ml_err *e)
     return code;
 }
 
-/* ---- modules
- * --------------------------------------------------------------------------- */
+/* ---- modules ------------------------------------------------------------------- */
 
 /* Marks a module whose body runs: asked for again, it requires itself. */
 static void push_loading_mark(lua_State *L)
@@ -150,8 +147,18 @@ static int open_vm(lua_State *L)
     return 0;
 }
 
-/* ---- life
- * ------------------------------------------------------------------------------ */
+/* ---- life ---------------------------------------------------------------------- */
+
+/* From now on; the engine's own loading is no policy. */
+static ml_vm *limit_policies(ml_vm *vm, const ml_vm_limits *limits)
+{
+    int64_t max = limits->max_instructions;
+    int deadline_ms = limits->deadline_ms;
+    ml_budget_init(&vm->budget, vm->host->clock,
+                   max > 0 ? max : DEFAULT_MAX_INSTRUCTIONS,
+                   deadline_ms > 0 ? deadline_ms : DEFAULT_DEADLINE_MS);
+    return vm;
+}
 
 ml_vm *ml_vm_new_with(const ml_host *host, const ml_vm_limits *limits,
                       ml_embedded_find_fn *find, ml_err *e)
@@ -165,16 +172,13 @@ ml_vm *ml_vm_new_with(const ml_host *host, const ml_vm_limits *limits,
     vm->find = find;
     vm->policy_ref = LUA_NOREF;
     vm->alloc.max_bytes = limits->max_bytes ? limits->max_bytes : DEFAULT_MAX_BYTES;
-    ml_budget_init(&vm->budget, host->clock,
-                   limits->max_instructions > 0 ? limits->max_instructions
-                                                : DEFAULT_MAX_INSTRUCTIONS,
-                   limits->deadline_ms > 0 ? limits->deadline_ms : DEFAULT_DEADLINE_MS);
+    ml_budget_init(&vm->budget, host->clock, INT64_MAX, INT32_MAX); /* the engine */
     vm->L = lua_newstate(ml_alloc_lua, &vm->alloc);
     if (vm->L) *(ml_vm **)lua_getextraspace(vm->L) = vm;
     if (!vm->L)
         blame_memory(vm, e);
     else if (ml_vm_protect(vm, open_vm, vm, e) == 0)
-        return vm;
+        return limit_policies(vm, limits);
     ml_vm_free(vm);
     return NULL;
 }
@@ -191,8 +195,7 @@ void ml_vm_free(ml_vm *vm)
     free(vm);
 }
 
-/* ---- policy
- * ---------------------------------------------------------------------------- */
+/* ---- policy -------------------------------------------------------------------- */
 
 typedef struct policy_text {
     ml_vm *vm;

@@ -1,9 +1,9 @@
 -- list.lua - which names there are: every source is listed once, and each key is mapped
 -- back to the names that lead to it.
 --
--- A candidate counts only if the policy itself, asked forward, decides it by the same
--- rule and plans that very step.  So what is listed can be got, denied names stay hidden,
--- and a name that several keys answer to is listed with the one that would answer.
+-- A candidate counts only if the policy itself, asked forward, plans that very step.  So
+-- what is listed can be got, denied names stay hidden, and a name that several keys
+-- answer to is listed with the one that would answer.
 local core = require "moonlatch.core"
 local fault = require "moonlatch.fault"
 local match = require "moonlatch.match"
@@ -15,9 +15,9 @@ local M = {}
 local function folds_case(source) return source.kind == "key_vault" end
 
 -- Where in its own plan does name lead to this key?  The index of the step, or nil.
-local function position(policy, rule, name, source, key, context)
-  local steps, decided = plan.make(policy, name, context)
-  if not steps or decided ~= rule then return nil end
+local function position(policy, name, source, key, context)
+  local steps = plan.make(policy, name, context)
+  if not steps then return nil end
   for i = 1, #steps do
     local step = steps[i]
     if step.source == source and (step.key == key or folds_case(source)
@@ -45,7 +45,7 @@ local function add_key(policy, rule, source, secret, call, wanted, found)
   local key = secret:key()
   for _, group in ipairs(groups_for(rule, source, key, call.context)) do
     for _, name in ipairs(group) do
-      local at = position(policy, rule, name, source, key, call.context)
+      local at = position(policy, name, source, key, call.context)
       if at then
         if wanted(name) then keep(found, name, secret, at) end
         break

@@ -8,7 +8,8 @@
 -- Segments are what stands between slashes.  No backtracking into a segment and only to
 -- the last `**`, so matching costs at most (length of name) x (length of pattern).
 --
--- compile(pattern) -> { text=, test = function(name) -> captures | nil }, or nil, problem.
+-- compile(pattern) -> { text=, test = function(name) -> captures | nil, heads= }, or nil,
+-- problem.  heads: the set of literal first segments, nil when any name may match.
 local M = {}
 
 local find, sub = string.find, string.sub -- not the bounded methods: this is the hot path
@@ -169,7 +170,8 @@ function M.compile(pattern)
   else
     test = by_items(items, names.any)
   end
-  return { text = pattern, test = test }
+  local heads = type(items[1]) == "string" and { [items[1]] = true } or nil
+  return { text = pattern, test = test, heads = heads }
 end
 
 -- The place behind a set "[^]a%]b]", or nil when it does not end.
@@ -230,17 +232,27 @@ function M.compile_lua(pattern, string_match)
   end }
 end
 
+local function heads_of(matchers)
+  local heads = {}
+  for _, m in ipairs(matchers) do
+    if not m.heads then return nil end
+    for head in pairs(m.heads) do heads[head] = true end
+  end
+  return heads
+end
+
 -- Any of several.
 function M.any_of(matchers)
   if #matchers == 1 then return matchers[1] end
   local texts = {}
   for i, m in ipairs(matchers) do texts[i] = m.text end
-  return { text = table.concat(texts, ", "), test = function(name)
+  local function test(name)
     for i = 1, #matchers do
       local captures = matchers[i].test(name)
       if captures then return captures end
     end
-  end }
+  end
+  return { text = table.concat(texts, ", "), test = test, heads = heads_of(matchers) }
 end
 
 return M

@@ -9,6 +9,8 @@ local template = require "moonlatch.template"
 
 local M = {}
 
+local gsub, sub = string.gsub, string.sub -- not the bounded methods: this is the hot path
+
 local EMPTY = {}
 
 -- ---- replace: all at once, longest first, never on what was already replaced ----
@@ -28,16 +30,16 @@ end
 local function longest_at(froms, s, at)
   for i = 1, #froms do
     local from = froms[i]
-    if s:sub(at, at + #from - 1) == from then return from end
+    if sub(s, at, at + #from - 1) == from then return from end
   end
 end
 
 local function replace(r, s)
-  if r.single then return (string.gsub(s, ".", r.map)) end
+  if r.single then return (gsub(s, ".", r.map)) end
   local out, at = {}, 1
   while at <= #s do
     local from = longest_at(r.froms, s, at)
-    out[#out + 1] = from and r.map[from] or s:sub(at, at)
+    out[#out + 1] = from and r.map[from] or sub(s, at, at)
     at = at + (from and #from or 1)
   end
   return table.concat(out)
@@ -106,10 +108,10 @@ end
 -- ---- forward ----
 
 local function stripped(spec, name, captures, context)
-  for _, t in ipairs(spec.strips) do
-    local text, unset = template.expand(t, captures, context)
+  for i = 1, #spec.strips do
+    local text, unset = template.expand(spec.strips[i], captures, context)
     if not text then return nil, unset end
-    if text ~= "" and name:sub(1, #text) == text then return name:sub(#text + 1) end
+    if text ~= "" and sub(name, 1, #text) == text then return sub(name, #text + 1) end
   end
   return name
 end
@@ -135,9 +137,9 @@ function M.keys(spec, name, captures, context)
   suffix, unset = template.expand(spec.suffixes[1], captures, context)
   if not suffix then return nil, unset end
   local keys = {}
-  for i, t in ipairs(spec.prefixes) do
+  for i = 1, #spec.prefixes do
     local prefix
-    prefix, unset = template.expand(t, captures, context)
+    prefix, unset = template.expand(spec.prefixes[i], captures, context)
     if not prefix then return nil, unset end
     keys[i] = prefix .. middle .. suffix
   end

@@ -18,8 +18,8 @@
 --            empty = "missing": a value of no bytes is no answer of this step
 --            nil + text: policy error;  nil + { code = "missing", text = ... }: that fault
 --   inverse  function(handle, key, context) -> name | array of names | nil   (for list)
---            candidates will do: a name is listed only if this rule decides it and its
---            plan holds that very step.  nil: nothing maps to it
+--            candidates will do: a name is listed only if its plan holds that very step.
+--            nil: nothing maps to it
 --   sources  array of handles that list asks; nil or no inverse: the rule is not listed,
 --            and `unlisted` (text) may say why
 --   on       per-outcome actions, by default missing = next and the rest stop; or nil
@@ -29,6 +29,7 @@
 -- A handle is what ml.azure_key_vault{} or ml.environment{} returns.  Custom rules are
 -- trusted code of ours: captures and context are not copied for them.
 local fault = require "moonlatch.fault"
+local index = require "moonlatch.index"
 local match = require "moonlatch.match"
 local place = require "moonlatch.place"
 
@@ -96,9 +97,9 @@ local function mapped(policy, rule, name, captures, context)
   return steps
 end
 
-local function note(tried, index, rule, matched, why)
+local function note(tried, number, rule, matched, why)
   tried[#tried + 1] = {
-    index = index, where = rule.where, label = rule.label, kind = rule.kind,
+    index = number, where = rule.where, label = rule.label, kind = rule.kind,
     matched = matched, why = why,
   }
 end
@@ -110,17 +111,22 @@ local function check_name(name)
   end
 end
 
--- Which rule decides?  rule, captures, index; or nil.  tried, if given, collects what
--- happened for explain.
-local function deciding(policy, name, tried)
-  local rules = policy.rules
+-- Which rule decides?  rule, captures; or nil.
+local function deciding(policy, name)
+  local rules = index.candidates(policy.index, name)
   for i = 1, #rules do
     local rule = rules[i]
+    local captures = rule.match(name)
+    if captures then return rule, captures end
+  end
+end
+
+-- The same without the index: tried collects what happened, for explain.
+local function deciding_aloud(policy, name, tried)
+  for i, rule in ipairs(policy.rules) do
     local captures, why = rule.match(name)
-    if tried then
-      note(tried, i, rule, captures ~= nil, not captures and (why or "pattern") or nil)
-    end
-    if captures then return rule, captures, i end
+    note(tried, i, rule, captures ~= nil, not captures and (why or "pattern") or nil)
+    if captures then return rule, captures end
   end
 end
 
@@ -128,7 +134,8 @@ end
 function M.make(policy, name, context, tried)
   local problem = check_name(name)
   if problem then return nil, fault.new("usage", problem) end
-  local rule, captures = deciding(policy, name, tried)
+  local find = tried and deciding_aloud or deciding
+  local rule, captures = find(policy, name, tried)
   if not rule then
     return nil, fault.new("missing", ('no rule of the policy matches "%s"'):format(name))
   end

@@ -3,8 +3,39 @@
 -- Each policy file gets constructors of its own (M.new), so that one file cannot change
 -- what another sees.  They are strict: whatever cannot work is an error that begins with
 -- the file and line of the caller.
+--
+--   azure_key_vault { vault_url =, credential =, api_version =, audience =, authority =,
+--                     dns_suffix =, alias =, verify_challenge_resource = }   a source
+--   client_secret { tenant_id =, client_id =, client_secret = env_secret "X" }
+--   environment { alias = }                      a source: keys are variable names
+--   source:key("name" [, "version"])             a step, for map
+--   env("X" [, default])                         a string; an error when X is not set
+--   env_secret "X"                               opaque; an error when X is not set
+--   policy { rule, ... }                         the first rule that matches decides
+--   deny(pattern [, reason])                     never answered, never listed
+--   rule(pattern) { ... }                        or rule { names = ..., from = ... }
+--     pattern    "a/*", "a/**", "{env}/x" (match.lua), pattern "..." (a Lua pattern that
+--                matches the whole name; captures are {1}, {2} ...), or a list of them
+--     from       a source or a list; with several keys: for each key, each source
+--     names      { ["a/b"] = "key" }: these names have these keys, no further mapping
+--     strip      text, or list of which the first that fits is taken off the front
+--     replace    { ["/"] = "--", ["_"] = "-" }: all at once, longest first
+--     lower, upper   true
+--     prefix     text, or list: one key each, in order;  suffix    text
+--     map        function(req) -> step or list of steps, instead of all of these;
+--                req = { name, leaf, segments, captures, context }
+--     on         { outcome = "next" | "stop" | "default" | "stale" }; by default missing
+--                is next and everything else stop.  "stale" (an old value) stops for now:
+--                no cache holds old values yet
+--     default    text or env_secret: the answer when every step is missing
+--     label      what explain calls it
+--   airflow { ... }                              see airflow.lua
+--
+-- {env} in strip, prefix, suffix and keys of names: from captures, then the context; not
+-- set or empty is an error.
 local core = require "moonlatch.core"
 local fault = require "moonlatch.fault"
+local index = require "moonlatch.index"
 local options = require "moonlatch.options"
 local place = require "moonlatch.place"
 local rule = require "moonlatch.rule"
@@ -135,7 +166,7 @@ local function policy_function(here, rules, policies, registry)
     end
     if n == 0 then options.refuse(where, "ml.policy { } has no rules") end
     local handle = {}
-    policies[handle] = { rules = compiled, sources = registry }
+    policies[handle] = { rules = compiled, index = index.build(compiled), sources = registry }
     return handle
   end
 end

@@ -197,7 +197,7 @@ function M.new(registry, where, pattern, o)
     or compile_pattern(where, "ml.rule", pattern)
   local rule = {
     kind = "rule", where = where, label = o.label or matcher.text, match = matcher.test,
-    on = compile_on(o.on), default = as_secret(o.default),
+    heads = matcher.heads, on = compile_on(o.on), default = as_secret(o.default),
   }
   add_mapping(rule, registry, o)
   return rule
@@ -210,7 +210,7 @@ function M.deny(where, pattern, reason)
   local matcher = compile_pattern(where, "ml.deny", pattern)
   return {
     kind = "deny", where = where, label = "deny " .. matcher.text, match = matcher.test,
-    reason = reason,
+    heads = matcher.heads, reason = reason,
   }
 end
 

@@ -64,7 +64,9 @@ local function check_key(where, key, version)
       options.article(type(key)))
   end
   if version ~= nil and type(version) ~= "string" then
-    options.refuse(where, "source:key(): the version must be a string")
+    options.refuse(where, "source:key(): the version must be a string, not %s%s",
+                   options.article(type(version)), type(version) == "number"
+                   and " (gsub returns two values: put it in parentheses)" or "")
   end
 end
 

@@ -47,7 +47,8 @@ struct curl_slist *bare_headers(const char *authorization, unsigned number)
 {
     struct curl_slist *list = NULL;
     char id[80];
-    snprintf(id, sizeof(id), "x-ms-client-request-id: 00000000-0000-4000-8000-%012u", number);
+    snprintf(id, sizeof(id), "x-ms-client-request-id: 00000000-0000-4000-8000-%012u",
+             number);
     add(&list, "Accept: application/json");
     add(&list, "User-Agent: bare/0.1.0");
     add(&list, id);
@@ -57,7 +58,8 @@ struct curl_slist *bare_headers(const char *authorization, unsigned number)
 
 void bare_secret_url(char *url, size_t size, const char *name)
 {
-    snprintf(url, size, "%s/secrets/%s?api-version=7.5", bench_env("BENCH_VAULT_URL"), name);
+    snprintf(url, size, "%s/secrets/%s?api-version=7.5", bench_env("BENCH_VAULT_URL"),
+             name);
 }
 
 static void copy_token(const char *json, char *line, size_t size)
@@ -67,8 +69,8 @@ static void copy_token(const char *json, char *line, size_t size)
     const char *to = from ? strchr(from + strlen(mark), '"') : NULL;
     if (!to) bench_die("token", "the answer holds none");
     from += strlen(mark);
-    if ((size_t)snprintf(line, size, "Authorization: Bearer %.*s", (int)(to - from), from) >=
-        size) {
+    if ((size_t)snprintf(line, size, "Authorization: Bearer %.*s", (int)(to - from),
+                         from) >= size) {
         bench_die("token", "is too long");
     }
 }
@@ -78,8 +80,8 @@ void bare_token(CURL *easy, char *line, size_t size)
     static bare_body answer;
     char url[300], form[600];
     char *secret = curl_easy_escape(easy, bench_env("AZURE_CLIENT_SECRET"), 0);
-    snprintf(url, sizeof(url), "%s/%s/oauth2/v2.0/token", bench_env("AZURE_AUTHORITY_HOST"),
-             bench_env("AZURE_TENANT_ID"));
+    snprintf(url, sizeof(url), "%s/%s/oauth2/v2.0/token",
+             bench_env("AZURE_AUTHORITY_HOST"), bench_env("AZURE_TENANT_ID"));
     snprintf(form, sizeof(form),
              "grant_type=client_credentials&client_id=%s&client_secret=%s"
              "&scope=https%%3A%%2F%%2Fvault.azure.net%%2F.default",

@@ -14,7 +14,8 @@ typedef struct bare_body {
 
 /* TLS trust, HTTP/2, the body goes to *body when that is not NULL. */
 void bare_options(CURL *easy, bare_body *body);
-/* POST for a token with the client secret; leaves "Authorization: Bearer ..." in line. */
+/* POST for a token with the client secret; leaves "Authorization: Bearer ..." in line.
+ */
 void bare_token(CURL *easy, char *line, size_t size);
 /* The headers of a GET; the caller frees them. */
 struct curl_slist *bare_headers(const char *authorization, unsigned number);

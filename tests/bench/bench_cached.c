@@ -47,7 +47,8 @@ static double rate(ml_resolver *resolver, int threads, int ms)
     int64_t began = bench_now_ns();
     run r = {.resolver = resolver, .ends_ns = began + (int64_t)ms * 1000000};
     for (int i = 0; i < threads; i++) {
-        if (pthread_create(&ids[i], NULL, get_until, &r)) bench_die("thread", "cannot start");
+        if (pthread_create(&ids[i], NULL, get_until, &r))
+            bench_die("thread", "cannot start");
     }
     for (int i = 0; i < threads; i++) pthread_join(ids[i], NULL);
     return (double)atomic_load(&r.gets) / ((double)(bench_now_ns() - began) / 1e9);
@@ -80,7 +81,8 @@ int main(int argc, char **argv)
     ml_err e;
     if (argc != 3) bench_die("usage", "bench_cached POLICY MILLISECONDS");
     int ms = bench_number(argv[2]);
-    ml_options options = {ML_OPTIONS_INIT, .policy_file = argv[1], .cache_ttl_ms = 3600000};
+    ml_options options = {ML_OPTIONS_INIT, .policy_file = argv[1],
+                          .cache_ttl_ms = 3600000};
     if (ml_open(&r, &options, &e) != 0) bench_die("open", e.text);
     get_once(r);
     bench_sample("cached_ns", 1e9 / rate(r, 1, ms));

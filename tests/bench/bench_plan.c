@@ -2,9 +2,9 @@
  *
  *   bench_plan RULES TIMES
  *
- * Runs inside the resolver's own VM (its allocator, its hook), through the function that
- * every verb begins with.  Reference: one call of a Lua function with one string.match
- * and a concatenation, in a bare Lua state. */
+ * Runs inside the resolver's own VM (its allocator, its hook), through the function
+ * that every verb begins with.  Reference: one call of a Lua function with one
+ * string.match and a concatenation, in a bare Lua state. */
 #include <lauxlib.h>
 #include <lualib.h>
 #include <string.h>
@@ -45,13 +45,14 @@ static const char reference_text[] =
 static void policy_text(ml_buf *b, int rules)
 {
     ml_buf_add_text(b, "local ml = require 'moonlatch.policy'\n"
-                   "local env = ml.environment {}\n"
-                   "return ml.policy {\n");
+                       "local env = ml.environment {}\n"
+                       "return ml.policy {\n");
     for (int i = 0; i < rules; i++) {
-        ml_buf_addf(b,
-                      "  ml.rule 'team-%02d/**' { strip = 'team-%02d/', prefix = 'T%02d_',"
-                      " replace = { ['-'] = '_', ['/'] = '_' }, from = env },\n",
-                      i, i, i);
+        ml_buf_addf(
+            b,
+            "  ml.rule 'team-%02d/**' { strip = 'team-%02d/', prefix = 'T%02d_',"
+            " replace = { ['-'] = '_', ['/'] = '_' }, from = env },\n",
+            i, i, i);
     }
     ml_buf_add_text(b, "}\n");
     if (!ml_buf_ok(b)) bench_die("policy", "out of memory");
@@ -121,7 +122,8 @@ int main(int argc, char **argv)
     ml_buf text;
     ml_buf_init(&text, 0);
     policy_text(&text, r.rules);
-    if (ml_vm_load(vm, ml_buf_str(&text), "@bench.lua", &e) != 0) bench_die("policy", e.text);
+    if (ml_vm_load(vm, ml_buf_str(&text), "@bench.lua", &e) != 0)
+        bench_die("policy", e.text);
     if (ml_vm_protect(vm, measure, &r, &e) != 0) bench_die("plan", e.text);
     measure_reference(r.times);
     ml_buf_fini(&text);

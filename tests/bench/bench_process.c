@@ -12,8 +12,6 @@
 
 #include "bench.h"
 
-extern char **environ;
-
 static double run_ms(char *const argv[])
 {
     posix_spawn_file_actions_t actions;

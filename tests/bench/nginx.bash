@@ -5,6 +5,8 @@
 # Serves $work/www/NAME.json at https://localhost:VAULT_PORT/secrets/NAME (401 with a
 # challenge when no token comes) and one token at https://localhost:TOKEN_PORT.
 
+# shellcheck disable=SC2154  # work is set by scripts/bench
+
 # make_files COUNT: secrets key-00000 ..., a certificate, a token of a usual length.
 make_files() {
     mkdir -p "$work/www" "$work/tmp"

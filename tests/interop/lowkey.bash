@@ -1,6 +1,7 @@
 # shellcheck shell=bash
 # lowkey.bash - how scripts/interop gets and starts Lowkey Vault, somebody else's double of
 # Key Vault (Java). Sourced. The last version that runs on Debian 12's JDK 17.
+# shellcheck disable=SC2154  # work is set by scripts/interop
 LOWKEY_VERSION=3.4.33
 LOWKEY_ARTIFACT=com.github.nagyesta.lowkey-vault:lowkey-vault-app:$LOWKEY_VERSION
 LOWKEY_READY_S=120 # a Spring application on a small machine takes its time

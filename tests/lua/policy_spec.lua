@@ -80,6 +80,7 @@ local REFUSED = {
     "policy", "p.lua:2: ", "ml.env_secret" },
   { VAULT .. "kv.x = 1", "policy", "p.lua:3: ", "cannot be changed" },
   { VAULT .. "kv:key(1)", "policy", "p.lua:3: ", "string" },
+  { VAULT .. "kv:key(('a'):gsub('a', 'b'))", "policy", "p.lua:3: ", "in parentheses" },
   { VAULT .. "kv.key('x')", "policy", "p.lua:3: ", "source:key" },
   { "ml.environment { alias = 'a' } ml.environment { alias = 'a' }", "policy",
     "p.lua:2: ", "two sources" },

@@ -15,7 +15,7 @@
 
 asked fake_asked;
 
-/* ---- the engine ------------------------------------------------------------------ */
+/* ---- the engine ---------------------------------------------------------------- */
 
 static const char engine[] =
     "local core = require 'moonlatch.core'\n"
@@ -32,9 +32,9 @@ static const char twice[] = "count = (count or 0) + 1 return {count = count}";
 static const char knot[] = "return require 'moonlatch.knot'";
 
 static const ml_embedded modules[] = {
-    {"moonlatch.engine", engine, sizeof(engine) - 1, NULL},
-    {"moonlatch.knot", knot, sizeof(knot) - 1, NULL},
-    {"moonlatch.twice", twice, sizeof(twice) - 1, NULL},
+    {"moonlatch.engine", engine, sizeof(engine) - 1, NULL, NULL, 0},
+    {"moonlatch.knot", knot, sizeof(knot) - 1, NULL, NULL, 0},
+    {"moonlatch.twice", twice, sizeof(twice) - 1, NULL, NULL, 0},
 };
 
 static const ml_embedded *find(const char *name)
@@ -42,8 +42,7 @@ static const ml_embedded *find(const char *name)
     return ml_embedded_in(modules, sizeof(modules) / sizeof(modules[0]), name);
 }
 
-/* ---- sources -----------------------------------------------------------------------
- */
+/* ---- sources ------------------------------------------------------------------- */
 
 typedef struct fake_source {
     ml_source source;
@@ -196,8 +195,7 @@ ml_source *ml_key_vault_source_new(ml_azure *a, const ml_key_vault_options *o,
     return ml_environment_source_new(NULL, NULL, o->alias ? o->alias : "vault");
 }
 
-/* ---- the fixture
- * --------------------------------------------------------------------- */
+/* ---- the fixture --------------------------------------------------------------- */
 
 static int64_t fake_mono_ms(void *arg)
 {

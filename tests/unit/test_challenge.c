@@ -17,8 +17,8 @@ static int parse_one(ml_challenge *c, const char *line, ml_err *e)
 }
 
 #define TENANT "11111111-2222-3333-4444-555555555555"
-#define KV "https://vault.azure.net"
-#define LOGIN "https://login.microsoftonline.com/" TENANT
+#define KV     "https://vault.azure.net"
+#define LOGIN  "https://login.microsoftonline.com/" TENANT
 
 static void test_good(void **state)
 {
@@ -28,12 +28,14 @@ static void test_good(void **state)
     } rows[] = {
         {"Bearer authorization=\"" LOGIN "\", resource=\"" KV "\"", TENANT, KV, ""},
         {"Bearer resource=\"" KV "\",authorization=\"" LOGIN "\"", TENANT, KV, ""},
-        {"bEARER authorization_uri=\"" LOGIN "\" scope=\"" KV "/.default\"", TENANT, KV, ""},
+        {"bEARER authorization_uri=\"" LOGIN "\" scope=\"" KV "/.default\"", TENANT, KV,
+         ""},
         {"Bearer authorization_url=" LOGIN " resource=" KV, TENANT, KV, ""},
         {"Bearer authorization_uri=" LOGIN ",resource=" KV, TENANT, KV, ""},
-        {"  Bearer\tAuthorization = \"" LOGIN "\" ,, RESOURCE = \"" KV "/\" ,", TENANT, KV,
-         ""},
-        {"Bearer authorization=\"" LOGIN "/oauth2/authorize?x=1#y\", resource=\"" KV "\"",
+        {"  Bearer\tAuthorization = \"" LOGIN "\" ,, RESOURCE = \"" KV "/\" ,", TENANT,
+         KV, ""},
+        {"Bearer authorization=\"" LOGIN "/oauth2/authorize?x=1#y\", resource=\"" KV
+         "\"",
          TENANT, KV, ""},
         /* resource wins over scope, whatever the order */
         {"Bearer scope=\"https://x/.default\", resource=\"" KV "\"", "", KV, ""},
@@ -42,7 +44,8 @@ static void test_good(void **state)
         {"Bearer resource=\"" KV "//\"", "", KV "/", ""},
         {"Bearer scope=\"" KV "//.default\"", "", KV, ""},
         /* several schemes, the Bearer first, last, between, bare */
-        {"PoP nonce=\"a, Bearer resource=evil\", Bearer resource=\"" KV "\"", "", KV, ""},
+        {"PoP nonce=\"a, Bearer resource=evil\", Bearer resource=\"" KV "\"", "", KV,
+         ""},
         {"Basic realm=\"x\\\" Bearer resource=evil\", Bearer resource=" KV, "", KV, ""},
         {"Bearer resource=\"" KV "\", PoP resource=\"https://evil\"", "", KV, ""},
         {"Bearer resource=" KV ", Bearer resource=https://evil", "", KV, ""},
@@ -54,13 +57,15 @@ static void test_good(void **state)
         {"Bearer resource=" KV ", resource=https://evil", "", KV, ""},
         {"Bearer resource=\"https:\\/\\/a\\\"b,c\"", "", "https://a\"b,c", ""},
         {"Bearer authorization=\"https://adfs.local/adfs\", "
-         "resource=\"https://vault.adfs.local/5f4e\"", "adfs", "https://vault.adfs.local/5f4e",
-         ""},
+         "resource=\"https://vault.adfs.local/5f4e\"",
+         "adfs", "https://vault.adfs.local/5f4e", ""},
         /* an authority that gives no tenant is no error */
         {"Bearer authorization=\"https://login.example\", resource=" KV, "", KV, ""},
         {"Bearer authorization=\"https://login.example/\", resource=" KV, "", KV, ""},
-        {"Bearer authorization=\"https://login.example/../x\", resource=" KV, "", KV, ""},
-        {"Bearer authorization=\"https://login.example/a%2fb\", resource=" KV, "", KV, ""},
+        {"Bearer authorization=\"https://login.example/../x\", resource=" KV, "", KV,
+         ""},
+        {"Bearer authorization=\"https://login.example/a%2fb\", resource=" KV, "", KV,
+         ""},
         {"Bearer authorization=\"nonsense\", resource=" KV, "", KV, ""},
         {"Bearer realm=\"\", error=\"invalid_token\", authorization_uri=\"" LOGIN "\"",
          TENANT, "", "invalid_token"},
@@ -70,7 +75,8 @@ static void test_good(void **state)
     ml_challenge_init(&c);
     for (size_t i = 0; i < sizeof(rows) / sizeof(rows[0]); i++) {
         ml_err e = {0};
-        if (parse_one(&c, rows[i].line, &e) != 0) fail_msg("%s: %s", rows[i].line, e.text);
+        if (parse_one(&c, rows[i].line, &e) != 0)
+            fail_msg("%s: %s", rows[i].line, e.text);
         if (strcmp(c.tenant, rows[i].tenant) || strcmp(c.resource, rows[i].resource) ||
             strcmp(c.error, rows[i].error)) {
             fail_msg("%s: '%s' '%s' '%s'", rows[i].line, c.tenant, c.resource, c.error);
@@ -95,7 +101,8 @@ static void test_bad(void **state)
         "Bearer resource=\"a\\",
         "Bearer \"" KV "\"",
         "Bearer =x",
-        "Bearer resource=\"a\x01" "b\"",
+        "Bearer resource=\"a\x01"
+        "b\"",
         "Bearer resource=\"a\xc3\xa4\"",
         "Basic realm=\"open, Bearer resource=" KV,
         "Bearer claims=\"!!!!\"",
@@ -142,7 +149,8 @@ static void test_lines(void **state)
 {
     (void)state;
     ml_str lines[] = {ML_LIT("Basic realm=\"open"), ML_LIT(""), ML_LIT("PoP x=1"),
-                      ML_LIT("Bearer resource=" KV), ML_LIT("Bearer resource=https://evil")};
+                      ML_LIT("Bearer resource=" KV),
+                      ML_LIT("Bearer resource=https://evil")};
     ml_challenge c;
     ml_challenge_init(&c);
     assert_int_equal(ml_challenge_parse(&c, lines, 5, NULL), 0);
@@ -195,12 +203,17 @@ static void test_check(void **state)
         /* the dot rule */
         {"https://acme.vault.azure.net", KV, "", true, true},
         {"https://acme.vault.azure.net", "https://VAULT.Azure.net", "", true, true},
-        {"https://acme.vault.azure.net", "HTTPS://vault.azure.net/some/path", "", true, true},
-        {"https://acme.vault.azure.net", "https://acme.vault.azure.net", "", true, true},
+        {"https://acme.vault.azure.net", "HTTPS://vault.azure.net/some/path", "", true,
+         true},
+        {"https://acme.vault.azure.net", "https://acme.vault.azure.net", "", true,
+         true},
         {"https://acme.vault.azure.net", "https://me.vault.azure.net", "", true, false},
-        {"https://acme.vault.azure.net", "https://x.acme.vault.azure.net", "", true, false},
-        {"https://acme.vault.azure.net", "https://management.azure.com", "", true, false},
-        {"https://acme.vault.azure.net", "https://graph.microsoft.com", "", true, false},
+        {"https://acme.vault.azure.net", "https://x.acme.vault.azure.net", "", true,
+         false},
+        {"https://acme.vault.azure.net", "https://management.azure.com", "", true,
+         false},
+        {"https://acme.vault.azure.net", "https://graph.microsoft.com", "", true,
+         false},
         {"https://evilvault.azure.net", KV, "", true, false},
         {"https://localhost:8443", "https://localhost:8443", "", true, true},
         {"https://localhost:8443", "https://localhost", "", true, true},
@@ -229,8 +242,10 @@ static void test_check(void **state)
         {"https://localhost:8443", "https://[::1", "", false, false},
         {"https://acme.vault.azure.net", "", "", true, false},
         {"https://acme.vault.azure.net", "http://vault.azure.net", "", true, false},
-        {"https://acme.vault.azure.net", "https://vault.azure.net@evil", "", true, false},
-        {"https://acme.vault.azure.net", "https://evil@vault.azure.net", "", true, false},
+        {"https://acme.vault.azure.net", "https://vault.azure.net@evil", "", true,
+         false},
+        {"https://acme.vault.azure.net", "https://evil@vault.azure.net", "", true,
+         false},
         /* a configured audience must be met exactly, whatever the host */
         {"https://acme.vault.azure.net", KV, KV, true, true},
         {"https://acme.vault.azure.net", KV, KV "/", true, true},
@@ -238,15 +253,16 @@ static void test_check(void **state)
         {"https://localhost:8443", KV, KV, true, true},
         {"https://acme.vault.azure.net", "https://azure.net", KV, true, false},
         {"https://acme.vault.azure.net", KV "/x", KV, true, false},
-        {"https://acme.vault.azure.net", "https://acme.vault.azure.net", KV, true, false},
+        {"https://acme.vault.azure.net", "https://acme.vault.azure.net", KV, true,
+         false},
         {"https://acme.vault.azure.net", "", KV, true, false},
     };
     ml_challenge c;
     ml_challenge_init(&c);
     for (size_t i = 0; i < sizeof(rows) / sizeof(rows[0]); i++) {
         ml_vault_url u;
-        assert_int_equal(ml_vault_url_parse(&u, ml_str_of(rows[i].vault), "azure.net", NULL),
-                         0);
+        assert_int_equal(
+            ml_vault_url_parse(&u, ml_str_of(rows[i].vault), "azure.net", NULL), 0);
         snprintf(c.resource, sizeof(c.resource), "%s", rows[i].resource);
         ml_err e = {0};
         int rc = ml_challenge_check(&c, &u, rows[i].expected, rows[i].verify, &e);
@@ -266,8 +282,8 @@ static void test_check_text(void **state)
     ml_challenge c;
     ml_err e;
     ml_challenge_init(&c);
-    assert_int_equal(ml_vault_url_parse(&u, ML_LIT("https://acme.vault.azure.net"), NULL, &e),
-                     0);
+    assert_int_equal(
+        ml_vault_url_parse(&u, ML_LIT("https://acme.vault.azure.net"), NULL, &e), 0);
     snprintf(c.resource, sizeof(c.resource), "https://management.azure.com");
     assert_int_equal(ml_challenge_check(&c, &u, NULL, true, &e), ML_EUNAUTHENTICATED);
     assert_non_null(strstr(e.text, "acme.vault.azure.net"));
@@ -288,10 +304,24 @@ static void test_base64(void **state)
     static const struct {
         const char *coded, *plain; /* NULL: refused */
     } rows[] = {
-        {"", ""}, {"Zg==", "f"}, {"Zg", "f"}, {"Zm8=", "fo"}, {"Zm8", "fo"}, {"Zm9v", "foo"},
-        {"Zm9vYg==", "foob"}, {"Zm9vYmE=", "fooba"}, {"Zm9vYmFy", "foobar"},
-        {"Z", NULL}, {"Zm9vY", NULL}, {"Zg=", NULL}, {"=", NULL}, {"==", NULL},
-        {"Zg===", NULL}, {"Z g=", NULL}, {"Zm9v\n", NULL}, {"Zm=v", NULL},
+        {"", ""},
+        {"Zg==", "f"},
+        {"Zg", "f"},
+        {"Zm8=", "fo"},
+        {"Zm8", "fo"},
+        {"Zm9v", "foo"},
+        {"Zm9vYg==", "foob"},
+        {"Zm9vYmE=", "fooba"},
+        {"Zm9vYmFy", "foobar"},
+        {"Z", NULL},
+        {"Zm9vY", NULL},
+        {"Zg=", NULL},
+        {"=", NULL},
+        {"==", NULL},
+        {"Zg===", NULL},
+        {"Z g=", NULL},
+        {"Zm9v\n", NULL},
+        {"Zm=v", NULL},
     };
     for (size_t i = 0; i < sizeof(rows) / sizeof(rows[0]); i++) {
         ml_buf b;
@@ -306,9 +336,9 @@ static void test_base64(void **state)
 int main(void)
 {
     const struct CMUnitTest tests[] = {
-        cmocka_unit_test(test_good),   cmocka_unit_test(test_bad),
-        cmocka_unit_test(test_too_long), cmocka_unit_test(test_lines),
-        cmocka_unit_test(test_claims), cmocka_unit_test(test_check),
+        cmocka_unit_test(test_good),       cmocka_unit_test(test_bad),
+        cmocka_unit_test(test_too_long),   cmocka_unit_test(test_lines),
+        cmocka_unit_test(test_claims),     cmocka_unit_test(test_check),
         cmocka_unit_test(test_check_text), cmocka_unit_test(test_base64)};
     return cmocka_run_group_tests(tests, NULL, NULL);
 }

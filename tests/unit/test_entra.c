@@ -9,7 +9,7 @@
 
 #include "azure/entra.h"
 
-#define HOST "login.microsoftonline.com"
+#define HOST   "login.microsoftonline.com"
 #define TENANT "contoso.example"
 #define CLIENT "6e1f0000-0000-0000-0000-00000000c11e"
 
@@ -38,9 +38,12 @@ static void test_build(void **state)
     };
     ml_secret *secret = ml_secret_of_bytes(ML_LIT("~+&%/= x"));
     for (size_t i = 0; i < sizeof(rows) / sizeof(rows[0]); i++) {
-        ml_entra_request q = {.authority = "https://" HOST, .tenant = rows[i].tenant,
-                              .audience = "https://vault.azure.net", .client_id = "id",
-                              .client_secret = secret, .claims = ml_str_of(rows[i].claims)};
+        ml_entra_request q = {.authority = "https://" HOST,
+                              .tenant = rows[i].tenant,
+                              .audience = "https://vault.azure.net",
+                              .client_id = "id",
+                              .client_secret = secret,
+                              .claims = ml_str_of(rows[i].claims)};
         ml_buf url, form;
         ml_err e = {0};
         ml_buf_init(&url, 0);
@@ -62,17 +65,21 @@ static void test_success(void **state)
         int64_t wall_s, lifetime_s, refresh_s;
     } rows[] = {
         {"{\"token_type\":\"Bearer\",\"expires_in\":3599,\"ext_expires_in\":3599,"
-         "\"access_token\":\"tok-1\"}", 0, 3599, 0},
+         "\"access_token\":\"tok-1\"}",
+         0, 3599, 0},
         {"{\"access_token\":\"tok-1\",\"expires_in\":\"3599\"}", 0, 3599, 0},
         {"{\"access_token\":\"tok-1\",\"expires_in\":0}", 0, 0, 0},
         {"{\"access_token\":\"tok-1\",\"expires_in\":2147483647}", 0, 2147483647, 0},
-        {"{\"access_token\":\"tok-1\",\"expires_in\":86400,\"refresh_in\":43200}", 0, 86400,
-         43200},
-        {"{\"access_token\":\"tok-1\",\"expires_in\":10,\"refresh_in\":\"5\"}", 0, 10, 5},
-        {"{\"access_token\":\"tok-1\",\"expires_in\":10,\"refresh_in\":null}", 0, 10, 0},
-        {"{\"access_token\":\"tok-1\",\"expires_in\":10,\"refresh_in\":\"\"}", 0, 10, 0},
-        {"{\"access_token\":\"tok-1\",\"expires_in\":10,\"refresh_in\":[{}],\"x\":1}", 0, 10,
+        {"{\"access_token\":\"tok-1\",\"expires_in\":86400,\"refresh_in\":43200}", 0,
+         86400, 43200},
+        {"{\"access_token\":\"tok-1\",\"expires_in\":10,\"refresh_in\":\"5\"}", 0, 10,
+         5},
+        {"{\"access_token\":\"tok-1\",\"expires_in\":10,\"refresh_in\":null}", 0, 10,
          0},
+        {"{\"access_token\":\"tok-1\",\"expires_in\":10,\"refresh_in\":\"\"}", 0, 10,
+         0},
+        {"{\"access_token\":\"tok-1\",\"expires_in\":10,\"refresh_in\":[{}],\"x\":1}",
+         0, 10, 0},
         {"{\"access_token\":\"tok-1\",\"expires_on\":1000100}", 1000000, 100, 0},
         {"{\"access_token\":\"tok-1\",\"expires_on\":\"1000100\"}", 1000000, 100, 0},
         {"{\"access_token\":\"tok-1\",\"expires_on\":999}", 1000, 0, 0},
@@ -80,9 +87,11 @@ static void test_success(void **state)
         {"{\"access_token\":\"tok-1\",\"expires_on\":1000,\"expires_in\":7}", 0, 7, 0},
         {"{\"access_token\":\"tok-1\",\"expires_on\":9,\"expires_in\":null}", 2, 7, 0},
         {"{\"token_type\":1,\"access_token\":\"tok-1\",\"expires_in\":5}", 0, 5, 0},
-        {"{\"token_type\":\"bEARER\",\"access_token\":\"tok-1\",\"expires_in\":5}", 0, 5, 0},
+        {"{\"token_type\":\"bEARER\",\"access_token\":\"tok-1\",\"expires_in\":5}", 0,
+         5, 0},
         {" {\"x\":[{\"access_token\":\"no\"}],\"access_\\u0074oken\":\"t\\u006fk-1\","
-         "\"expires_in\":5,\"y\":null} \r\n", 0, 5, 0},
+         "\"expires_in\":5,\"y\":null} \r\n",
+         0, 5, 0},
     };
     for (size_t i = 0; i < sizeof(rows) / sizeof(rows[0]); i++) {
         ml_token t = {0};
@@ -150,9 +159,9 @@ static void test_bad_success(void **state)
     }
 }
 
-#define AADSTS(number, word)                                                            \
-    "{\"error\":\"" word "\",\"error_description\":\"AADSTS" #number                    \
-    ": canary. Trace ID: t Correlation ID: c\",\"error_codes\":[" #number               \
+#define AADSTS(number, word)                                                           \
+    "{\"error\":\"" word "\",\"error_description\":\"AADSTS" #number                   \
+    ": canary. Trace ID: t Correlation ID: c\",\"error_codes\":[" #number              \
     "],\"timestamp\":\"x\",\"trace_id\":\"abc-1\",\"correlation_id\":\"c\"}"
 
 static void test_errors(void **state)
@@ -165,29 +174,33 @@ static void test_errors(void **state)
         const char *service_code, *text;
     } rows[] = {
         {401, AADSTS(7000215, "invalid_client"), ML_EUNAUTHENTICATED, "AADSTS7000215",
-         "AADSTS7000215: the client secret is wrong (is it the secret's id instead of its "
+         "AADSTS7000215: the client secret is wrong (is it the secret's id instead of "
+         "its "
          "value?)"},
         {401, AADSTS(7000222, "invalid_client"), ML_EUNAUTHENTICATED, "AADSTS7000222",
          "expired"},
         {401, AADSTS(7000218, "invalid_client"), ML_EUNAUTHENTICATED, "AADSTS7000218",
          "no client secret"},
-        {400, AADSTS(700016, "unauthorized_client"), ML_EUNAUTHENTICATED, "AADSTS700016",
-         "does not know the app"},
-        {400, AADSTS(7000112, "unauthorized_client"), ML_EUNAUTHENTICATED, "AADSTS7000112",
-         "disabled"},
+        {400, AADSTS(700016, "unauthorized_client"), ML_EUNAUTHENTICATED,
+         "AADSTS700016", "does not know the app"},
+        {400, AADSTS(7000112, "unauthorized_client"), ML_EUNAUTHENTICATED,
+         "AADSTS7000112", "disabled"},
         {400, AADSTS(90002, "invalid_request"), ML_EUNAUTHENTICATED, "AADSTS90002",
          "no such tenant"},
         {400, AADSTS(900023, "invalid_request"), ML_EUNAUTHENTICATED, "AADSTS900023",
          "neither a GUID"},
-        {400, AADSTS(70011, "invalid_scope"), ML_EUNAUTHENTICATED, "AADSTS70011", "scope"},
+        {400, AADSTS(70011, "invalid_scope"), ML_EUNAUTHENTICATED, "AADSTS70011",
+         "scope"},
         {400, AADSTS(500011, "invalid_resource"), ML_EUNAUTHENTICATED, "AADSTS500011",
          "another cloud"},
-        {401, AADSTS(700024, "invalid_client"), ML_EUNAUTHENTICATED, "AADSTS700024", "clock"},
+        {401, AADSTS(700024, "invalid_client"), ML_EUNAUTHENTICATED, "AADSTS700024",
+         "clock"},
         {400, AADSTS(53003, "invalid_grant"), ML_EUNAUTHENTICATED, "AADSTS53003",
          "conditional access"},
         {400, AADSTS(90033, "temporarily_unavailable"), ML_EUNAVAILABLE, "AADSTS90033",
          "try again"},
-        {400, AADSTS(90006, "server_error"), ML_EUNAVAILABLE, "AADSTS90006", "try again"},
+        {400, AADSTS(90006, "server_error"), ML_EUNAVAILABLE, "AADSTS90006",
+         "try again"},
         {400, AADSTS(99999, "temporarily_unavailable"), ML_EUNAVAILABLE, "AADSTS99999",
          "try again"},
         {400, AADSTS(99999, "invalid_client"), ML_EUNAUTHENTICATED, "AADSTS99999",
@@ -211,9 +224,10 @@ static void test_errors(void **state)
         {400, "{\"error\":{\"code\":\"canary\",\"message\":\"canary\"}}",
          ML_EUNAUTHENTICATED, "", "HTTP 400"},
         {400, "{\"error\":\"canary word\"}", ML_EUNAUTHENTICATED, "", "HTTP 400"},
-        {400, "{\"error\":\"x\",\"error_description\":\"AADSTS\"}", ML_EUNAUTHENTICATED, "x",
-         "x: "},
-        {400, "{\"error\":\"x\",\"error_description\":\"AADSTS99999999999999999999: \"}",
+        {400, "{\"error\":\"x\",\"error_description\":\"AADSTS\"}", ML_EUNAUTHENTICATED,
+         "x", "x: "},
+        {400,
+         "{\"error\":\"x\",\"error_description\":\"AADSTS99999999999999999999: \"}",
          ML_EUNAUTHENTICATED, "x", "x: "},
         {400, "{\"error\":\"invalid_scope\",\"error_description\":\"AADSTS70011",
          ML_EUNAUTHENTICATED, "invalid_scope", "scope"},
@@ -230,9 +244,10 @@ static void test_errors(void **state)
         ml_err e;
         int rc = parse(rows[i].status, rows[i].body, 0, &t, &e);
         if (rc != rows[i].code || e.code != rc ||
-            strcmp(e.service_code, rows[i].service_code) || !strstr(e.text, rows[i].text)) {
-            fail_msg("%d %s: %d '%s' '%s'", rows[i].status, rows[i].body, rc, e.service_code,
-                     e.text);
+            strcmp(e.service_code, rows[i].service_code) ||
+            !strstr(e.text, rows[i].text)) {
+            fail_msg("%d %s: %d '%s' '%s'", rows[i].status, rows[i].body, rc,
+                     e.service_code, e.text);
         }
         assert_int_equal(e.http_status, rows[i].status);
         assert_non_null(strstr(e.text, HOST));
@@ -243,8 +258,9 @@ static void test_errors(void **state)
             assert_non_null(strstr(e.text, CLIENT));
         }
         /* no error struct is no crash, and no other code */
-        assert_int_equal(ml_entra_parse(rows[i].status, ml_str_of(rows[i].body), HOST, TENANT,
-                                        CLIENT, 0, &t, NULL), rc);
+        assert_int_equal(ml_entra_parse(rows[i].status, ml_str_of(rows[i].body), HOST,
+                                        TENANT, CLIENT, 0, &t, NULL),
+                         rc);
     }
 }
 
@@ -259,8 +275,8 @@ static void test_request_id(void **state)
     parse(401, "{\"error\":\"x\",\"trace_id\":\"two words\"}", 0, &t, &e);
     assert_string_equal(e.request_id, "");
     snprintf(e.request_id, sizeof(e.request_id), "from-header");
-    ml_entra_parse(401, ML_LIT(AADSTS(7000215, "invalid_client")), HOST, TENANT, CLIENT, 0, &t,
-                   &e);
+    ml_entra_parse(401, ML_LIT(AADSTS(7000215, "invalid_client")), HOST, TENANT, CLIENT,
+                   0, &t, &e);
     assert_string_equal(e.request_id, "from-header");
 }
 
@@ -270,10 +286,12 @@ static void test_renewal(void **state)
     static const struct {
         int64_t lifetime_s, refresh_s, renew_s, usable_s;
     } rows[] = {
-        {3599, 0, 3299, 3479}, {86400, 43000, 43000, 86280}, {7200, 0, 3600, 7080},
-        {7199, 0, 6899, 7079}, {600, 0, 300, 480},           {599, 0, 299, 479},
-        {400, 0, 200, 280},    {240, 0, 120, 120},           {100, 0, 50, 50},
-        {1, 0, 0, 0},          {0, 0, 0, 0},                 {2147483647, 0, 1073741823, 2147483527},
+        {3599, 0, 3299, 3479}, {86400, 43000, 43000, 86280},
+        {7200, 0, 3600, 7080}, {7199, 0, 6899, 7079},
+        {600, 0, 300, 480},    {599, 0, 299, 479},
+        {400, 0, 200, 280},    {240, 0, 120, 120},
+        {100, 0, 50, 50},      {1, 0, 0, 0},
+        {0, 0, 0, 0},          {2147483647, 0, 1073741823, 2147483527},
     };
     for (size_t i = 0; i < sizeof(rows) / sizeof(rows[0]); i++) {
         ml_token t = {.lifetime_s = rows[i].lifetime_s, .refresh_s = rows[i].refresh_s};

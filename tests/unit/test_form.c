@@ -80,8 +80,9 @@ static void test_full(void **state)
 
 int main(void)
 {
-    const struct CMUnitTest tests[] = {
-        cmocka_unit_test(test_escape), cmocka_unit_test(test_escape_every_byte),
-        cmocka_unit_test(test_add), cmocka_unit_test(test_full)};
+    const struct CMUnitTest tests[] = {cmocka_unit_test(test_escape),
+                                       cmocka_unit_test(test_escape_every_byte),
+                                       cmocka_unit_test(test_add),
+                                       cmocka_unit_test(test_full)};
     return cmocka_run_group_tests(tests, NULL, NULL);
 }

@@ -15,7 +15,8 @@ static void test_transient(void **state)
 {
     (void)state;
     static const int yes[] = {408, 429, 500, 502, 503, 504};
-    static const int no[] = {0, 200, 204, 301, 400, 401, 403, 404, 409, 410, 501, 505, -1};
+    static const int no[] = {0,   200, 204, 301, 400, 401, 403,
+                             404, 409, 410, 501, 505, -1};
     for (size_t i = 0; i < sizeof(yes) / sizeof(yes[0]); i++) {
         assert_true(ml_retry_is_transient(yes[i]));
     }
@@ -33,8 +34,8 @@ static void test_backoff_bounds(void **state)
     for (int attempt = 1; attempt <= 6; attempt++) {
         int top = tops[attempt - 1];
         assert_int_equal(ml_retry_next(&r, attempt, 503, 0, LONG_MS, 0), 1);
-        assert_int_equal(
-            ml_retry_next(&r, attempt, 503, 0, LONG_MS, (uint32_t)top - 1), top);
+        assert_int_equal(ml_retry_next(&r, attempt, 503, 0, LONG_MS, (uint32_t)top - 1),
+                         top);
         for (uint32_t random = 0; random < UINT32_MAX - 99999989; random += 99999989) {
             int wait = ml_retry_next(&r, attempt, 503, 0, LONG_MS, random);
             assert_in_range(wait, 1, top);
@@ -54,7 +55,8 @@ static void test_odd_settings(void **state)
     const ml_retry low_cap = {.base_ms = 1000, .cap_ms = 10};
     assert_in_range(ml_retry_next(&low_cap, 1, 503, 0, LONG_MS, 12345), 1, 10);
     const ml_retry huge = {.base_ms = INT_MAX, .cap_ms = INT_MAX};
-    assert_in_range(ml_retry_next(&huge, 31, 503, 0, INT64_MAX, UINT32_MAX), 1, INT_MAX);
+    assert_in_range(ml_retry_next(&huge, 31, 503, 0, INT64_MAX, UINT32_MAX), 1,
+                    INT_MAX);
 }
 
 static void test_next(void **state)
@@ -81,8 +83,8 @@ static void test_next(void **state)
         {"a negative wish is none", 1, 503, -7, LONG_MS, 1},
     };
     for (size_t i = 0; i < sizeof(rows) / sizeof(rows[0]); i++) {
-        int got = ml_retry_next(&four, rows[i].attempt, rows[i].status, rows[i].server_ms,
-                                rows[i].left_ms, 0);
+        int got = ml_retry_next(&four, rows[i].attempt, rows[i].status,
+                                rows[i].server_ms, rows[i].left_ms, 0);
         if (got != rows[i].want) fail_msg("%s: %d", rows[i].what, got);
     }
     /* a longer delay of our own beats a shorter wish */
@@ -123,7 +125,8 @@ static void test_headers(void **state)
         {"", "", "Sun, 06 Nov 1994 08:49:37 GMT", 784111767, 10000},
         {"", "", "Sun, 06 Nov 1994 08:49:37 GMT", 784111777, 0},
         {"", "", "Sun, 06 Nov 1994 08:49:37 GMT", 784111778, 0},
-        {"", "", "Sun, 06 Nov 1994 08:49:37 GMT", 0, 784111777 > INT_MAX / 1000 ? 0 : 1},
+        {"", "", "Sun, 06 Nov 1994 08:49:37 GMT", 0,
+         784111777 > INT_MAX / 1000 ? 0 : 1},
         {"", "", "Sun, 06 Nov 1994 08:49:37 GMT", -5, 0},
         {"", "", "Thu, 29 Feb 2024 00:00:00 GMT", 1709164799, 1000},
         {"", "", "Wed, 29 Feb 2023 00:00:00 GMT", 1677628799, 0},
@@ -151,11 +154,13 @@ static void test_headers(void **state)
         int got = ml_retry_after_ms(ml_str_of(rows[i].ms), ml_str_of(rows[i].x_ms),
                                     ml_str_of(rows[i].after), rows[i].wall_s);
         if (got != rows[i].want) {
-            fail_msg("'%s' '%s' '%s': %d", rows[i].ms, rows[i].x_ms, rows[i].after, got);
+            fail_msg("'%s' '%s' '%s': %d", rows[i].ms, rows[i].x_ms, rows[i].after,
+                     got);
         }
     }
     /* empty views need no address */
-    assert_int_equal(ml_retry_after_ms((ml_str){0}, (ml_str){0}, (ml_str){0}, example_s), 0);
+    assert_int_equal(
+        ml_retry_after_ms((ml_str){0}, (ml_str){0}, (ml_str){0}, example_s), 0);
 }
 
 /* A length that the header does not have is not read past. */
@@ -165,7 +170,8 @@ static void test_date_is_bounded(void **state)
     static const char text[] = "Sun, 06 Nov 1994 08:49:37 GMT";
     for (size_t n = 0; n < sizeof(text) - 1; n++) {
         ml_str cut = {text, n};
-        assert_int_equal(ml_retry_after_ms((ml_str){0}, (ml_str){0}, cut, 784111767), 0);
+        assert_int_equal(ml_retry_after_ms((ml_str){0}, (ml_str){0}, cut, 784111767),
+                         0);
     }
 }
 

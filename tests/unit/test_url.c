@@ -32,28 +32,29 @@ static void test_good_urls(void **state)
          "acme.vault.azure.cn", 443, false, "https://vault.azure.cn",
          "https://login.chinacloudapi.cn"},
         {"https://acme.vault.usgovcloudapi.net", NULL,
-         "https://acme.vault.usgovcloudapi.net", "acme.vault.usgovcloudapi.net", 443, false,
-         "https://vault.usgovcloudapi.net", "https://login.microsoftonline.us"},
+         "https://acme.vault.usgovcloudapi.net", "acme.vault.usgovcloudapi.net", 443,
+         false, "https://vault.usgovcloudapi.net", "https://login.microsoftonline.us"},
         {"https://acme.vault.microsoftazure.de", NULL,
-         "https://acme.vault.microsoftazure.de", "acme.vault.microsoftazure.de", 443, false,
-         "https://vault.microsoftazure.de", "https://login.microsoftonline.de"},
-        {"https://localhost", NULL, "https://localhost", "localhost", 443, true, "", ""},
-        {"https://LOCALHOST:8443", NULL, "https://localhost:8443", "localhost", 8443, true,
-         "", ""},
-        {"https://acme.localhost:1/", NULL, "https://acme.localhost:1", "acme.localhost", 1,
+         "https://acme.vault.microsoftazure.de", "acme.vault.microsoftazure.de", 443,
+         false, "https://vault.microsoftazure.de", "https://login.microsoftonline.de"},
+        {"https://localhost", NULL, "https://localhost", "localhost", 443, true, "",
+         ""},
+        {"https://LOCALHOST:8443", NULL, "https://localhost:8443", "localhost", 8443,
          true, "", ""},
+        {"https://acme.localhost:1/", NULL, "https://acme.localhost:1",
+         "acme.localhost", 1, true, "", ""},
         {"https://127.0.0.1:65535", NULL, "https://127.0.0.1:65535", "127.0.0.1", 65535,
          true, "", ""},
-        {"https://127.255.0.9", NULL, "https://127.255.0.9", "127.255.0.9", 443, true, "",
-         ""},
+        {"https://127.255.0.9", NULL, "https://127.255.0.9", "127.255.0.9", 443, true,
+         "", ""},
         {"https://[::1]:8443/", NULL, "https://[::1]:8443", "::1", 8443, true, "", ""},
         {"https://a.vault.local.example", extra, "https://a.vault.local.example",
          "a.vault.local.example", 443, false, "", ""},
         {"https://a_b.c.Vault.Local.Example:8443", extra,
-         "https://a_b.c.vault.local.example:8443", "a_b.c.vault.local.example", 8443, false,
-         "", ""},
-        {"https://a.b.example", "example", "https://a.b.example", "a.b.example", 443, false,
-         "", ""},
+         "https://a_b.c.vault.local.example:8443", "a_b.c.vault.local.example", 8443,
+         false, "", ""},
+        {"https://a.b.example", "example", "https://a.b.example", "a.b.example", 443,
+         false, "", ""},
     };
     for (size_t i = 0; i < sizeof(rows) / sizeof(rows[0]); i++) {
         ml_vault_url u;
@@ -138,7 +139,8 @@ static void test_bad_urls(void **state)
         {"https://acme.managedhsm.azure.net", NULL, "HSM"},
         {"https://a.acme.vault.azure.net", NULL, "not a vault's name"},
         {"https://ab.vault.azure.net", NULL, "not a vault's name"},
-        {"https://a234567890123456789012345.vault.azure.net", NULL, "not a vault's name"},
+        {"https://a234567890123456789012345.vault.azure.net", NULL,
+         "not a vault's name"},
         {"https://1acme.vault.azure.net", NULL, "not a vault's name"},
         {"https://-acme.vault.azure.net", NULL, "not a vault's name"},
         {"https://acme-.vault.azure.net", NULL, "not a vault's name"},
@@ -154,7 +156,8 @@ static void test_bad_urls(void **state)
         }
         assert_int_equal(u.port, 7);
         assert_null(strstr(e.text, "pa55"));
-        assert_int_equal(ml_vault_url_parse(&u, ml_str_of(rows[i].text), rows[i].extra, NULL),
+        assert_int_equal(ml_vault_url_parse(&u, ml_str_of(rows[i].text), rows[i].extra,
+                                            NULL),
                          ML_EUSAGE);
     }
 }
@@ -180,10 +183,14 @@ static void test_names(void **state)
     static const struct {
         const char *name, *reason; /* NULL: good */
     } rows[] = {
-        {"a", NULL}, {"airflow-variables-hello", NULL}, {"-", NULL}, {"0-9", NULL},
-        {"AbC", NULL}, {"", "empty"}, {"a_b", "'_'"}, {"a.b", "'.'"}, {"a/b", "'/'"},
-        {"..", "'.'"}, {"a%2fb", "'%'"}, {"a?b", "'?'"}, {"a b", "0x20"},
-        {"a\nb", "0x0a"}, {"\xc3\xa4", "0xc3"}, {"a#", "'#'"},
+        {"a", NULL},          {"airflow-variables-hello", NULL},
+        {"-", NULL},          {"0-9", NULL},
+        {"AbC", NULL},        {"", "empty"},
+        {"a_b", "'_'"},       {"a.b", "'.'"},
+        {"a/b", "'/'"},       {"..", "'.'"},
+        {"a%2fb", "'%'"},     {"a?b", "'?'"},
+        {"a b", "0x20"},      {"a\nb", "0x0a"},
+        {"\xc3\xa4", "0xc3"}, {"a#", "'#'"},
     };
     for (size_t i = 0; i < sizeof(rows) / sizeof(rows[0]); i++) {
         ml_err e = {0};
@@ -220,8 +227,8 @@ static void test_tenants(void **state)
     (void)state;
     static const char *const good[] = {"72f988bf-86f1-41af-91ab-2d7cd011db47",
                                        "contoso.onmicrosoft.com", "adfs", "common"};
-    static const char *const bad[] = {"", "a/b", "..", ".", "a b", "a?b", "a%2f", "t\xc3\xa4",
-                                      "a\n", "a_b"};
+    static const char *const bad[] = {"",    "a/b",  "..",        ".",   "a b",
+                                      "a?b", "a%2f", "t\xc3\xa4", "a\n", "a_b"};
     for (size_t i = 0; i < sizeof(good) / sizeof(good[0]); i++) {
         assert_int_equal(ml_tenant_check(ml_str_of(good[i]), NULL), 0);
     }
@@ -261,7 +268,8 @@ static void test_authority(void **state)
         assert_string_equal(out, rows[i].out ? rows[i].out : "untouched");
     }
     char tiny[8];
-    assert_int_equal(ml_authority_check(ML_LIT("https://x.example"), tiny, sizeof(tiny), NULL),
+    assert_int_equal(ml_authority_check(ML_LIT("https://x.example"), tiny, sizeof(tiny),
+                                        NULL),
                      ML_EUSAGE);
 }
 
@@ -271,8 +279,8 @@ static void test_ids(void **state)
     static const struct {
         const char *id, *collection, *name, *version; /* collection NULL: refused */
     } rows[] = {
-        {"https://a.vault.azure.net/secrets/n/0123456789abcdef0123456789abcdef", "secrets",
-         "n", "0123456789abcdef0123456789abcdef"},
+        {"https://a.vault.azure.net/secrets/n/0123456789abcdef0123456789abcdef",
+         "secrets", "n", "0123456789abcdef0123456789abcdef"},
         {"https://a.vault.azure.net:443/secrets/n", "secrets", "n", ""},
         {"https://localhost:8443/deletedsecrets/n", "deletedsecrets", "n", ""},
         {"https://[::1]:8443/secrets/n/v", "secrets", "n", "v"},
@@ -314,29 +322,42 @@ static void test_next_links(void **state)
         bool is_safe;
     } rows[] = {
         {"https://acme.vault.azure.net",
-         "https://acme.vault.azure.net:443/secrets?api-version=7.5&$skiptoken=a%2Fb==&maxresults=2",
+         "https://acme.vault.azure.net:443/"
+         "secrets?api-version=7.5&$skiptoken=a%2Fb==&maxresults=2",
          true},
-        {"https://acme.vault.azure.net", "https://acme.vault.azure.net/secrets?x", true},
+        {"https://acme.vault.azure.net", "https://acme.vault.azure.net/secrets?x",
+         true},
         {"https://acme.vault.azure.net", "HTTPS://ACME.Vault.Azure.Net/secrets", true},
         {"https://localhost:8443", "https://localhost:8443/secrets", true},
         {"https://[::1]:8443", "https://[::1]:8443/secrets", true},
         {"https://localhost:8443", "https://localhost/secrets", false},
         {"https://localhost:8443", "https://localhost:443/secrets", false},
-        {"https://acme.vault.azure.net", "https://acme.vault.azure.net:8443/secrets", false},
+        {"https://acme.vault.azure.net", "https://acme.vault.azure.net:8443/secrets",
+         false},
         {"https://acme.vault.azure.net", "http://acme.vault.azure.net/secrets", false},
-        {"https://acme.vault.azure.net", "http://acme.vault.azure.net:443/secrets", false},
+        {"https://acme.vault.azure.net", "http://acme.vault.azure.net:443/secrets",
+         false},
         {"https://acme.vault.azure.net", "https://evil.example/secrets", false},
-        {"https://acme.vault.azure.net", "https://acme.vault.azure.net.evil.example/", false},
-        {"https://acme.vault.azure.net", "https://xacme.vault.azure.net/secrets", false},
-        {"https://acme.vault.azure.net", "https://acme.vault.azure.net@evil.example/", false},
-        {"https://acme.vault.azure.net", "https://u@acme.vault.azure.net/secrets", false},
-        {"https://acme.vault.azure.net", "https://@acme.vault.azure.net/secrets", false},
-        {"https://acme.vault.azure.net", "https://evil.example\\@acme.vault.azure.net/", false},
-        {"https://acme.vault.azure.net", "https://evil.example#@acme.vault.azure.net/", false},
-        {"https://acme.vault.azure.net", "https://evil.example?@acme.vault.azure.net/", false},
+        {"https://acme.vault.azure.net", "https://acme.vault.azure.net.evil.example/",
+         false},
+        {"https://acme.vault.azure.net", "https://xacme.vault.azure.net/secrets",
+         false},
+        {"https://acme.vault.azure.net", "https://acme.vault.azure.net@evil.example/",
+         false},
+        {"https://acme.vault.azure.net", "https://u@acme.vault.azure.net/secrets",
+         false},
+        {"https://acme.vault.azure.net", "https://@acme.vault.azure.net/secrets",
+         false},
+        {"https://acme.vault.azure.net", "https://evil.example\\@acme.vault.azure.net/",
+         false},
+        {"https://acme.vault.azure.net", "https://evil.example#@acme.vault.azure.net/",
+         false},
+        {"https://acme.vault.azure.net", "https://evil.example?@acme.vault.azure.net/",
+         false},
         {"https://acme.vault.azure.net", "//acme.vault.azure.net/secrets", false},
         {"https://acme.vault.azure.net", "/secrets?$skiptoken=x", false},
-        {"https://acme.vault.azure.net", "https://acme.vault.azure.net /secrets", false},
+        {"https://acme.vault.azure.net", "https://acme.vault.azure.net /secrets",
+         false},
         {"https://acme.vault.azure.net", "https://acme.vault.azure.net/a\r\nb", false},
         {"https://acme.vault.azure.net", " https://acme.vault.azure.net/", false},
         {"https://acme.vault.azure.net", "https://acme.vault.azure.net./", false},
@@ -345,23 +366,25 @@ static void test_next_links(void **state)
     };
     for (size_t i = 0; i < sizeof(rows) / sizeof(rows[0]); i++) {
         ml_vault_url u;
-        assert_int_equal(ml_vault_url_parse(&u, ml_str_of(rows[i].vault), NULL, NULL), 0);
+        assert_int_equal(ml_vault_url_parse(&u, ml_str_of(rows[i].vault), NULL, NULL),
+                         0);
         if (ml_next_link_is_safe(&u, ml_str_of(rows[i].link)) != rows[i].is_safe) {
             fail_msg("%s", rows[i].link);
         }
     }
     ml_vault_url u;
-    assert_int_equal(ml_vault_url_parse(&u, ML_LIT("https://localhost"), NULL, NULL), 0);
+    assert_int_equal(ml_vault_url_parse(&u, ML_LIT("https://localhost"), NULL, NULL),
+                     0);
     assert_false(ml_next_link_is_safe(&u, ML_LIT("https://localhost/a\0b")));
 }
 
 int main(void)
 {
     const struct CMUnitTest tests[] = {
-        cmocka_unit_test(test_good_urls), cmocka_unit_test(test_bad_urls),
+        cmocka_unit_test(test_good_urls),  cmocka_unit_test(test_bad_urls),
         cmocka_unit_test(test_long_hosts), cmocka_unit_test(test_names),
-        cmocka_unit_test(test_versions), cmocka_unit_test(test_tenants),
-        cmocka_unit_test(test_authority), cmocka_unit_test(test_ids),
+        cmocka_unit_test(test_versions),   cmocka_unit_test(test_tenants),
+        cmocka_unit_test(test_authority),  cmocka_unit_test(test_ids),
         cmocka_unit_test(test_next_links)};
     return cmocka_run_group_tests(tests, NULL, NULL);
 }

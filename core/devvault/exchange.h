@@ -1,0 +1,8 @@
+/* exchange.h - between libevent's HTTP and the endpoints: begin, and deliver. */
+#pragma once
+#include "devvault/server.h"
+
+/* NULL when the request cannot be used at all; it has been answered then. */
+ml_dv_exchange *ml_dv_exchange_new(ml_dv *dv, struct evhttp_request *req);
+/* Sends the answer as its delivery and delay say, then frees the exchange. */
+void ml_dv_exchange_finish(ml_dv_exchange *x);

@@ -1,0 +1,255 @@
+/* test_oom.c - every allocation of the pure layer fails once: the answer is ML_ENOMEM,
+ * nothing leaks, nothing crashes, and what was given is untouched.
+ *
+ * Linked with --wrap: malloc, calloc and free of our own code pass through here. */
+#include <setjmp.h>
+#include <stdarg.h>
+#include <stddef.h>
+#include <string.h>
+
+#include <cmocka.h>
+
+#include "azure/challenge.h"
+#include "azure/entra.h"
+#include "azure/vault.h"
+
+void *__real_malloc(size_t n);
+void *__real_calloc(size_t count, size_t n);
+void __real_free(void *p);
+void *__wrap_malloc(size_t n);
+void *__wrap_calloc(size_t count, size_t n);
+void __wrap_free(void *p);
+
+static long live;    /* blocks that were not given back */
+static long to_fail; /* counts down; the allocation that finds 1 fails */
+static bool has_failed;
+
+static bool is_failing(void)
+{
+    if (to_fail <= 0 || --to_fail > 0) return false;
+    has_failed = true;
+    return true;
+}
+
+void *__wrap_malloc(size_t n)
+{
+    if (is_failing()) return NULL;
+    live++;
+    return __real_malloc(n);
+}
+
+void *__wrap_calloc(size_t count, size_t n)
+{
+    if (is_failing()) return NULL;
+    live++;
+    return __real_calloc(count, n);
+}
+
+void __wrap_free(void *p)
+{
+    if (p) live--;
+    __real_free(p);
+}
+
+/* Runs a case with the first, second, ... allocation failing, until one run has seen
+ * no failure.  The case gives back everything, and answers its code.  At least `least`
+ * allocations must have been met, so that a case that tests nothing is seen. */
+static void fail_each(int (*run)(ml_err *e), long least)
+{
+    for (long n = 1;; n++) {
+        ml_err e = {0};
+        long before = live;
+        has_failed = false;
+        to_fail = n;
+        int rc = run(&e);
+        to_fail = 0;
+        assert_int_equal(live, before);
+        if (!has_failed) {
+            assert_int_equal(rc, 0);
+            assert_true(n > least);
+            return;
+        }
+        assert_int_equal(rc, ML_ENOMEM);
+        assert_int_equal(e.code, ML_ENOMEM);
+        assert_non_null(strstr(e.text, "memory"));
+    }
+}
+
+static const char token_body[] =
+    "{\"access_token\":\"t\\u006f\\u006b\",\"expires_in\":5}";
+
+static int run_entra_parse(ml_err *e)
+{
+    ml_token t = {.lifetime_s = 7};
+    int rc = ml_entra_parse(200, ml_str_of(token_body), "h", "t", "c", 0, &t, e);
+    assert_true(rc == 0 || (!t.secret && t.lifetime_s == 7));
+    ml_secret_unref(t.secret);
+    return rc;
+}
+
+static ml_secret *client_secret;
+
+static int run_entra_build(ml_err *e)
+{
+    ml_entra_request q = {.authority = "https://login.example",
+                          .tenant = "t",
+                          .audience = "https://vault.azure.net",
+                          .client_id = "c",
+                          .client_secret = client_secret,
+                          .claims = ML_LIT("{}")};
+    ml_buf url, form;
+    ml_buf_init(&url, 0);
+    ml_buf_init(&form, 0);
+    int rc = ml_entra_build(&q, &url, &form, e);
+    ml_buf_fini(&url);
+    ml_buf_fini(&form);
+    return rc;
+}
+
+static int run_challenge(ml_err *e)
+{
+    ml_str line = ML_LIT("Bearer resource=https://x, claims=\"eyJhIjoxfQ==\"");
+    ml_challenge c;
+    ml_challenge_init(&c);
+    int rc = ml_challenge_parse(&c, &line, 1, e);
+    assert_true(rc == 0 || (c.claims.len == 0 && !c.resource[0]));
+    ml_challenge_fini(&c);
+    return rc;
+}
+
+static int run_vault_build(ml_err *e)
+{
+    ml_vault_url u;
+    ml_tag tag = {ML_LIT("a"), ML_LIT("b")};
+    ml_vault_call c = {.op = ML_VAULT_SET,
+                       .key = ML_LIT("k"),
+                       .value = client_secret,
+                       .has_content_type = true,
+                       .content_type = ML_LIT("x"),
+                       .has_tags = true,
+                       .tags = &tag,
+                       .n_tags = 1,
+                       .enabled = 1,
+                       .expires_s = 9};
+    const char *method = NULL;
+    bool has_body = false;
+    ml_buf url, body;
+    ml_buf_init(&url, 0);
+    ml_buf_init(&body, 0);
+    int rc = ml_vault_url_parse(&u, ML_LIT("https://localhost:1"), NULL, e);
+    if (!rc) rc = ml_vault_check(&c, e);
+    if (!rc) rc = ml_vault_build(&c, &u, NULL, &method, &url, &body, &has_body, e);
+    assert_true(rc == 0 || !method);
+    ml_buf_fini(&url);
+    ml_buf_fini(&body);
+    return rc;
+}
+
+#define ID "https://acme.vault.azure.net/secrets/k"
+
+static int parse(ml_vault_op op, ml_str body, ml_err *e)
+{
+    ml_vault_call c = {.op = op, .key = ML_LIT("k")};
+    ml_vault_answer a;
+    ml_vault_answer_init(&a);
+    int rc = ml_vault_parse(&c, "prod", 200, body, &a, e);
+    assert_true(rc == 0 || (!a.secret && a.list.n == 0 && a.next_link.len == 0));
+    ml_vault_answer_fini(&a);
+    return rc;
+}
+
+static int run_get(ml_err *e)
+{
+    ml_buf b; /* long enough for the buffer to grow several times */
+    ml_buf_init(&b, 0);
+    long kept = to_fail;
+    to_fail = 0;
+    ml_buf_add_text(&b,
+                    "{\"id\":\"" ID "\",\"tags\":{\"a\":\"b\"},\"contentType\":\"c\","
+                    "\"value\":\"");
+    for (int i = 0; i < 2000; i++) ml_buf_add_text(&b, "\\u00e4");
+    ml_buf_add_text(&b, "\"}");
+    to_fail = kept;
+    int rc = parse(ML_VAULT_GET, ml_buf_str(&b), e);
+    ml_buf_fini(&b);
+    return rc;
+}
+
+static int run_list(ml_err *e)
+{
+    return parse(ML_VAULT_LIST,
+                 ML_LIT("{\"value\":[{\"id\":\"" ID "\"},{\"id\":\"" ID
+                        "\"},{\"id\":\"" ID "\"},{\"id\":\"" ID "\"},{\"id\":\"" ID
+                        "\"},{\"id\":\"" ID "\"},{\"id\":\"" ID "\"},{\"id\":\"" ID
+                        "\"},{\"id\":\"" ID "\"}],\"nextLink\":\"https://x\"}"),
+                 e);
+}
+
+static int run_delete(ml_err *e)
+{
+    return parse(ML_VAULT_DELETE, ML_LIT("{\"recoveryId\":\"r\",\"id\":\"" ID "\"}"),
+                 e);
+}
+
+static int run_backup(ml_err *e)
+{
+    return parse(ML_VAULT_BACKUP, ML_LIT("{\"value\":\"blob\"}"), e);
+}
+
+static void test_entra(void **state)
+{
+    (void)state;
+    fail_each(run_entra_parse, 2);
+    fail_each(run_entra_build, 2);
+}
+
+static void test_challenge(void **state)
+{
+    (void)state;
+    fail_each(run_challenge, 1);
+}
+
+static void test_vault(void **state)
+{
+    (void)state;
+    fail_each(run_vault_build, 2);
+    fail_each(run_get, 4);
+    fail_each(run_list, 20);
+    fail_each(run_delete, 2);
+    fail_each(run_backup, 2);
+}
+
+/* An error is explained without a single allocation. */
+static void test_errors_need_no_memory(void **state)
+{
+    (void)state;
+    ml_vault_call c = {.op = ML_VAULT_GET, .key = ML_LIT("k")};
+    ml_vault_answer a;
+    ml_token t;
+    ml_err e = {0};
+    ml_vault_answer_init(&a);
+    has_failed = false;
+    to_fail = 1;
+    int vault =
+        ml_vault_parse(&c, "prod", 403,
+                       ML_LIT("{\"err\\u006fr\":{\"code\":\"SecretDisabled\"}}"), &a,
+                       &e);
+    int entra = ml_entra_parse(401, ML_LIT("{\"err\\u006fr\":\"invalid_client\"}"), "h",
+                               "t", "c", 0, &t, &e);
+    to_fail = 0;
+    assert_false(has_failed);
+    assert_int_equal(vault, ML_EDISABLED);
+    assert_int_equal(entra, ML_EUNAUTHENTICATED);
+}
+
+int main(void)
+{
+    const struct CMUnitTest tests[] = {cmocka_unit_test(test_entra),
+                                       cmocka_unit_test(test_challenge),
+                                       cmocka_unit_test(test_vault),
+                                       cmocka_unit_test(test_errors_need_no_memory)};
+    client_secret = ml_secret_of_bytes(ML_LIT("s3"));
+    int failed = cmocka_run_group_tests(tests, NULL, NULL);
+    ml_secret_unref(client_secret);
+    return failed;
+}
