@@ -104,14 +104,15 @@ static int source_tostring(lua_State *L)
     return 1;
 }
 
-/* source:check(key) -> true | nil, reason */
+/* source:check(key[, value]) -> true | nil, reason */
 static int source_check(lua_State *L)
 {
     ml_source *s = check_source(L);
     ml_str key;
     ml_err e = {0};
     key.p = luaL_checklstring(L, 2, &key.n);
-    if (ml_source_check(s, key, &e) == 0) {
+    ml_secret *value = lua_isnoneornil(L, 3) ? NULL : ml_script_check_secret(L, 3);
+    if (ml_source_check(s, key, value, &e) == 0) {
         lua_pushboolean(L, 1);
         return 1;
     }

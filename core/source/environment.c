@@ -16,9 +16,10 @@ typedef struct environment {
     const ml_env *env;
 } environment;
 
-static int check(const ml_source *s, ml_str key, ml_err *e)
+static int check(const ml_source *s, ml_str key, ml_secret *value, ml_err *e)
 {
     (void)s;
+    (void)value; /* nothing is written here */
     if (key.n == 0) return ml_fail(e, ML_EUSAGE, "a variable name cannot be empty");
     if (ml_str_find(key, '=') < key.n || ml_str_find(key, '\0') < key.n) {
         return ml_fail(e, ML_EUSAGE, "a variable name cannot hold '=' or NUL");
@@ -37,7 +38,7 @@ static void get(environment *v, const ml_source_call *c, ml_op *op)
 {
     char name[512];
     const char *value = NULL;
-    if (check(&v->source, c->key, &op->err) < 0) return;
+    if (check(&v->source, c->key, NULL, &op->err) < 0) return;
     if (c->key.n < sizeof(name)) {
         memcpy(name, c->key.p, c->key.n);
         name[c->key.n] = '\0';

@@ -14,10 +14,12 @@ typedef struct key_vault {
     ml_vault vault;
 } key_vault;
 
-static int check(const ml_source *s, ml_str key, ml_err *e)
+static int check(const ml_source *s, ml_str key, ml_secret *value, ml_err *e)
 {
     (void)s;
-    return ml_secret_name_check(key, e);
+    if (!value) return ml_secret_name_check(key, e);
+    return ml_vault_check(
+        &(ml_vault_call){.op = ML_VAULT_SET, .key = key, .value = value}, e);
 }
 
 /* The vault's word for a verb; false when it has none. */

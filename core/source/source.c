@@ -12,9 +12,9 @@ void ml_source_unref(ml_source *s)
     if (s && --s->refs == 0) s->kind->free(s);
 }
 
-int ml_source_check(const ml_source *s, ml_str key, ml_err *e)
+int ml_source_check(const ml_source *s, ml_str key, ml_secret *value, ml_err *e)
 {
-    return s->kind->check(s, key, e);
+    return s->kind->check(s, key, value, e);
 }
 
 ml_op *ml_source_start(ml_source *s, const ml_source_call *c, ml_op_done *done, void *arg)

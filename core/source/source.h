@@ -27,8 +27,9 @@ typedef struct ml_source ml_source;
 typedef struct ml_source_kind {
     const char *name;    /* "key_vault", "environment" */
     bool is_writable;
-    /* Is this key one that the source could have?  0, or ML_EUSAGE with the reason. */
-    int (*check)(const ml_source *s, ml_str key, ml_err *e);
+    /* Is this key one that the source could have, and the value one that it could keep
+     * (NULL: only the key is asked about)?  0, or ML_EUSAGE with the reason. */
+    int (*check)(const ml_source *s, ml_str key, ml_secret *value, ml_err *e);
     /* Answers that need no waiting still come through the loop.  Errors too, save
      * ML_ENOMEM: NULL. */
     ml_op *(*start)(ml_source *s, const ml_source_call *c, ml_op_done *done, void *arg);
@@ -45,7 +46,7 @@ struct ml_source {
 
 ml_source *ml_source_ref(ml_source *s);
 void ml_source_unref(ml_source *s); /* accepts NULL */
-int ml_source_check(const ml_source *s, ml_str key, ml_err *e);
+int ml_source_check(const ml_source *s, ml_str key, ml_secret *value, ml_err *e);
 /* A verb that the kind cannot do ends in ML_EUSAGE.  On success, a get, update, ...
  * leaves op->secret; lists leave op->list; purge leaves neither.  Secrets carry the
  * source's alias and the key.  In op->err, source and key are always filled. */

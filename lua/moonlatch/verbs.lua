@@ -64,6 +64,15 @@ local function keep_metadata(step, call, args)
   return nil, f
 end
 
+-- Before the first request: a value that is too long needs no network to be refused.
+local function can_keep(step, call)
+  local fine, why = step.source.raw:check(step.key, call.value)
+  if fine then return true end
+  local f = fault.new("usage", ('put "%s": %s'):format(call.name, why))
+  f.source, f.key = step.source.alias, step.key
+  return nil, f
+end
+
 function M.by_name.put(policy, call)
   local step, f = target(policy, call)
   if not step then return nil, f end
@@ -72,6 +81,8 @@ function M.by_name.put(policy, call)
     enabled = call.enabled, not_before_s = call.not_before_s, expires_s = call.expires_s,
   }
   local kept
+  kept, f = can_keep(step, call)
+  if not kept then return nil, f end
   kept, f = keep_metadata(step, call, args)
   if not kept then return nil, f end
   local secret

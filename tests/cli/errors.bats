@@ -126,8 +126,10 @@ LUA
     says AADSTS7000215
     unsaid canary
     AZURE_TENANT_ID=99999999-9999-9999-9999-999999999999 expect 6 get hello
-    says AADSTS90002
+    says "99999999-9999-9999-9999-999999999999"
     use_fake
+    AZURE_CLIENT_ID=lost-client expect 6 get hello
+    says AADSTS90002
     AZURE_CLIENT_ID=expired-client expect 6 get hello
     says AADSTS7000222
     says expired

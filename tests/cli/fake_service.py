@@ -47,6 +47,15 @@ ANSWERS = {
 }
 
 
+# client id -> status, error, number, text
+REFUSALS = {
+    "expired-client": (401, "invalid_client", 7000222,
+                       "The provided client secret keys for app are expired."),
+    "lost-client": (400, "invalid_request", 90002,
+                    "Tenant was not found. Check to make sure you have the correct one."),
+}
+
+
 class Handler(http.server.BaseHTTPRequestHandler):
     protocol_version = "HTTP/1.1"
 
@@ -64,12 +73,12 @@ class Handler(http.server.BaseHTTPRequestHandler):
     def do_POST(self):
         size = int(self.headers.get("Content-Length", 0))
         form = urllib.parse.parse_qs(self.rfile.read(size).decode())
-        if form.get("client_id") == ["expired-client"]:
-            body = json.dumps({
-                "error": "invalid_client", "error_codes": [7000222],
-                "error_description": "AADSTS7000222: The provided client secret keys for "
-                                     "app 'expired-client' are expired."}).encode()
-            return self.answer(401, {}, body)
+        refusal = REFUSALS.get(form.get("client_id", [""])[0])
+        if refusal:
+            status, word, number, text = refusal
+            body = json.dumps({"error": word, "error_codes": [number],
+                               "error_description": f"AADSTS{number}: {text}"}).encode()
+            return self.answer(status, {}, body)
         body = json.dumps({"token_type": "Bearer", "expires_in": 3599,
                            "access_token": TOKEN}).encode()
         return self.answer(200, {}, body)

@@ -63,7 +63,7 @@ LUA
 @test "put refuses 25,601 bytes and bytes that are not text, before the network" {
     head -c 25601 /dev/zero | tr '\0' x >"$BATS_TEST_TMPDIR/v"
     VAULT_URL=https://localhost:1 expect 2 put too-long --from-file "$BATS_TEST_TMPDIR/v"
-    says 25,600
+    says "25600 bytes"
     printf '\377' >"$BATS_TEST_TMPDIR/v"
     VAULT_URL=https://localhost:1 expect 2 put odd --from-file "$BATS_TEST_TMPDIR/v"
     says UTF-8

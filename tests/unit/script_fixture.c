@@ -149,8 +149,9 @@ static ml_op *fake_start(ml_source *s, const ml_source_call *c, ml_op_done *done
     return &o->op;
 }
 
-static int fake_check(const ml_source *s, ml_str key, ml_err *e)
+static int fake_check(const ml_source *s, ml_str key, ml_secret *value, ml_err *e)
 {
+    (void)value;
     (void)s;
     if (key.n > 0) return 0;
     return ml_fail(e, ML_EUSAGE, "an empty key");
