@@ -273,7 +273,7 @@ outcome fixture_run(fixture *f, const char *policy)
 {
     outcome o = {0};
     if (fixture_load(f, policy, &o.err) < 0) return o;
-    ml_call call = {ML_CALL_INIT, .verb = ML_GET, .name = "x"};
+    ml_call call = {ML_CALL_INIT, .verb = ML_EXPLAIN, .name = "x"};
     if (fixture_start(f, &call, &o)) fixture_finish(f, &o);
     return o;
 }
