@@ -214,8 +214,8 @@ static struct evbuffer *lend_body(ml_dv_exchange *x, size_t n)
     return out;
 }
 
-/* Closes the connection; with a reset, when nothing was sent. */
-static void drop(struct evhttp_request *req, bool reset)
+/* Resets the connection, with nothing sent. */
+static void drop(struct evhttp_request *req)
 {
     struct evhttp_connection *con = evhttp_request_get_connection(req);
     if (!con) {
@@ -224,35 +224,17 @@ static void drop(struct evhttp_request *req, bool reset)
     }
     evutil_socket_t fd = bufferevent_getfd(evhttp_connection_get_bufferevent(con));
     struct linger now = {.l_onoff = 1, .l_linger = 0};
-    if (reset) setsockopt(fd, SOL_SOCKET, SO_LINGER, &now, sizeof(now));
+    setsockopt(fd, SOL_SOCKET, SO_LINGER, &now, sizeof(now));
     evhttp_connection_free(con); /* and the request with it */
 }
 
-static void drop_later(evutil_socket_t fd, short what, void *arg)
-{
-    (void)fd;
-    (void)what;
-    drop(arg, false);
-}
-
-/* Called when the half body was written; not from here may the connection be freed. */
-static void half_written(struct evhttp_connection *con, void *arg)
-{
-    static const struct timeval now = {0, 0};
-    event_base_once(evhttp_connection_get_base(con), -1, EV_TIMEOUT, drop_later, arg, &now);
-}
-
+/* Promises all of the body, sends half of it, and closes. */
 static void send_truncated(ml_dv_exchange *x)
 {
     ml_dv_header(x, "Content-Length", "%zu", x->out.len);
+    ml_dv_header(x, "Connection", "close");
     struct evbuffer *half = lend_body(x, x->out.len / 2);
-    if (!evhttp_request_get_connection(x->req)) {
-        drop(x->req, true);
-    } else {
-        evhttp_send_reply_start(x->req, x->status, NULL);
-        if (evbuffer_get_length(half) == 0) evbuffer_add(half, "{", 1);
-        evhttp_send_reply_chunk_with_cb(x->req, half, half_written, x->req);
-    }
+    evhttp_send_reply(x->req, x->status, NULL, half);
     evbuffer_free(half);
     free(x);
 }
@@ -283,7 +265,7 @@ static void send_whole(ml_dv_exchange *x)
 static void deliver(ml_dv_exchange *x)
 {
     if (x->delivery == ML_DV_DROPPED) {
-        drop(x->req, true);
+        drop(x->req);
         ml_buf_fini(&x->out);
         free(x);
     } else if (x->delivery == ML_DV_TRUNCATED) {

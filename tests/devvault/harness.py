@@ -144,8 +144,9 @@ class Case(unittest.TestCase):
 
     def stopped(self, dv):
         killed = dv.process.poll() is not None
+        code = dv.end()
         text = dv.log_text()
-        code = dv.stop()
+        dv.stop()
         self.assertTrue(killed or code == 0, "ended with %d: %s" % (code, text))
         self.assertNotIn("Sanitizer", text)
 
