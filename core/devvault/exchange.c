@@ -79,9 +79,13 @@ ml_dv_exchange *ml_dv_exchange_new(ml_dv *dv, struct evhttp_request *req)
     if (all.n && all.p[0] != '/') all = ML_LIT("");
     size_t n = ml_str_find(all, '?');
     size_t from = n < all.n ? n + 1 : n;
-    *x = (ml_dv_exchange){.dv = dv, .req = req, .method = evhttp_request_get_command(req),
-                          .path = {all.p, n}, .query = {all.p + from, all.n - from},
-                          .op = "other", .is_json = true};
+    *x = (ml_dv_exchange){.dv = dv,
+                          .req = req,
+                          .method = evhttp_request_get_command(req),
+                          .path = {all.p, n},
+                          .query = {all.p + from, all.n - from},
+                          .op = "other",
+                          .is_json = true};
     ml_buf_init(&x->out, LARGEST_BODY);
     if (read_body(x) && read_host(x)) {
         x->vault = vault_of_host(dv, x->hostname);
@@ -130,7 +134,8 @@ bool ml_dv_refuse(ml_dv_exchange *x, int status, const char *code, const char *i
     va_end(args);
     ml_buf_clear(&x->out);
     ml_buf_addf(&x->out, "{\"error\":{\"code\":\"%s\",\"message\":", code);
-    if (!ml_json_write_string(&x->out, ml_str_of(message))) ml_buf_add_text(&x->out, "\"\"");
+    if (!ml_json_write_string(&x->out, ml_str_of(message)))
+        ml_buf_add_text(&x->out, "\"\"");
     if (inner) ml_buf_addf(&x->out, ",\"innererror\":{\"code\":\"%s\"}", inner);
     ml_buf_add_text(&x->out, "}}");
     ml_dv_answer(x, status);
@@ -147,12 +152,18 @@ bool ml_dv_broken(ml_dv_exchange *x, const ml_err *e)
 static const char *method_name(enum evhttp_cmd_type method)
 {
     switch (method) {
-    case EVHTTP_REQ_GET: return "GET";
-    case EVHTTP_REQ_POST: return "POST";
-    case EVHTTP_REQ_PUT: return "PUT";
-    case EVHTTP_REQ_DELETE: return "DELETE";
-    case EVHTTP_REQ_PATCH: return "PATCH";
-    default: return "OTHER";
+    case EVHTTP_REQ_GET:
+        return "GET";
+    case EVHTTP_REQ_POST:
+        return "POST";
+    case EVHTTP_REQ_PUT:
+        return "PUT";
+    case EVHTTP_REQ_DELETE:
+        return "DELETE";
+    case EVHTTP_REQ_PATCH:
+        return "PATCH";
+    default:
+        return "OTHER";
     }
 }
 
@@ -163,8 +174,8 @@ static void note(const ml_dv_exchange *x)
     if (!x->dv->config.verbose) return;
     char path[512];
     ml_copy_printable(path, sizeof(path), x->path.p, x->path.n);
-    fprintf(stderr, "dev-vault: %s %s%s %d\n", method_name(x->method), x->hostname, path,
-            status);
+    fprintf(stderr, "dev-vault: %s %s%s %d\n", method_name(x->method), x->hostname,
+            path, status);
 }
 
 static void add_common_headers(ml_dv_exchange *x)
@@ -181,8 +192,8 @@ static void add_common_headers(ml_dv_exchange *x)
     const char *echo = ml_dv_sent_header(x, x->is_token ? "client-request-id"
                                                         : "x-ms-client-request-id");
     if (echo && strlen(echo) <= 128) {
-        ml_dv_header(x, x->is_token ? "client-request-id" : "x-ms-client-request-id", "%s",
-                     echo);
+        ml_dv_header(x, x->is_token ? "client-request-id" : "x-ms-client-request-id",
+                     "%s", echo);
     }
     if (x->is_token) return;
     ml_dv_header(x, "x-ms-keyvault-region", "local");
@@ -270,18 +281,49 @@ static void deliver(ml_dv_exchange *x)
         free(x);
     } else if (x->delivery == ML_DV_TRUNCATED) {
         send_truncated(x);
-    } else if (x->delivery == ML_DV_IN_CHUNKS && evhttp_request_get_connection(x->req)) {
+    } else if (x->delivery == ML_DV_IN_CHUNKS &&
+               evhttp_request_get_connection(x->req)) {
         send_in_chunks(x);
     } else {
         send_whole(x);
     }
 }
 
+static void unlink_waiting(ml_dv_exchange *x)
+{
+    *x->link = x->next;
+    if (x->next) x->next->link = x->link;
+    event_free(x->timer);
+}
+
 static void deliver_later(evutil_socket_t fd, short what, void *arg)
 {
     (void)fd;
     (void)what;
+    unlink_waiting(arg);
     deliver(arg);
+}
+
+static void wait_and_deliver(ml_dv_exchange *x)
+{
+    struct timeval wait = {x->delay_ms / 1000, x->delay_ms % 1000 * 1000};
+    x->timer = evtimer_new(x->dv->base, deliver_later, x);
+    if (!x->timer || evtimer_add(x->timer, &wait) != 0) abort(); /* out of memory */
+    x->next = x->dv->waiting;
+    x->link = &x->dv->waiting;
+    if (x->next) x->next->link = &x->next;
+    x->dv->waiting = x;
+}
+
+void ml_dv_exchange_abandon_all(ml_dv *dv)
+{
+    while (dv->waiting) {
+        ml_dv_exchange *x = dv->waiting;
+        unlink_waiting(x);
+        if (!evhttp_request_get_connection(x->req)) evhttp_request_free(x->req);
+        ml_buf_fini(&x->out);
+        free(x);
+    }
 }
 
 void ml_dv_exchange_finish(ml_dv_exchange *x)
@@ -292,11 +334,11 @@ void ml_dv_exchange_finish(ml_dv_exchange *x)
     add_common_headers(x);
     note(x);
     ml_buf_fini(&x->body);
-    struct timeval wait = {x->delay_ms / 1000, x->delay_ms % 1000 * 1000};
-    /* A drop frees the connection, which must not happen below libevent's own frames. */
-    if (x->delay_ms > 0 || x->delivery == ML_DV_DROPPED) {
-        event_base_once(x->dv->base, -1, EV_TIMEOUT, deliver_later, x, &wait);
-    } else {
+    /* A drop frees the connection, which must not happen below libevent's own frames.
+     */
+    bool must_wait = x->delay_ms > 0 || x->delivery == ML_DV_DROPPED;
+    if (must_wait)
+        wait_and_deliver(x);
+    else
         deliver(x);
-    }
 }

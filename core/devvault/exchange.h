@@ -6,3 +6,5 @@
 ml_dv_exchange *ml_dv_exchange_new(ml_dv *dv, struct evhttp_request *req);
 /* Sends the answer as its delivery and delay say, then frees the exchange. */
 void ml_dv_exchange_finish(ml_dv_exchange *x);
+/* Frees the answers that still wait; nothing is sent. */
+void ml_dv_exchange_abandon_all(ml_dv *dv);

@@ -98,6 +98,14 @@ class Transport(Case):
         time.sleep(0.5)
         self.assertEqual(dv.call("GET", "/secrets").status, 200)
 
+    def test_end_while_an_answer_waits(self):
+        dv = self.with_faults("delay=60s:op=get")
+        token = {"Authorization": "Bearer " + dv.token()}
+        for _ in range(3):
+            with self.assertRaises(TimeoutError):
+                dv.raw("GET", "/secrets/a?api-version=7.5", headers=token, timeout=0.3)
+        self.assertEqual(dv.end(), 0)
+
     def test_chunked(self):
         dv = self.with_faults("chunked")
         dv.set("a", "value")

@@ -3,12 +3,13 @@
 import json
 import os
 import signal
+import socket
 import stat
 import subprocess
 import tempfile
 import unittest
 
-from harness import PROGRAM, WAIT_S, Case
+from harness import PROGRAM, WAIT_S, Case, Connection
 
 
 def run(*flags):
@@ -176,6 +177,68 @@ class Store(WithFolder):
         code, _, err = run("--store", self.write("text.db", "this is no database " * 100))
         self.assertEqual(code, 1)
         self.assertIn("text.db", err)
+
+
+class RudeClients(Case):
+    """None of these may hurt the server or the clients after them."""
+
+    def plain(self, dv, data):
+        with socket.create_connection(("127.0.0.1", dv.port), WAIT_S) as s:
+            s.sendall(data)
+            s.settimeout(0.2)
+            try:
+                while s.recv(4096):
+                    pass
+            except OSError:
+                pass
+
+    def over_tls(self, dv, data):
+        c = Connection("localhost", dv.port, context=dv.context, timeout=WAIT_S)
+        c.connect()
+        got = b""
+        try:
+            c.sock.sendall(data)
+            c.sock.settimeout(0.5)
+            while True:
+                more = c.sock.recv(65536)
+                if not more:
+                    break
+                got += more
+        except OSError:
+            pass
+        c.close()
+        return got
+
+    def test_plain_http_and_half_handshakes(self):
+        dv = self.start()
+        for data in (b"GET / HTTP/1.1\r\n\r\n", b"", b"\x16\x03\x01", b"\0" * 5000):
+            self.plain(dv, data)
+        self.assertEqual(dv.call("GET", "/secrets").status, 200)
+
+    def test_odd_requests(self):
+        dv = self.start()
+        head = b" HTTP/1.1\r\nHost: localhost\r\n"
+        for data in (b"\r\n\r\n", b"GET\r\n\r\n", b"BREW /secrets" + head + b"\r\n",
+                     b"GET /secrets HTTP/9.9\r\n\r\n", b"GET *" + head + b"\r\n",
+                     b"GET https://localhost/secrets" + head + b"\r\n",
+                     b"GET /secrets" + head + b"X: " + b"y" * 100000 + b"\r\n\r\n",
+                     b"GET /" + b"s" * 100000 + head + b"\r\n",
+                     b"PUT /secrets/a" + head + b"Content-Length: -1\r\n\r\n",
+                     b"PUT /secrets/a" + head + b"Content-Length: 99999999999\r\n\r\n",
+                     b"PUT /secrets/a" + head + b"Content-Length: 10\r\n\r\nabc",
+                     b"PUT /secrets/a" + head + b"Transfer-Encoding: chunked\r\n\r\nzz\r\n",
+                     b"GET /secrets/%00%ff?\xff=%zz&&=&a" + head + b"\r\n"):
+            got = self.over_tls(dv, data)
+            self.assertNotIn(b" 200 ", got[:20], data[:40])
+            self.assertNotIn(b" 500 ", got[:20], data[:40])
+        self.assertEqual(dv.call("GET", "/secrets").status, 200)
+
+    def test_many_requests_on_one_connection(self):
+        dv = self.start()
+        one = (b"GET /secrets/none?api-version=7.5 HTTP/1.1\r\nHost: localhost\r\n"
+               b"Authorization: Bearer " + dv.token().encode() + b"\r\n\r\n")
+        got = self.over_tls(dv, one * 20)
+        self.assertEqual(got.count(b"HTTP/1.1 404"), 20)
 
 
 class BadOptions(WithFolder):

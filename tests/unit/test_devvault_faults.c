@@ -1,4 +1,5 @@
-/* test_devvault_faults.c - fault specifications: what they mean, and when they strike. */
+/* test_devvault_faults.c - fault specifications: what they mean, and when they strike.
+ */
 #include <setjmp.h>
 #include <stdarg.h>
 #include <stddef.h>
@@ -83,19 +84,59 @@ static void test_token_faults(void **state)
 static void test_nonsense(void **state)
 {
     (void)state;
-    static const char *const specs[] = {
-        "", ":", "=", "nonsense", "399", "600", "4290", "42", "429=1", "429:", "429:2",
-        "429:1.1", "429:0.5x", "429:.", "429:first=", "429:first=-1", "429:first=x", "429:,",
-        "429:first=1,", "429:often", "429:always=1", "delay", "delay=", "delay=fast",
-        "delay=-1ms", "delay=99999999ms", "delay=ms", "reset=1", "html=200", "html=x",
-        "forbid", "forbid=", "forbid=me", "forbid=rbac:", "disabled", "disabled=",
-        "challenge=both", "challenge= ", "next-link=", "bad-next-link=", "lifetime=5",
-        "token-", "token-forbid=rbac", "token-lifetime", "token-lifetime=x", "429:op=",
-        "429:op=a-name-that-is-much-too-long", "token-token-500"};
+    static const char *const specs[] = {"",
+                                        ":",
+                                        "=",
+                                        "nonsense",
+                                        "399",
+                                        "600",
+                                        "4290",
+                                        "42",
+                                        "429=1",
+                                        "429:",
+                                        "429:2",
+                                        "429:1.1",
+                                        "429:0.5x",
+                                        "429:.",
+                                        "429:first=",
+                                        "429:first=-1",
+                                        "429:first=x",
+                                        "429:,",
+                                        "429:first=1,",
+                                        "429:often",
+                                        "429:always=1",
+                                        "delay",
+                                        "delay=",
+                                        "delay=fast",
+                                        "delay=-1ms",
+                                        "delay=99999999ms",
+                                        "delay=ms",
+                                        "reset=1",
+                                        "html=200",
+                                        "html=x",
+                                        "forbid",
+                                        "forbid=",
+                                        "forbid=me",
+                                        "forbid=rbac:",
+                                        "disabled",
+                                        "disabled=",
+                                        "challenge=both",
+                                        "challenge= ",
+                                        "next-link=",
+                                        "bad-next-link=",
+                                        "lifetime=5",
+                                        "token-",
+                                        "token-forbid=rbac",
+                                        "token-lifetime",
+                                        "token-lifetime=x",
+                                        "429:op=",
+                                        "429:op=a-name-that-is-much-too-long",
+                                        "token-token-500"};
     for (size_t i = 0; i < sizeof(specs) / sizeof(specs[0]); i++) {
         ml_dv_fault f;
         ml_err e = {0};
-        if (ml_dv_fault_parse(&f, specs[i], &e) != ML_EUSAGE) fail_msg("taken: '%s'", specs[i]);
+        if (ml_dv_fault_parse(&f, specs[i], &e) != ML_EUSAGE)
+            fail_msg("taken: '%s'", specs[i]);
         assert_non_null(strstr(e.text, specs[i]));
     }
     char longest[700];
@@ -109,7 +150,8 @@ static void test_nonsense(void **state)
 static int count(ml_dv_faults *fs, const char *op, int tries)
 {
     int n = 0;
-    for (int i = 0; i < tries; i++) n += ml_dv_faults_of(fs, ML_DV_STATUS, false, op) != NULL;
+    for (int i = 0; i < tries; i++)
+        n += ml_dv_faults_of(fs, ML_DV_STATUS, false, op) != NULL;
     return n;
 }
 
@@ -119,15 +161,18 @@ static void test_strikes(void **state)
     (void)state;
     ml_dv_faults fs;
     assert_int_equal(
-        ml_dv_faults_init(&fs, (const char *const[]){"429:first=3,op=get"}, 1, 1, NULL), 0);
+        ml_dv_faults_init(&fs, (const char *const[]){"429:first=3,op=get"}, 1, 1, NULL),
+        0);
     assert_int_equal(count(&fs, "set", 5), 0);
     assert_int_equal(count(&fs, "get", 5), 3);
     ml_dv_faults_fini(&fs);
-    assert_int_equal(ml_dv_faults_init(&fs, (const char *const[]){"429:0.2"}, 1, 7, NULL), 0);
+    assert_int_equal(
+        ml_dv_faults_init(&fs, (const char *const[]){"429:0.2"}, 1, 7, NULL), 0);
     int n = count(&fs, "get", 1000);
     assert_in_range(n, 140, 260);
     ml_dv_faults_fini(&fs);
-    assert_int_equal(ml_dv_faults_init(&fs, (const char *const[]){"429:0"}, 1, 7, NULL), 0);
+    assert_int_equal(ml_dv_faults_init(&fs, (const char *const[]){"429:0"}, 1, 7, NULL),
+                     0);
     assert_int_equal(count(&fs, "get", 100), 0);
     ml_dv_faults_fini(&fs);
 }
@@ -139,9 +184,10 @@ static void test_seed(void **state)
     bool story[2][100];
     for (int run = 0; run < 2; run++) {
         ml_dv_faults fs;
-        assert_int_equal(ml_dv_faults_init(&fs, (const char *const[]){"503:0.5"}, 1, 9, NULL),
-                         0);
-        for (int i = 0; i < 100; i++) story[run][i] = count(&fs, "get", 1) == 1;
+        assert_int_equal(
+            ml_dv_faults_init(&fs, (const char *const[]){"503:0.5"}, 1, 9, NULL), 0);
+        for (int i = 0; i < 100; i++)
+            story[run][i] = count(&fs, "get", 1) == 1;
         ml_dv_faults_fini(&fs);
     }
     assert_memory_equal(story[0], story[1], sizeof(story[0]));
@@ -162,10 +208,14 @@ static void test_bad_list(void **state)
 int main(void)
 {
     const struct CMUnitTest tests[] = {
-        cmocka_unit_test(test_status_defaults), cmocka_unit_test(test_modifiers),
-        cmocka_unit_test(test_values),          cmocka_unit_test(test_token_faults),
-        cmocka_unit_test(test_nonsense),        cmocka_unit_test(test_strikes),
-        cmocka_unit_test(test_seed),            cmocka_unit_test(test_bad_list),
+        cmocka_unit_test(test_status_defaults),
+        cmocka_unit_test(test_modifiers),
+        cmocka_unit_test(test_values),
+        cmocka_unit_test(test_token_faults),
+        cmocka_unit_test(test_nonsense),
+        cmocka_unit_test(test_strikes),
+        cmocka_unit_test(test_seed),
+        cmocka_unit_test(test_bad_list),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }

@@ -1,4 +1,5 @@
-/* test_devvault_seed.c - seed files: what is read, what is refused, and where it says so. */
+/* test_devvault_seed.c - seed files: what is read, what is refused, and where it says
+ * so. */
 #include <setjmp.h>
 #include <stdarg.h>
 #include <stddef.h>
@@ -33,8 +34,8 @@ static int on_secret(void *arg, const char *vault, ml_dv_record *r, ml_err *e)
 {
     (void)e;
     char line[256];
-    snprintf(line, sizeof(line), "%s/%s %d%d%d%d ", vault, r->name, r->enabled, r->has_nbf,
-             r->has_exp, r->has_content_type);
+    snprintf(line, sizeof(line), "%s/%s %d%d%d%d ", vault, r->name, r->enabled,
+             r->has_nbf, r->has_exp, r->has_content_type);
     note(arg, line, ml_buf_str(&r->value));
     if (r->tags.len) note(arg, "tags ", ml_buf_str(&r->tags));
     return 0;
@@ -46,9 +47,10 @@ static void test_good(void **state)
     (void)state;
     seen s = {0};
     ml_err e = {0};
-    ml_str text = ML_LIT("{\"one\":{\"a\":\"v\\u00fc\",\"B-2\":{\"value\":\"w\",\"more\":[1],"
-                         "\"contentType\":\"t\",\"tags\":{\"k\":\"x\"},"
-                         "\"attributes\":{\"enabled\":false,\"exp\":5}}},\"two\":{}}");
+    ml_str text =
+        ML_LIT("{\"one\":{\"a\":\"v\\u00fc\",\"B-2\":{\"value\":\"w\",\"more\":[1],"
+               "\"contentType\":\"t\",\"tags\":{\"k\":\"x\"},"
+               "\"attributes\":{\"enabled\":false,\"exp\":5}}},\"two\":{}}");
     assert_int_equal(ml_dv_seed_read(text, "f", on_vault, on_secret, &s, &e), 0);
     assert_string_equal(s.text, "vault one\none/a 1000 v\xc3\xbc\none/B-2 0011 w\n"
                                 "tags {\"k\":\"x\"}\nvault two\n");
@@ -59,19 +61,37 @@ static void test_bad(void **state)
 {
     (void)state;
     static const char *const texts[] = {
-        "", "{", "[]", "null", "{\"one\"}", "{\"one\":{}", "{\"one\":{}} x", "{\"one\":[]}",
-        "{\"on\":{}}", "{\"1ne\":{}}", "{\"a--b\":{}}", "{\"abc-\":{}}", "{\"a_b\":{}}",
-        "{\"one\":{\"\":\"canary\"}}", "{\"one\":{\"a_b\":\"canary\"}}",
-        "{\"one\":{\"a\":7}}", "{\"one\":{\"a\":null}}", "{\"one\":{\"a\":{}}}",
-        "{\"one\":{\"a\":{\"value\":null}}}", "{\"one\":{\"a\":{\"value\":1}}}",
-        "{\"one\":{\"a\":\"canary\",}}", "{\"one\":{\"a\":\"canary\"} \"two\":{}}",
-        "{\"one\":{\"a\":\"\xff\"}}", "{\"one\":{\"a\":\"\\ud800\"}}",
+        "",
+        "{",
+        "[]",
+        "null",
+        "{\"one\"}",
+        "{\"one\":{}",
+        "{\"one\":{}} x",
+        "{\"one\":[]}",
+        "{\"on\":{}}",
+        "{\"1ne\":{}}",
+        "{\"a--b\":{}}",
+        "{\"abc-\":{}}",
+        "{\"a_b\":{}}",
+        "{\"one\":{\"\":\"canary\"}}",
+        "{\"one\":{\"a_b\":\"canary\"}}",
+        "{\"one\":{\"a\":7}}",
+        "{\"one\":{\"a\":null}}",
+        "{\"one\":{\"a\":{}}}",
+        "{\"one\":{\"a\":{\"value\":null}}}",
+        "{\"one\":{\"a\":{\"value\":1}}}",
+        "{\"one\":{\"a\":\"canary\",}}",
+        "{\"one\":{\"a\":\"canary\"} \"two\":{}}",
+        "{\"one\":{\"a\":\"\xff\"}}",
+        "{\"one\":{\"a\":\"\\ud800\"}}",
         "{\"one\":{\"a\":{\"value\":\"canary\",\"tags\":[]}}}",
         "{\"one\":{\"a\":{\"value\":\"canary\",\"attributes\":{\"exp\":\"5\"}}}}"};
     for (size_t i = 0; i < sizeof(texts) / sizeof(texts[0]); i++) {
         seen s = {0};
         ml_err e = {0};
-        int rc = ml_dv_seed_read(ml_str_of(texts[i]), "my.json", on_vault, on_secret, &s, &e);
+        int rc = ml_dv_seed_read(ml_str_of(texts[i]), "my.json", on_vault, on_secret,
+                                 &s, &e);
         if (rc != ML_EUSAGE) fail_msg("taken: %s", texts[i]);
         assert_non_null(strstr(e.text, "my.json"));
         assert_null(strstr(e.text, "canary"));
@@ -80,7 +100,10 @@ static void test_bad(void **state)
 
 static int refuse(void *arg, const char *vault, ml_dv_record *r, ml_err *e)
 {
-    (void)arg; (void)vault; (void)r; (void)e;
+    (void)arg;
+    (void)vault;
+    (void)r;
+    (void)e;
     return ML_ESYSTEM;
 }
 
@@ -89,8 +112,9 @@ static void test_stop(void **state)
 {
     (void)state;
     ml_err e = {0};
-    assert_int_equal(ml_dv_seed_read(ML_LIT("{\"one\":{\"a\":\"v\"}}"), "f", NULL, refuse, NULL,
-                                     &e), ML_ESYSTEM);
+    assert_int_equal(
+        ml_dv_seed_read(ML_LIT("{\"one\":{\"a\":\"v\"}}"), "f", NULL, refuse, NULL, &e),
+        ML_ESYSTEM);
 }
 
 /* The longest value fits, one byte more does not. */
@@ -101,7 +125,8 @@ static void test_limit(void **state)
         ml_buf b;
         ml_buf_init(&b, 0);
         ml_buf_add_text(&b, "{\"one\":{\"a\":\"");
-        for (size_t i = 0; i < n; i++) ml_buf_add_char(&b, 'x');
+        for (size_t i = 0; i < n; i++)
+            ml_buf_add_char(&b, 'x');
         ml_buf_add_text(&b, "\"}}");
         int rc = ml_dv_seed_read(ml_buf_str(&b), "f", NULL, NULL, NULL, NULL);
         assert_int_equal(rc, n == 25600 ? 0 : ML_EUSAGE);
@@ -165,8 +190,9 @@ static void test_text(void **state)
 int main(void)
 {
     const struct CMUnitTest tests[] = {
-        cmocka_unit_test(test_good),  cmocka_unit_test(test_bad), cmocka_unit_test(test_stop),
-        cmocka_unit_test(test_limit), cmocka_unit_test(test_add), cmocka_unit_test(test_text),
+        cmocka_unit_test(test_good), cmocka_unit_test(test_bad),
+        cmocka_unit_test(test_stop), cmocka_unit_test(test_limit),
+        cmocka_unit_test(test_add),  cmocka_unit_test(test_text),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }
