@@ -23,7 +23,7 @@
 #include "devvault/seed.h"
 #include "devvault/state.h"
 
-enum { LARGEST_REQUEST = 64 * 1024 * 1024, LARGEST_HEADERS = 64 * 1024, IDLE_S = 120 };
+enum { LARGEST_HEADERS = 64 * 1024, IDLE_S = 120 };
 
 /* What a run holds; released in the reverse order. */
 typedef struct run {
@@ -97,7 +97,7 @@ static struct evhttp *new_server(ml_dv *dv, ml_dv_sockets *s,
     if (!http) return NULL;
     evhttp_set_allowed_methods(http, EVHTTP_REQ_GET | EVHTTP_REQ_POST | EVHTTP_REQ_PUT |
                                          EVHTTP_REQ_DELETE | EVHTTP_REQ_PATCH);
-    evhttp_set_max_body_size(http, LARGEST_REQUEST);
+    evhttp_set_max_body_size(http, ML_DV_LARGEST_BODY);
     evhttp_set_max_headers_size(http, LARGEST_HEADERS);
     evhttp_set_timeout(http, IDLE_S);
     evhttp_set_gencb(http, handler, dv);

@@ -1,8 +1,9 @@
-/* entra.c - the token endpoint and the metadata that identity clients ask for.
+/* entra.c - the token endpoint.
  *
  *     POST /{tenant}/oauth2/v2.0/token     grant, client, secret, scope
  *     POST /{tenant}/oauth2/token          the same with resource instead of scope
- *     GET  /common/discovery/instance      and the OpenID configurations
+ *
+ * The metadata that clients read first is in entra_metadata.c.
  *
  * Refusals are Entra's: its HTTP statuses, OAuth words and AADSTS numbers. */
 #include <openssl/crypto.h>
@@ -13,6 +14,7 @@
 #include "base/clock.h"
 #include "base/err.h"
 #include "devvault/auth.h"
+#include "devvault/entra.h"
 #include "devvault/misbehave.h"
 #include "devvault/server.h"
 #include "io/json.h"
@@ -66,7 +68,7 @@ static bool is_domain(ml_str s)
     return true;
 }
 
-static bool check_tenant(ml_dv_exchange *x, ml_str tenant)
+bool ml_dv_entra_check_tenant(ml_dv_exchange *x, ml_str tenant)
 {
     char shown[128], text[256];
     if (ml_str_ieq(tenant, ml_str_of(x->dv->config.tenant_id))) return true;
@@ -278,8 +280,8 @@ static void serve_token(ml_dv_exchange *x, ml_str tenant, bool is_v2)
     ml_buf b;
     ml_buf_init(&b, 0);
     ml_str resource = ML_LIT("");
-    bool ok = check_tenant(x, tenant) && check_grant(x, &b) && check_client(x, &b) &&
-              check_secret(x, &b);
+    bool ok = ml_dv_entra_check_tenant(x, tenant) && check_grant(x, &b) &&
+              check_client(x, &b) && check_secret(x, &b);
     bool has_claims =
         ok && ml_dv_form_get(ml_buf_str(&x->body), "claims", &b) && b.len > 0;
     if (ok && read_resource(x, is_v2, &b, &resource))
@@ -288,61 +290,16 @@ static void serve_token(ml_dv_exchange *x, ml_str tenant, bool is_v2)
     ml_dv_misbehave_after(x);
 }
 
-static void serve_openid(ml_dv_exchange *x, ml_str tenant, const char *v2)
-{
-    x->op = "metadata";
-    bool is_common = ml_str_eq(tenant, ML_LIT("common"));
-    if (!is_common && !check_tenant(x, tenant)) return;
-    const char *t = x->dv->config.tenant_id, *h = x->host;
-    ml_buf_addf(&x->out,
-                "{\"issuer\":\"https://%s/%s%s\","
-                "\"authorization_endpoint\":\"https://%s/%s/oauth2%s/authorize\","
-                "\"token_endpoint\":\"https://%s/%s/oauth2%s/token\","
-                "\"jwks_uri\":\"https://%s/%s/discovery%s/keys\"",
-                h, t, v2, h, t, v2, h, t, v2, h, t, v2);
-    ml_buf_add_text(
-        &x->out, ",\"response_types_supported\":[\"code\",\"id_token\"],"
-                 "\"subject_types_supported\":[\"pairwise\"],"
-                 "\"id_token_signing_alg_values_supported\":[\"RS256\"],"
-                 "\"token_endpoint_auth_methods_supported\":[\"client_secret_post\"],"
-                 "\"scopes_supported\":[\"openid\"],"
-                 "\"tenant_region_scope\":\"local\","
-                 "\"cloud_instance_name\":\"localhost\"}");
-    ml_dv_answer(x, 200);
-}
-
-static void serve_instance(ml_dv_exchange *x)
-{
-    x->op = "metadata";
-    ml_buf_addf(&x->out,
-                "{\"tenant_discovery_endpoint\":\"https://%s/%s/v2.0/.well-known/"
-                "openid-configuration\",\"api-version\":\"1.1\",\"metadata\":["
-                "{\"preferred_network\":\"%s\",\"preferred_cache\":\"%s\","
-                "\"aliases\":[\"%s\"]}]}",
-                x->host, x->dv->config.tenant_id, x->host, x->host, x->host);
-    ml_dv_answer(x, 200);
-}
-
 void ml_dv_serve_entra(ml_dv_exchange *x)
 {
     x->is_token = true;
     ml_str rest = x->path;
     ml_str tenant = ml_dv_segment(&rest);
-    if (ml_str_eq(rest, ML_LIT("/oauth2/v2.0/token")))
+    if (ml_str_eq(rest, ML_LIT("/oauth2/v2.0/token"))) {
         serve_token(x, tenant, true);
-    else if (ml_str_eq(rest, ML_LIT("/oauth2/token")))
+    } else if (ml_str_eq(rest, ML_LIT("/oauth2/token"))) {
         serve_token(x, tenant, false);
-    else if (ml_str_eq(rest, ML_LIT("/discovery/instance")))
-        serve_instance(x);
-    else if (ml_str_eq(rest, ML_LIT("/v2.0/.well-known/openid-configuration"))) {
-        serve_openid(x, tenant, "/v2.0");
-    } else if (ml_str_eq(rest, ML_LIT("/.well-known/openid-configuration"))) {
-        serve_openid(x, tenant, "");
-    } else if (ml_str_starts(rest, ML_LIT("/discovery/"))) {
-        x->op = "metadata";
-        ml_buf_add_text(&x->out, "{\"keys\":[]}");
-        ml_dv_answer(x, 200);
-    } else {
+    } else if (!ml_dv_entra_metadata(x, tenant, rest)) {
         refuse(x, 404, "invalid_request", 900144,
                "The dev vault has nothing at this path.");
     }

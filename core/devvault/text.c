@@ -104,9 +104,10 @@ static bool decode(ml_str s, ml_buf *out)
             ml_buf_add_char(out, s.p[i] == '+' ? ' ' : s.p[i]);
             continue;
         }
-        if (s.n - i < 3 || nibble(s.p[i + 1]) < 0 || nibble(s.p[i + 2]) < 0)
-            return false;
-        ml_buf_add_char(out, (char)(nibble(s.p[i + 1]) << 4 | nibble(s.p[i + 2])));
+        int high = s.n - i < 3 ? -1 : nibble(s.p[i + 1]);
+        int low = s.n - i < 3 ? -1 : nibble(s.p[i + 2]);
+        if (high < 0 || low < 0) return false;
+        ml_buf_add_char(out, (char)(high * 16 + low));
         i += 2;
     }
     return ml_buf_ok(out);

@@ -49,7 +49,8 @@ class DevVault:
         env = dict(os.environ, TMPDIR=self.home)
         self.log = open(os.path.join(self.home, "log"), "w+b")
         self.process = subprocess.Popen(
-            [PROGRAM, "-v", *flags], stdout=subprocess.PIPE, stderr=self.log, env=env)
+            [PROGRAM, "-v", *flags], stdout=subprocess.PIPE, stderr=self.log, env=env
+        )
         line = self.process.stdout.readline()
         if not line:
             code = self.process.wait(WAIT_S)
@@ -80,7 +81,9 @@ class DevVault:
             self.log.close()
             shutil.rmtree(self.home, ignore_errors=True)
 
-    def raw(self, method, path, body=None, headers=None, host="localhost", timeout=WAIT_S):
+    def raw(
+        self, method, path, body=None, headers=None, host="localhost", timeout=WAIT_S
+    ):
         c = Connection(host, self.port, context=self.context, timeout=timeout)
         try:
             c.request(method, path, body=body, headers=headers or {})
@@ -90,23 +93,31 @@ class DevVault:
             c.close()
 
     def form(self, **changes):
-        f = {"grant_type": "client_credentials", "client_id": self.ready["client_id"],
-             "client_secret": self.ready["client_secret"],
-             "scope": "https://vault.azure.net/.default"}
+        f = {
+            "grant_type": "client_credentials",
+            "client_id": self.ready["client_id"],
+            "client_secret": self.ready["client_secret"],
+            "scope": "https://vault.azure.net/.default",
+        }
         f.update(changes)
         return {k: v for k, v in f.items() if v is not None}
 
     def ask_token(self, path="/oauth2/v2.0/token", tenant=None, **changes):
-        return self.raw("POST", "/" + (tenant or self.ready["tenant_id"]) + path,
-                        urllib.parse.urlencode(self.form(**changes)),
-                        {"Content-Type": "application/x-www-form-urlencoded"})
+        return self.raw(
+            "POST",
+            "/" + (tenant or self.ready["tenant_id"]) + path,
+            urllib.parse.urlencode(self.form(**changes)),
+            {"Content-Type": "application/x-www-form-urlencoded"},
+        )
 
     def token(self):
         if not self.cached_token:
             self.cached_token = self.ask_token().json["access_token"]
         return self.cached_token
 
-    def call(self, method, path, body=None, api=API, token=None, host="localhost", **query):
+    def call(
+        self, method, path, body=None, api=API, token=None, host="localhost", **query
+    ):
         """A vault request with a good token (token=False: none)."""
         headers = {}
         if token is not False:
@@ -127,8 +138,13 @@ class DevVault:
 
     def follow(self, link):
         u = urllib.parse.urlsplit(link)
-        return self.raw("GET", u.path + "?" + u.query, None,
-                        {"Authorization": "Bearer " + self.token()}, u.hostname)
+        return self.raw(
+            "GET",
+            u.path + "?" + u.query,
+            None,
+            {"Authorization": "Bearer " + self.token()},
+            u.hostname,
+        )
 
     def stats(self):
         return self.raw("GET", "/_dev/stats").json["ops"]

@@ -19,15 +19,21 @@ class Statuses(Case):
         self.assertEqual(dv.stats()["list"], {"429": 2, "503": 1, "200": 2})
 
     def test_bodies_and_retry_after(self):
-        dv = self.with_faults("429:first=1", "429:first=1,retry-after=7",
-                              "429:first=1,retry-after-ms=70", "503:first=1,retry-after-date=9")
+        dv = self.with_faults(
+            "429:first=1",
+            "429:first=1,retry-after=7",
+            "429:first=1,retry-after-ms=70",
+            "503:first=1,retry-after-date=9",
+        )
         a = dv.call("GET", "/secrets")
         self.refused(a, 429, "Throttled")
         self.assertIsNone(a.headers["Retry-After"])
         self.assertEqual(dv.call("GET", "/secrets").headers["Retry-After"], "7")
         a = dv.call("GET", "/secrets")
-        self.assertEqual((a.headers["retry-after-ms"], a.headers["x-ms-retry-after-ms"]),
-                         ("70", "70"))
+        self.assertEqual(
+            (a.headers["retry-after-ms"], a.headers["x-ms-retry-after-ms"]),
+            ("70", "70"),
+        )
         a = dv.call("GET", "/secrets")
         self.refused(a, 503, "ServiceUnavailable")
         left = parsedate_to_datetime(a.headers["Retry-After"]).timestamp() - time.time()
@@ -43,17 +49,24 @@ class Statuses(Case):
         def run():
             dv = self.start("--fault", "429:0.3", "--fault-seed", "42")
             return self.statuses(dv, 60)
+
         first = run()
         self.assertEqual(first, run())
         self.assertTrue(5 <= first.count(429) <= 35, first.count(429))
 
     def test_token_faults(self):
-        dv = self.with_faults("token-500:first=1", "token-429:first=1,retry-after=3",
-                              "token-expires-in-string", "token-delay=1ms")
+        dv = self.with_faults(
+            "token-500:first=1",
+            "token-429:first=1,retry-after=3",
+            "token-expires-in-string",
+            "token-delay=1ms",
+        )
         self.assertEqual(dv.ask_token().status, 500)
         a = dv.ask_token()
-        self.assertEqual((a.status, a.json["error"], a.headers["Retry-After"]),
-                         (429, "temporarily_unavailable", "3"))
+        self.assertEqual(
+            (a.status, a.json["error"], a.headers["Retry-After"]),
+            (429, "temporarily_unavailable", "3"),
+        )
         self.assertEqual(dv.ask_token().json["expires_in"], "3599")
         self.assertEqual(dv.call("GET", "/secrets").status, 200)
 
@@ -88,8 +101,11 @@ class Transport(Case):
         self.assertGreaterEqual(time.monotonic() - begin, 0.3)
 
     def test_client_that_does_not_wait(self):
-        dv = self.with_faults("delay=400ms:op=get", "truncate:op=list-deleted",
-                              "delay=200ms:op=list-deleted")
+        dv = self.with_faults(
+            "delay=400ms:op=get",
+            "truncate:op=list-deleted",
+            "delay=200ms:op=list-deleted",
+        )
         token = {"Authorization": "Bearer " + dv.token()}
         for path in ("/secrets/a", "/deletedsecrets"):
             with self.assertRaises(TimeoutError):
@@ -110,7 +126,9 @@ class Transport(Case):
         dv = self.with_faults("chunked")
         dv.set("a", "value")
         a = dv.call("GET", "/secrets/a")
-        self.assertEqual((a.json["value"], a.headers["Transfer-Encoding"]), ("value", "chunked"))
+        self.assertEqual(
+            (a.json["value"], a.headers["Transfer-Encoding"]), ("value", "chunked")
+        )
 
 
 class Bodies(Case):
@@ -124,9 +142,12 @@ class Bodies(Case):
     def test_redirect(self):
         dv = self.with_faults("redirect:first=1", "redirect=https://evil.example/x")
         a = dv.call("GET", "/secrets")
-        self.assertEqual((a.status, a.headers["Location"]), (302, "https://elsewhere.invalid/"))
-        self.assertEqual(dv.call("GET", "/secrets").headers["Location"],
-                         "https://evil.example/x")
+        self.assertEqual(
+            (a.status, a.headers["Location"]), (302, "https://elsewhere.invalid/")
+        )
+        self.assertEqual(
+            dv.call("GET", "/secrets").headers["Location"], "https://evil.example/x"
+        )
 
     def test_garbage_big_deep(self):
         dv = self.with_faults("garbage:first=1", "big:first=1", "deep:first=1")
@@ -158,28 +179,43 @@ class Pages(Case):
         self.assertEqual((len(b["value"]), b["nextLink"]), (1, None))
 
     def test_bad_next_link(self):
-        dv = self.start("--page-size", "1", "--fault", "bad-next-link=https://evil.example:1/x")
+        dv = self.start(
+            "--page-size", "1", "--fault", "bad-next-link=https://evil.example:1/x"
+        )
         dv.set("a")
         dv.set("b")
-        self.assertEqual(dv.call("GET", "/secrets").json["nextLink"], "https://evil.example:1/x")
+        self.assertEqual(
+            dv.call("GET", "/secrets").json["nextLink"], "https://evil.example:1/x"
+        )
 
     def test_ends_of_lists(self):
-        self.assertNotIn("nextLink",
-                         self.with_faults("next-link=missing").call("GET", "/secrets").json)
-        self.assertEqual(self.with_faults("next-link=empty").call("GET", "/secrets")
-                         .json["nextLink"], "")
+        self.assertNotIn(
+            "nextLink",
+            self.with_faults("next-link=missing").call("GET", "/secrets").json,
+        )
+        self.assertEqual(
+            self.with_faults("next-link=empty")
+            .call("GET", "/secrets")
+            .json["nextLink"],
+            "",
+        )
 
 
 class Permissions(Case):
     def test_forbid(self):
-        for word, inner in (("rbac", "ForbiddenByRbac"), ("policy", "ForbiddenByPolicy"),
-                            ("firewall", "ForbiddenByFirewall"),
-                            ("accessdenied", "AccessDenied"),
-                            ("connection", "ForbiddenByConnection")):
+        for word, inner in (
+            ("rbac", "ForbiddenByRbac"),
+            ("policy", "ForbiddenByPolicy"),
+            ("firewall", "ForbiddenByFirewall"),
+            ("accessdenied", "AccessDenied"),
+            ("connection", "ForbiddenByConnection"),
+        ):
             dv = self.with_faults("forbid=%s:team-*" % word)
             self.refused(dv.call("GET", "/secrets/TEAM-a"), 403, "Forbidden", inner)
             self.refused(dv.call("GET", "/secrets/other"), 404, "SecretNotFound")
-            self.refused(dv.call("GET", "/secrets/team-a", token=False), 401, "Unauthorized")
+            self.refused(
+                dv.call("GET", "/secrets/team-a", token=False), 401, "Unauthorized"
+            )
 
     def test_forbid_everything(self):
         dv = self.with_faults("forbid=rbac")
@@ -189,9 +225,13 @@ class Permissions(Case):
         dv = self.with_faults("disabled=off-*")
         dv.set("off-1")
         dv.set("on")
-        self.refused(dv.call("GET", "/secrets/off-1"), 403, "Forbidden", "SecretDisabled")
+        self.refused(
+            dv.call("GET", "/secrets/off-1"), 403, "Forbidden", "SecretDisabled"
+        )
         self.assertEqual(dv.call("GET", "/secrets/on").status, 200)
-        flags = [i["attributes"]["enabled"] for i in dv.call("GET", "/secrets").json["value"]]
+        flags = [
+            i["attributes"]["enabled"] for i in dv.call("GET", "/secrets").json["value"]
+        ]
         self.assertEqual(flags, [False, True])
 
     def test_limbo(self):
@@ -199,15 +239,29 @@ class Permissions(Case):
         dv.set("a")
         dv.call("DELETE", "/secrets/a")
         self.refused(dv.call("GET", "/deletedsecrets/a"), 404, "SecretNotFound")
-        self.refused(dv.call("PUT", "/secrets/a", {"value": "v"}), 409, "Conflict",
-                     "ObjectIsBeingDeleted")
-        self.refused(dv.call("DELETE", "/deletedsecrets/a"), 409, "Conflict",
-                     "ObjectIsBeingDeleted")
-        self.assertTrue(wait_until(lambda: dv.call("GET", "/deletedsecrets/a").status == 200))
+        self.refused(
+            dv.call("PUT", "/secrets/a", {"value": "v"}),
+            409,
+            "Conflict",
+            "ObjectIsBeingDeleted",
+        )
+        self.refused(
+            dv.call("DELETE", "/deletedsecrets/a"),
+            409,
+            "Conflict",
+            "ObjectIsBeingDeleted",
+        )
+        self.assertTrue(
+            wait_until(lambda: dv.call("GET", "/deletedsecrets/a").status == 200)
+        )
         self.assertEqual(dv.call("POST", "/deletedsecrets/a/recover").status, 200)
         self.refused(dv.call("GET", "/secrets/a"), 404, "SecretNotFound")
-        self.refused(dv.call("PUT", "/secrets/a", {"value": "v"}), 409, "Conflict",
-                     "ObjectIsBeingRecovered")
+        self.refused(
+            dv.call("PUT", "/secrets/a", {"value": "v"}),
+            409,
+            "Conflict",
+            "ObjectIsBeingRecovered",
+        )
         self.assertTrue(wait_until(lambda: dv.call("GET", "/secrets/a").status == 200))
 
 

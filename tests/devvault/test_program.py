@@ -13,8 +13,13 @@ from harness import PROGRAM, WAIT_S, Case, Connection
 
 
 def run(*flags):
-    p = subprocess.run([PROGRAM, *flags], stdin=subprocess.DEVNULL, capture_output=True,
-                       timeout=WAIT_S, text=True)
+    p = subprocess.run(
+        [PROGRAM, *flags],
+        stdin=subprocess.DEVNULL,
+        capture_output=True,
+        timeout=WAIT_S,
+        text=True,
+    )
     return p.returncode, p.stdout, p.stderr
 
 
@@ -36,8 +41,18 @@ class WithFolder(Case):
 class Ready(WithFolder):
     def test_ready_line_and_state(self):
         dv = self.start()
-        self.assertEqual(list(dv.ready), ["vault_url", "authority_host", "tenant_id",
-                                          "client_id", "client_secret", "ca_file", "state_dir"])
+        self.assertEqual(
+            list(dv.ready),
+            [
+                "vault_url",
+                "authority_host",
+                "tenant_id",
+                "client_id",
+                "client_secret",
+                "ca_file",
+                "state_dir",
+            ],
+        )
         self.assertEqual(dv.ready["vault_url"], "https://localhost:%d" % dv.port)
         d = dv.ready["state_dir"]
         self.assertEqual(stat.S_IMODE(os.stat(d).st_mode), 0o700)
@@ -50,8 +65,13 @@ class Ready(WithFolder):
     def test_ready_fd(self):
         r, w = os.pipe()
         with os.fdopen(r) as reader:
-            p = subprocess.Popen([PROGRAM, "--ready-fd", str(w)], pass_fds=[w],
-                                 stdout=subprocess.PIPE, stderr=subprocess.DEVNULL, text=True)
+            p = subprocess.Popen(
+                [PROGRAM, "--ready-fd", str(w)],
+                pass_fds=[w],
+                stdout=subprocess.PIPE,
+                stderr=subprocess.DEVNULL,
+                text=True,
+            )
             os.close(w)
             try:
                 self.assertEqual(reader.read(), p.stdout.readline())
@@ -61,13 +81,15 @@ class Ready(WithFolder):
                 p.stdout.close()
 
     def test_env(self):
-        secret = "it's $HOME `x` \"q\" \\ é"
+        secret = 'it\'s $HOME `x` "q" \\ é'
         state = self.path("state")
         dv = self.start("--state-dir", state, "--client-secret", secret)
         code, text, _ = run("--print-env", state)
         self.assertEqual(code, 0)
         script = text + "\nexec env -0\n"
-        out = subprocess.run(["sh", "-c", script], capture_output=True, timeout=WAIT_S).stdout
+        out = subprocess.run(
+            ["sh", "-c", script], capture_output=True, timeout=WAIT_S
+        ).stdout
         env = dict(e.split("=", 1) for e in out.decode().split("\0") if e)
         self.assertEqual(env["AZURE_CLIENT_SECRET"], secret)
         self.assertEqual(env["AZURE_TENANT_ID"], dv.ready["tenant_id"])
@@ -77,11 +99,17 @@ class Ready(WithFolder):
             self.assertEqual(env[name], dv.ready["ca_file"])
         kwargs = env["AIRFLOW__SECRETS__BACKEND_KWARGS"]
         self.assertNotIn("\n", kwargs)
-        self.assertEqual(json.loads(kwargs), {
-            "connections_prefix": "airflow-connections",
-            "variables_prefix": "airflow-variables", "vault_url": dv.ready["vault_url"],
-            "tenant_id": dv.ready["tenant_id"], "client_id": dv.ready["client_id"],
-            "client_secret": secret})
+        self.assertEqual(
+            json.loads(kwargs),
+            {
+                "connections_prefix": "airflow-connections",
+                "variables_prefix": "airflow-variables",
+                "vault_url": dv.ready["vault_url"],
+                "tenant_id": dv.ready["tenant_id"],
+                "client_id": dv.ready["client_id"],
+                "client_secret": secret,
+            },
+        )
         self.assertEqual(dv.end(), 0)
         self.assertTrue(os.path.exists(state))  # given by the user: stays
 
@@ -110,31 +138,63 @@ class Ready(WithFolder):
 
 class Seed(WithFolder):
     def test_seed(self):
-        seed = self.write("seed.json", {
-            "north": {"plain": "v1", "full": {"value": "v2", "contentType": "a/b",
-                                              "tags": {"t": "1"},
-                                              "attributes": {"enabled": False, "exp": 9}}},
-            "south": {"plain": "s"}})
+        seed = self.write(
+            "seed.json",
+            {
+                "north": {
+                    "plain": "v1",
+                    "full": {
+                        "value": "v2",
+                        "contentType": "a/b",
+                        "tags": {"t": "1"},
+                        "attributes": {"enabled": False, "exp": 9},
+                    },
+                },
+                "south": {"plain": "s"},
+            },
+        )
         dv = self.start("--seed", seed, "--vault", "extra")
-        self.assertEqual(dv.call("GET", "/secrets", host="extra.localhost").json["value"], [])
+        self.assertEqual(
+            dv.call("GET", "/secrets", host="extra.localhost").json["value"], []
+        )
         north = dv.call("GET", "/secrets/plain", host="north.localhost")
         self.assertEqual(north.json["value"], "v1")
-        self.assertEqual(dv.call("GET", "/secrets/plain", host="south.localhost").json["value"],
-                         "s")
-        self.refused(dv.call("GET", "/secrets/full", host="north.localhost"), 403, "Forbidden",
-                     "SecretDisabled")
-        item = dv.call("GET", "/secrets/full/versions", host="north.localhost").json["value"][0]
-        self.assertEqual((item["contentType"], item["tags"], item["attributes"]["exp"]),
-                         ("a/b", {"t": "1"}, 9))
+        self.assertEqual(
+            dv.call("GET", "/secrets/plain", host="south.localhost").json["value"], "s"
+        )
+        self.refused(
+            dv.call("GET", "/secrets/full", host="north.localhost"),
+            403,
+            "Forbidden",
+            "SecretDisabled",
+        )
+        item = dv.call("GET", "/secrets/full/versions", host="north.localhost").json[
+            "value"
+        ][0]
+        self.assertEqual(
+            (item["contentType"], item["tags"], item["attributes"]["exp"]),
+            ("a/b", {"t": "1"}, 9),
+        )
 
     def test_first_vault_of_the_seed_is_the_default(self):
-        dv = self.start("--seed", self.write("seed.json", {"north": {"a": "1"}, "zzz": {}}))
+        dv = self.start(
+            "--seed", self.write("seed.json", {"north": {"a": "1"}, "zzz": {}})
+        )
         self.assertEqual(dv.call("GET", "/secrets/a").json["value"], "1")
 
     def test_bad_seeds(self):
-        for text in ("", "{", "[]", '{"v_1":{}}', '{"vault":{"a_b":"v"}}', '{"vault":{"a":1}}',
-                     '{"vault":{"a":{}}}', '{"vault":[]}', '{"vault":{"a":"%s"}}' % ("x" * 25601),
-                     '{"vault":{"a":"canary-seed"}} x'):
+        for text in (
+            "",
+            "{",
+            "[]",
+            '{"v_1":{}}',
+            '{"vault":{"a_b":"v"}}',
+            '{"vault":{"a":1}}',
+            '{"vault":{"a":{}}}',
+            '{"vault":[]}',
+            '{"vault":{"a":"%s"}}' % ("x" * 25601),
+            '{"vault":{"a":"canary-seed"}} x',
+        ):
             code, out, err = run("--seed", self.write("bad.json", text))
             self.assertEqual((code, out), (2, ""), text[:40])
             self.assertIn("bad.json", err)
@@ -145,8 +205,16 @@ class Seed(WithFolder):
 class Store(WithFolder):
     def test_survives_kill(self):
         store = self.path("vault.db")
-        flags = ("--store", store, "--tenant-id", "t.example", "--client-id", "c",
-                 "--client-secret", "s")
+        flags = (
+            "--store",
+            store,
+            "--tenant-id",
+            "t.example",
+            "--client-id",
+            "c",
+            "--client-secret",
+            "s",
+        )
         dv = self.start(*flags)
         token, blob, kept = dv.token(), None, []
         for i in range(20):
@@ -162,10 +230,14 @@ class Store(WithFolder):
         self.assertEqual(again.call("GET", "/deletedsecrets/k-0").status, 200)
         again.call("DELETE", "/secrets/k-1")
         again.call("DELETE", "/deletedsecrets/k-1")
-        self.assertEqual(again.call("POST", "/secrets/restore", {"value": blob}).status, 200)
+        self.assertEqual(
+            again.call("POST", "/secrets/restore", {"value": blob}).status, 200
+        )
 
     def test_seed_does_not_overwrite(self):
-        store, seed = self.path("v.db"), self.write("s.json", {"vault": {"a": "seeded"}})
+        store, seed = self.path("v.db"), self.write(
+            "s.json", {"vault": {"a": "seeded"}}
+        )
         dv = self.start("--store", store, "--seed", seed)
         dv.set("a", "changed")
         dv.end()
@@ -174,7 +246,9 @@ class Store(WithFolder):
 
     def test_bad_store(self):
         self.assertEqual(run("--store", self.path("no/such/dir.db"))[0], 1)
-        code, _, err = run("--store", self.write("text.db", "this is no database " * 100))
+        code, _, err = run(
+            "--store", self.write("text.db", "this is no database " * 100)
+        )
         self.assertEqual(code, 1)
         self.assertIn("text.db", err)
 
@@ -218,16 +292,21 @@ class RudeClients(Case):
     def test_odd_requests(self):
         dv = self.start()
         head = b" HTTP/1.1\r\nHost: localhost\r\n"
-        for data in (b"\r\n\r\n", b"GET\r\n\r\n", b"BREW /secrets" + head + b"\r\n",
-                     b"GET /secrets HTTP/9.9\r\n\r\n", b"GET *" + head + b"\r\n",
-                     b"GET https://localhost/secrets" + head + b"\r\n",
-                     b"GET /secrets" + head + b"X: " + b"y" * 100000 + b"\r\n\r\n",
-                     b"GET /" + b"s" * 100000 + head + b"\r\n",
-                     b"PUT /secrets/a" + head + b"Content-Length: -1\r\n\r\n",
-                     b"PUT /secrets/a" + head + b"Content-Length: 99999999999\r\n\r\n",
-                     b"PUT /secrets/a" + head + b"Content-Length: 10\r\n\r\nabc",
-                     b"PUT /secrets/a" + head + b"Transfer-Encoding: chunked\r\n\r\nzz\r\n",
-                     b"GET /secrets/%00%ff?\xff=%zz&&=&a" + head + b"\r\n"):
+        for data in (
+            b"\r\n\r\n",
+            b"GET\r\n\r\n",
+            b"BREW /secrets" + head + b"\r\n",
+            b"GET /secrets HTTP/9.9\r\n\r\n",
+            b"GET *" + head + b"\r\n",
+            b"GET https://localhost/secrets" + head + b"\r\n",
+            b"GET /secrets" + head + b"X: " + b"y" * 100000 + b"\r\n\r\n",
+            b"GET /" + b"s" * 100000 + head + b"\r\n",
+            b"PUT /secrets/a" + head + b"Content-Length: -1\r\n\r\n",
+            b"PUT /secrets/a" + head + b"Content-Length: 99999999999\r\n\r\n",
+            b"PUT /secrets/a" + head + b"Content-Length: 10\r\n\r\nabc",
+            b"PUT /secrets/a" + head + b"Transfer-Encoding: chunked\r\n\r\nzz\r\n",
+            b"GET /secrets/%00%ff?\xff=%zz&&=&a" + head + b"\r\n",
+        ):
             got = self.over_tls(dv, data)
             self.assertNotIn(b" 200 ", got[:20], data[:40])
             self.assertNotIn(b" 500 ", got[:20], data[:40])
@@ -235,22 +314,39 @@ class RudeClients(Case):
 
     def test_many_requests_on_one_connection(self):
         dv = self.start()
-        one = (b"GET /secrets/none?api-version=7.5 HTTP/1.1\r\nHost: localhost\r\n"
-               b"Authorization: Bearer " + dv.token().encode() + b"\r\n\r\n")
+        one = (
+            b"GET /secrets/none?api-version=7.5 HTTP/1.1\r\nHost: localhost\r\n"
+            b"Authorization: Bearer " + dv.token().encode() + b"\r\n\r\n"
+        )
         got = self.over_tls(dv, one * 20)
         self.assertEqual(got.count(b"HTTP/1.1 404"), 20)
 
 
 class BadOptions(WithFolder):
     def test_refused(self):
-        for flags in (["--listen", "0.0.0.0:0"], ["--listen", "[::]:0"], ["--listen", "nohost"],
-                      ["--listen", "localhost:99999"], ["--listen", "example.com:1"],
-                      ["--vault", "x"], ["--vault", "a--b"], ["--vault", "1abc"],
-                      ["--vault", "abc-"], ["--vault", "v" * 25], ["--vault", "a.b.c"],
-                      ["--tenant-id", "a/b"], ["--tenant-id", ""], ["--client-id", "a b"],
-                      ["--client-secret", ""], ["--client-secret", "a\nb"],
-                      ["--page-size", "26"], ["--page-size", "-1"], ["--fault", "nonsense"],
-                      ["--fault", "429:soon"], ["--nonsense"]):
+        for flags in (
+            ["--listen", "0.0.0.0:0"],
+            ["--listen", "[::]:0"],
+            ["--listen", "nohost"],
+            ["--listen", "localhost:99999"],
+            ["--listen", "example.com:1"],
+            ["--vault", "x"],
+            ["--vault", "a--b"],
+            ["--vault", "1abc"],
+            ["--vault", "abc-"],
+            ["--vault", "v" * 25],
+            ["--vault", "a.b.c"],
+            ["--tenant-id", "a/b"],
+            ["--tenant-id", ""],
+            ["--client-id", "a b"],
+            ["--client-secret", ""],
+            ["--client-secret", "a\nb"],
+            ["--page-size", "26"],
+            ["--page-size", "-1"],
+            ["--fault", "nonsense"],
+            ["--fault", "429:soon"],
+            ["--nonsense"],
+        ):
             code, out, err = run(*flags)
             self.assertEqual((code, out), (2, ""), flags)
             self.assertTrue(err, flags)
@@ -272,8 +368,12 @@ class BadOptions(WithFolder):
 
     def test_state_dir_is_removed_after_a_failed_start(self):
         env = dict(os.environ, TMPDIR=self.folder)
-        p = subprocess.run([PROGRAM, "--listen", "0.0.0.0:0"], env=env, capture_output=True,
-                           timeout=WAIT_S)
+        p = subprocess.run(
+            [PROGRAM, "--listen", "0.0.0.0:0"],
+            env=env,
+            capture_output=True,
+            timeout=WAIT_S,
+        )
         self.assertEqual(p.returncode, 2)
         self.assertEqual(os.listdir(self.folder), [])
 

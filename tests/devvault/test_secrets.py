@@ -13,6 +13,7 @@ class OneVault(Case):
     @classmethod
     def setUpClass(cls):
         from harness import DevVault
+
         cls.dv = DevVault("--vault", "first", "--vault", "second")
 
     @classmethod
@@ -24,8 +25,9 @@ class OneVault(Case):
 class SetAndGet(OneVault):
     def test_set_answers_the_bundle(self):
         b = self.dv.set("set-a", "s3cret", contentType="text/plain", tags={"env": "t"})
-        self.assertRegex(b["id"], r"^https://localhost:%d/secrets/set-a/[0-9a-f]{32}$"
-                         % self.dv.port)
+        self.assertRegex(
+            b["id"], r"^https://localhost:%d/secrets/set-a/[0-9a-f]{32}$" % self.dv.port
+        )
         self.assertEqual(b["value"], "s3cret")
         self.assertEqual(b["contentType"], "text/plain")
         self.assertEqual(b["tags"], {"env": "t"})
@@ -46,10 +48,15 @@ class SetAndGet(OneVault):
         old = self.dv.set("ver-a", "old")["id"].rsplit("/", 1)[1]
         new = self.dv.set("ver-a", "new")["id"].rsplit("/", 1)[1]
         self.assertEqual(self.dv.call("GET", "/secrets/ver-a").json["value"], "new")
-        self.assertEqual(self.dv.call("GET", "/secrets/ver-a/" + old).json["value"], "old")
-        self.assertEqual(self.dv.call("GET", "/secrets/ver-a/" + old.upper()).json["value"],
-                         "old")
-        self.refused(self.dv.call("GET", "/secrets/ver-a/" + "0" * 32), 404, "SecretNotFound")
+        self.assertEqual(
+            self.dv.call("GET", "/secrets/ver-a/" + old).json["value"], "old"
+        )
+        self.assertEqual(
+            self.dv.call("GET", "/secrets/ver-a/" + old.upper()).json["value"], "old"
+        )
+        self.refused(
+            self.dv.call("GET", "/secrets/ver-a/" + "0" * 32), 404, "SecretNotFound"
+        )
         self.refused(self.dv.call("GET", "/secrets/ver-a/xyz"), 400, "BadParameter")
         a = self.dv.call("GET", "/secrets/ver-a", api="2025-07-01").json
         self.assertEqual(a["previousVersion"], old)
@@ -62,25 +69,40 @@ class SetAndGet(OneVault):
         self.assertIn("/secrets/CaSe/", a["id"])
         self.dv.set("case", "2")
         self.assertEqual(self.dv.call("GET", "/Secrets/CaSe").json["value"], "2")
-        ids = [i["id"] for i in self.dv.call("GET", "/secrets/CASE/versions").json["value"]]
+        ids = [
+            i["id"] for i in self.dv.call("GET", "/secrets/CASE/versions").json["value"]
+        ]
         self.assertEqual(len(ids), 2)
 
     def test_values_come_back_byte_for_byte(self):
-        for i, v in enumerate(["", "a\nb\r\n", "nul \0 inside", "ünïcödé 🎉 \u2028", "\"\\/\b\f",
-                               "x" * 25600]):
+        for i, v in enumerate(
+            [
+                "",
+                "a\nb\r\n",
+                "nul \0 inside",
+                "ünïcödé 🎉 \u2028",
+                '"\\/\b\f',
+                "x" * 25600,
+            ]
+        ):
             self.dv.set("bytes-%d" % i, v)
-            self.assertEqual(self.dv.call("GET", "/secrets/bytes-%d" % i).json["value"], v)
+            self.assertEqual(
+                self.dv.call("GET", "/secrets/bytes-%d" % i).json["value"], v
+            )
 
     def test_dates_are_informational(self):
         self.dv.set("dates", "v", attributes={"nbf": 32503680000, "exp": 1})
         a = self.dv.call("GET", "/secrets/dates")
         self.assertEqual(a.status, 200)
-        self.assertEqual((a.json["attributes"]["nbf"], a.json["attributes"]["exp"]),
-                         (32503680000, 1))
+        self.assertEqual(
+            (a.json["attributes"]["nbf"], a.json["attributes"]["exp"]), (32503680000, 1)
+        )
 
     def test_disabled(self):
         self.dv.set("off", "v", attributes={"enabled": False})
-        self.refused(self.dv.call("GET", "/secrets/off"), 403, "Forbidden", "SecretDisabled")
+        self.refused(
+            self.dv.call("GET", "/secrets/off"), 403, "Forbidden", "SecretDisabled"
+        )
         listed = [i for i in self.dv.call("GET", "/secrets/off/versions").json["value"]]
         self.assertIs(listed[0]["attributes"]["enabled"], False)
         a = self.dv.call("PATCH", "/secrets/off/", {"attributes": {"enabled": True}})
@@ -94,8 +116,12 @@ class SetAndGet(OneVault):
 
     def test_out_content_type(self):
         self.dv.set("plain", "v")
-        a = self.dv.call("GET", "/secrets/plain", api="2025-07-01",
-                         outContentType="application/x-pem-file")
+        a = self.dv.call(
+            "GET",
+            "/secrets/plain",
+            api="2025-07-01",
+            outContentType="application/x-pem-file",
+        )
         self.refused(a, 400, "BadParameter")
 
 
@@ -119,12 +145,23 @@ class Limits(OneVault):
         self.refused(self.dv.call("GET", "/secrets/big"), 404, "SecretNotFound")
 
     def test_bodies(self):
-        for bad in ("", "{", "[]", "null", '{"value":"v"} x', b'{"value":"\xff"}',
-                    '{"value":"v","tags":[]}', '{"value":"v","attributes":{"enabled":"yes"}}',
-                    '{"value":"v","attributes":{"exp":1.5}}',
-                    '{"value":"v","attributes":{"exp":"1"}}', "[" * 100000):
+        for bad in (
+            "",
+            "{",
+            "[]",
+            "null",
+            '{"value":"v"} x',
+            b'{"value":"\xff"}',
+            '{"value":"v","tags":[]}',
+            '{"value":"v","attributes":{"enabled":"yes"}}',
+            '{"value":"v","attributes":{"exp":1.5}}',
+            '{"value":"v","attributes":{"exp":"1"}}',
+            "[" * 100000,
+        ):
             self.refuse_set("bad-body", bad)
-        a = self.dv.call("PUT", "/secrets/unknown-field", '{"value":"v","more":{"a":[1]}}')
+        a = self.dv.call(
+            "PUT", "/secrets/unknown-field", '{"value":"v","more":{"a":[1]}}'
+        )
         self.assertEqual(a.status, 200)
 
     def test_tags_and_content_type(self):
@@ -137,7 +174,14 @@ class Limits(OneVault):
         self.refuse_set("tags", {"value": "v", "contentType": "c" * 256})
 
     def test_api_version(self):
-        for good in ("2016-10-01", "7.0", "7.4", "7.6-preview.2", "2025-07-01", "2026-04-01"):
+        for good in (
+            "2016-10-01",
+            "7.0",
+            "7.4",
+            "7.6-preview.2",
+            "2025-07-01",
+            "2026-04-01",
+        ):
             self.assertEqual(self.dv.call("GET", "/secrets", api=good).status, 200)
         for bad in (None, "", "7.9", "1999-01-01"):
             self.refused(self.dv.call("GET", "/secrets", api=bad), 400, "BadParameter")
@@ -151,10 +195,18 @@ class Limits(OneVault):
 
 class Update(OneVault):
     def test_absent_stays_and_tags_are_replaced(self):
-        first = self.dv.set("up", "v", contentType="a/b", tags={"x": "1", "y": "2"},
-                            attributes={"exp": 2000000000})
-        a = self.dv.call("PATCH", "/secrets/up/" + first["id"].rsplit("/", 1)[1],
-                         {"tags": {"z": "3"}})
+        first = self.dv.set(
+            "up",
+            "v",
+            contentType="a/b",
+            tags={"x": "1", "y": "2"},
+            attributes={"exp": 2000000000},
+        )
+        a = self.dv.call(
+            "PATCH",
+            "/secrets/up/" + first["id"].rsplit("/", 1)[1],
+            {"tags": {"z": "3"}},
+        )
         self.assertEqual(a.status, 200)
         self.assertNotIn("value", a.json)
         self.assertEqual(a.json["tags"], {"z": "3"})
@@ -168,10 +220,16 @@ class Update(OneVault):
     def test_only_the_version_named(self):
         old = self.dv.set("up-old", "1")["id"].rsplit("/", 1)[1]
         self.dv.set("up-old", "2")
-        self.dv.call("PATCH", "/secrets/up-old/" + old, {"attributes": {"enabled": False}})
+        self.dv.call(
+            "PATCH", "/secrets/up-old/" + old, {"attributes": {"enabled": False}}
+        )
         self.assertEqual(self.dv.call("GET", "/secrets/up-old").json["value"], "2")
-        self.refused(self.dv.call("GET", "/secrets/up-old/" + old), 403, "Forbidden",
-                     "SecretDisabled")
+        self.refused(
+            self.dv.call("GET", "/secrets/up-old/" + old),
+            403,
+            "Forbidden",
+            "SecretDisabled",
+        )
 
     def test_refusals(self):
         self.dv.set("up-bad")
@@ -185,9 +243,13 @@ class Deleted(OneVault):
         a = self.dv.call("DELETE", "/secrets/del")
         self.assertEqual(a.status, 200)
         self.assertNotIn("value", a.json)
-        self.assertEqual(a.json["recoveryId"],
-                         "https://localhost:%d/deletedsecrets/del" % self.dv.port)
-        self.assertEqual(a.json["scheduledPurgeDate"] - a.json["deletedDate"], 90 * 86400)
+        self.assertEqual(
+            a.json["recoveryId"],
+            "https://localhost:%d/deletedsecrets/del" % self.dv.port,
+        )
+        self.assertEqual(
+            a.json["scheduledPurgeDate"] - a.json["deletedDate"], 90 * 86400
+        )
         self.assertEqual(self.dv.call("GET", "/deletedsecrets/del").json, a.json)
         self.refused(self.dv.call("GET", "/secrets/del"), 404, "SecretNotFound")
         self.refused(self.dv.call("DELETE", "/secrets/del"), 404, "SecretNotFound")
@@ -196,8 +258,12 @@ class Deleted(OneVault):
         self.assertEqual(self.dv.call("GET", "/secrets/del/versions").json["value"], [])
         names = [i["id"] for i in self.dv.call("GET", "/secrets").json["value"]]
         self.assertFalse([n for n in names if n.endswith("/del")])
-        self.refused(self.dv.call("PUT", "/secrets/DEL", {"value": "w"}), 409, "Conflict",
-                     "ObjectIsDeletedButRecoverable")
+        self.refused(
+            self.dv.call("PUT", "/secrets/DEL", {"value": "w"}),
+            409,
+            "Conflict",
+            "ObjectIsDeletedButRecoverable",
+        )
         r = self.dv.call("POST", "/deletedsecrets/del/recover")
         self.assertEqual((r.status, r.json["tags"]), (200, {"a": "b"}))
         self.assertEqual(self.dv.call("GET", "/secrets/del").json["value"], "v")
@@ -205,28 +271,44 @@ class Deleted(OneVault):
 
     def test_purge(self):
         self.dv.set("pur")
-        self.refused(self.dv.call("DELETE", "/deletedsecrets/pur"), 404, "SecretNotFound")
+        self.refused(
+            self.dv.call("DELETE", "/deletedsecrets/pur"), 404, "SecretNotFound"
+        )
         self.dv.call("DELETE", "/secrets/pur")
         a = self.dv.call("DELETE", "/deletedsecrets/pur")
         self.assertEqual((a.status, a.body), (204, b""))
-        self.refused(self.dv.call("POST", "/deletedsecrets/pur/recover"), 404,
-                     "SecretNotFound")
+        self.refused(
+            self.dv.call("POST", "/deletedsecrets/pur/recover"), 404, "SecretNotFound"
+        )
         self.dv.set("pur", "again")
-        self.assertEqual(len(self.dv.call("GET", "/secrets/pur/versions").json["value"]), 1)
+        self.assertEqual(
+            len(self.dv.call("GET", "/secrets/pur/versions").json["value"]), 1
+        )
 
 
 class Backup(OneVault):
     def test_there_and_back(self):
-        self.dv.set("Bak", "1\n\0", tags={"t": "é"}, contentType="x/y",
-                    attributes={"enabled": False, "nbf": 5})
+        self.dv.set(
+            "Bak",
+            "1\n\0",
+            tags={"t": "é"},
+            contentType="x/y",
+            attributes={"enabled": False, "nbf": 5},
+        )
         self.dv.set("Bak", "2")
         before = self.dv.call("GET", "/secrets/bak/versions").json
         blob = self.dv.call("POST", "/secrets/bak/backup").json["value"]
         self.assertRegex(blob, r"^[0-9A-Za-z_-]+$")
-        self.refused(self.dv.call("POST", "/secrets/restore", {"value": blob}), 409, "Conflict")
+        self.refused(
+            self.dv.call("POST", "/secrets/restore", {"value": blob}), 409, "Conflict"
+        )
         self.dv.call("DELETE", "/secrets/bak")
-        self.refused(self.dv.call("POST", "/secrets/restore", {"value": blob}), 409, "Conflict",
-                     "ObjectIsDeletedButRecoverable")
+        self.refused(
+            self.dv.call("POST", "/secrets/restore", {"value": blob}),
+            409,
+            "Conflict",
+            "ObjectIsDeletedButRecoverable",
+        )
         self.dv.call("DELETE", "/deletedsecrets/bak")
         a = self.dv.call("POST", "/secrets/restore", {"value": blob})
         self.assertEqual(a.status, 200, a.body)
@@ -234,24 +316,32 @@ class Backup(OneVault):
         self.assertIn("/secrets/Bak/", a.json["id"])
         self.assertEqual(self.dv.call("GET", "/secrets/bak/versions").json, before)
         self.assertEqual(self.dv.call("GET", "/secrets/bak").json["value"], "2")
-        other = self.dv.call("POST", "/secrets/restore", {"value": blob}, host="second.localhost")
+        other = self.dv.call(
+            "POST", "/secrets/restore", {"value": blob}, host="second.localhost"
+        )
         self.assertEqual(other.status, 200)
 
     def test_damaged_blobs(self):
         self.dv.set("bad-bak")
         blob = self.dv.call("POST", "/secrets/bad-bak/backup").json["value"]
-        flipped = ("B" if blob[40] == "A" else "A")
+        flipped = "B" if blob[40] == "A" else "A"
         for bad in ("", "AAAA", "*", blob[:-8], blob[:40] + flipped + blob[41:]):
-            self.refused(self.dv.call("POST", "/secrets/restore", {"value": bad}), 400,
-                         "BadParameter")
-        self.refused(self.dv.call("POST", "/secrets/restore", "{}"), 400, "BadParameter")
+            self.refused(
+                self.dv.call("POST", "/secrets/restore", {"value": bad}),
+                400,
+                "BadParameter",
+            )
+        self.refused(
+            self.dv.call("POST", "/secrets/restore", "{}"), 400, "BadParameter"
+        )
 
     def test_another_dev_vault_refuses_it(self):
         self.dv.set("mine")
         blob = self.dv.call("POST", "/secrets/mine/backup").json["value"]
         other = self.start()
-        self.refused(other.call("POST", "/secrets/restore", {"value": blob}), 400,
-                     "BadParameter")
+        self.refused(
+            other.call("POST", "/secrets/restore", {"value": blob}), 400, "BadParameter"
+        )
 
 
 class Lists(Case):
@@ -276,18 +366,25 @@ class Lists(Case):
         pages = list(self.pages(dv, "/secrets"))
         self.assertEqual([len(p) for p in pages], [25, 25, 3])
         items = sum(pages, [])
-        self.assertEqual([i["id"].rsplit("/", 1)[1] for i in items],
-                         ["p-%02d" % i for i in range(53)])
+        self.assertEqual(
+            [i["id"].rsplit("/", 1)[1] for i in items],
+            ["p-%02d" % i for i in range(53)],
+        )
         for i in items:
             self.assertNotIn("value", i)
             self.assertRegex(i["id"], r"/secrets/p-\d\d$")
             self.assertIn("tags", i)
-        self.assertEqual([len(p) for p in self.pages(dv, "/secrets", maxresults=20)],
-                         [20, 20, 13])
+        self.assertEqual(
+            [len(p) for p in self.pages(dv, "/secrets", maxresults=20)], [20, 20, 13]
+        )
         self.assertEqual(len(sum(self.pages(dv, "/secrets/", maxresults=1), [])), 53)
         for bad in (0, 26, -1, "x", ""):
-            self.refused(dv.call("GET", "/secrets", maxresults=bad), 400, "BadParameter")
-        self.refused(dv.call("GET", "/secrets", **{"$skiptoken": "!"}), 400, "BadParameter")
+            self.refused(
+                dv.call("GET", "/secrets", maxresults=bad), 400, "BadParameter"
+            )
+        self.refused(
+            dv.call("GET", "/secrets", **{"$skiptoken": "!"}), 400, "BadParameter"
+        )
         for i in range(30):
             dv.call("DELETE", "/secrets/p-%02d" % i)
         gone = sum(self.pages(dv, "/deletedsecrets"), [])
@@ -305,23 +402,39 @@ class Lists(Case):
 
     def test_empty(self):
         dv = self.start()
-        self.assertEqual(dv.call("GET", "/secrets").json, {"value": [], "nextLink": None})
+        self.assertEqual(
+            dv.call("GET", "/secrets").json, {"value": [], "nextLink": None}
+        )
         self.assertEqual(dv.call("GET", "/deletedsecrets").json["value"], [])
 
 
 class Hosts(OneVault):
     def test_the_first_label_selects_the_vault(self):
         self.dv.set("where", "first")
-        self.dv.call("PUT", "/secrets/where", {"value": "second"}, host="second.localhost")
-        for host, value in (("localhost", "first"), ("127.0.0.1", "first"),
-                            ("first.localhost", "first"), ("SECOND.localhost", "second")):
+        self.dv.call(
+            "PUT", "/secrets/where", {"value": "second"}, host="second.localhost"
+        )
+        for host, value in (
+            ("localhost", "first"),
+            ("127.0.0.1", "first"),
+            ("first.localhost", "first"),
+            ("SECOND.localhost", "second"),
+        ):
             a = self.dv.call("GET", "/secrets/where", host=host)
             self.assertEqual(a.json["value"], value, host)
-            self.assertTrue(a.json["id"].lower().startswith("https://" + host.lower() + ":"))
+            self.assertTrue(
+                a.json["id"].lower().startswith("https://" + host.lower() + ":")
+            )
 
     def test_unknown_vaults_are_not_an_absence(self):
-        a = self.dv.raw("GET", "/secrets/x?api-version=7.5", headers={
-            "Host": "third.localhost", "Authorization": "Bearer " + self.dv.token()})
+        a = self.dv.raw(
+            "GET",
+            "/secrets/x?api-version=7.5",
+            headers={
+                "Host": "third.localhost",
+                "Authorization": "Bearer " + self.dv.token(),
+            },
+        )
         self.refused(a, 421, "MisdirectedRequest")
 
     def test_bad_host(self):
@@ -330,7 +443,9 @@ class Hosts(OneVault):
             self.assertEqual(a.status, 400, host)
 
     def test_headers(self):
-        a = self.dv.raw("GET", "/secrets/x", headers={"x-ms-client-request-id": "my-id"})
+        a = self.dv.raw(
+            "GET", "/secrets/x", headers={"x-ms-client-request-id": "my-id"}
+        )
         self.assertEqual(a.headers["x-ms-client-request-id"], "my-id")
         self.assertTrue(re.match("^[0-9a-f-]{36}$", a.headers["x-ms-request-id"]))
         self.assertEqual(a.headers["x-ms-keyvault-region"], "local")
