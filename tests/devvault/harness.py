@@ -1,4 +1,4 @@
-"""Starts one dev vault on a free port, talks to it over TLS, and stops it by its pid."""
+"""Starts a dev vault on a free port, talks to it over TLS, stops it by its pid."""
 
 import http.client
 import json
@@ -40,6 +40,7 @@ class Connection(http.client.HTTPSConnection):
 
     def connect(self):
         sock = socket.create_connection(("127.0.0.1", self.port), self.timeout)
+        sock.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
         self.sock = self._context.wrap_socket(sock, server_hostname=self.host)
 
 
@@ -147,6 +148,7 @@ class DevVault:
         )
 
     def stats(self):
+        """Requests so far: {"get": {"200": 3, "401": 1}, ...}."""
         return self.raw("GET", "/_dev/stats").json["ops"]
 
 
