@@ -19,8 +19,8 @@ enum { MAC_BYTES = 32 };
 static void sign(const ml_dv *dv, ml_str text, unsigned char mac[MAC_BYTES])
 {
     unsigned n = MAC_BYTES;
-    HMAC(EVP_sha256(), dv->token_key, sizeof(dv->token_key), (const unsigned char *)text.p,
-         text.n, mac, &n);
+    HMAC(EVP_sha256(), dv->token_key, sizeof(dv->token_key),
+         (const unsigned char *)text.p, text.n, mac, &n);
 }
 
 static void add_claim(ml_buf *b, const char *name, const char *value)
@@ -46,8 +46,10 @@ bool ml_dv_token_issue(ml_dv *dv, const ml_dv_grant *g, int64_t now, ml_buf *out
     add_claim(&claims, "appid", g->client);
     add_claim(&claims, "oid", g->client);
     add_claim(&claims, "uti", id);
-    ml_buf_addf(&claims, ",\"ver\":\"1.0\"%s}", g->has_claims ? ",\"xms_claims\":\"1\"" : "");
-    ml_dv_base64url(&text, ML_LIT("{\"typ\":\"JWT\",\"alg\":\"HS256\",\"kid\":\"dev-vault\"}"));
+    ml_buf_addf(&claims, ",\"ver\":\"1.0\"%s}",
+                g->has_claims ? ",\"xms_claims\":\"1\"" : "");
+    ml_dv_base64url(
+        &text, ML_LIT("{\"typ\":\"JWT\",\"alg\":\"HS256\",\"kid\":\"dev-vault\"}"));
     ml_buf_add_char(&text, '.');
     ml_dv_base64url(&text, ml_buf_str(&claims));
     unsigned char mac[MAC_BYTES];
@@ -88,10 +90,14 @@ static bool read_claims(ml_str payload, claims *c)
     ml_json_init(&j, ml_buf_str(&text));
     ok = ok && ml_json_enter_object(&j);
     while (ok && ml_json_next_key(&j, &key)) {
-        if (ml_json_key_is(key, "aud")) ok = read_into(&j, c->aud, sizeof(c->aud));
-        else if (ml_json_key_is(key, "iss")) ok = read_into(&j, c->iss, sizeof(c->iss));
-        else if (ml_json_key_is(key, "exp")) ok = ml_json_read_int(&j, &c->exp);
-        else if (ml_json_key_is(key, "xms_claims")) c->has_claims = true;
+        if (ml_json_key_is(key, "aud"))
+            ok = read_into(&j, c->aud, sizeof(c->aud));
+        else if (ml_json_key_is(key, "iss"))
+            ok = read_into(&j, c->iss, sizeof(c->iss));
+        else if (ml_json_key_is(key, "exp"))
+            ok = ml_json_read_int(&j, &c->exp);
+        else if (ml_json_key_is(key, "xms_claims"))
+            c->has_claims = true;
     }
     ok = ok && ml_json_end(&j);
     ml_buf_fini(&text);
@@ -112,8 +118,9 @@ static bool signature_is_ours(const ml_dv *dv, ml_str signed_part, ml_str signat
 
 bool ml_dv_is_local_host(ml_str host)
 {
-    return ml_str_ieq(host, ML_LIT("localhost")) || ml_str_eq(host, ML_LIT("127.0.0.1")) ||
-           ml_str_eq(host, ML_LIT("[::1]")) || ml_str_iends(host, ML_LIT(".localhost"));
+    return ml_str_ieq(host, ML_LIT("localhost")) ||
+           ml_str_eq(host, ML_LIT("127.0.0.1")) || ml_str_eq(host, ML_LIT("[::1]")) ||
+           ml_str_iends(host, ML_LIT(".localhost"));
 }
 
 /* The cloud's audience, the challenge's resource, or the very host of the request. */
@@ -123,8 +130,10 @@ static bool audience_fits(const ml_dv_exchange *x, const char *aud)
     ml_str rest = ml_str_of(aud);
     if (!ml_str_starts(rest, ML_LIT("https://"))) return false;
     rest = (ml_str){rest.p + 8, rest.n - 8};
-    return ml_str_ieq(rest, ML_LIT("localhost")) || ml_str_ieq(rest, ML_LIT("127.0.0.1")) ||
-           ml_str_ieq(rest, ML_LIT("[::1]")) || ml_str_ieq(rest, ml_str_of(x->host)) ||
+    ml_str port = ml_str_of(x->host + strlen(x->hostname)); /* with its colon, or empty */
+    if (port.n && ml_str_iends(rest, port)) rest.n -= port.n;
+    return ml_str_ieq(rest, ML_LIT("localhost")) ||
+           ml_str_ieq(rest, ML_LIT("127.0.0.1")) || ml_str_ieq(rest, ML_LIT("[::1]")) ||
            ml_str_ieq(rest, ml_str_of(x->hostname));
 }
 
@@ -136,8 +145,10 @@ bool ml_dv_challenge(ml_dv_exchange *x, const char *message)
     bool is_name = ml_str_iends(ml_str_of(host), ML_LIT(".localhost"));
     const char *resource = is_name ? "localhost" : host;
     ml_dv_header(x, "WWW-Authenticate",
-                 "Bearer authorization=\"https://%s%s/%s\", %s=\"https://%s%s\"", resource,
-                 port, x->dv->config.tenant_id, as_scope ? "scope" : "resource", resource,
+                 "Bearer authorization=\"https://%s%s/%s\", %s=\"https://%s%s%s\"",
+                 resource, port, x->dv->config.tenant_id,
+                 as_scope ? "scope" : "resource", resource,
+                 is_name ? port : "", /* the SDKs compare a named vault's port too */
                  as_scope ? "/.default" : "");
     return ml_dv_refuse(x, 401, "Unauthorized", NULL, "%s", message);
 }
@@ -148,12 +159,15 @@ static bool claims_challenge(ml_dv_exchange *x)
     ml_buf_init(&b, 0);
     ml_dv_base64url(&b, ML_LIT("{\"access_token\":{\"nbf\":{\"essential\":true,"
                                "\"value\":\"1700000000\"}}}"));
-    ml_dv_header(x, "WWW-Authenticate",
-                 "Bearer realm=\"\", authorization_uri=\"https://%s/common/oauth2/authorize\", "
-                 "error=\"insufficient_claims\", claims=\"%s\"", x->host, b.data);
+    ml_dv_header(
+        x, "WWW-Authenticate",
+        "Bearer realm=\"\", authorization_uri=\"https://%s/common/oauth2/authorize\", "
+        "error=\"insufficient_claims\", claims=\"%s\"",
+        x->host, b.data);
     ml_buf_fini(&b);
-    return ml_dv_refuse(x, 401, "Unauthorized", NULL,
-                        "AKV10096: The token must satisfy the claims of the challenge.");
+    return ml_dv_refuse(
+        x, 401, "Unauthorized", NULL,
+        "AKV10096: The token must satisfy the claims of the challenge.");
 }
 
 /* Refusals carry the service's own words, most telling first. */
@@ -164,13 +178,16 @@ static bool check_claims(ml_dv_exchange *x, const claims *c, bool is_ours)
     char issuer[192];
     snprintf(issuer, sizeof(issuer), "https://sts.windows.net/%s/", tenant);
     if (strcmp(c->iss, issuer) != 0) {
-        snprintf(text, sizeof(text), "AKV10032: Invalid issuer. Expected one of %s, found %s.",
-                 issuer, c->iss);
+        snprintf(text, sizeof(text),
+                 "AKV10032: Invalid issuer. Expected one of %s, found %s.", issuer,
+                 c->iss);
         return ml_dv_challenge(x, text);
     }
     if (!audience_fits(x, c->aud)) {
-        snprintf(text, sizeof(text), "AKV10022: Invalid audience. Expected "
-                 "https://vault.azure.net, found: %s.", c->aud);
+        snprintf(text, sizeof(text),
+                 "AKV10022: Invalid audience. Expected "
+                 "https://vault.azure.net, found: %s.",
+                 c->aud);
         return ml_dv_challenge(x, text);
     }
     if (!is_ours) {
@@ -187,7 +204,8 @@ bool ml_dv_authenticate(ml_dv_exchange *x)
 {
     ml_str sent = ml_str_of(ml_dv_sent_header(x, "Authorization"));
     if (sent.n < 7 || !ml_str_ieq((ml_str){sent.p, 7}, ML_LIT("Bearer "))) {
-        return ml_dv_challenge(x, "AKV10000: Request is missing a Bearer or PoP token.");
+        return ml_dv_challenge(x,
+                               "AKV10000: Request is missing a Bearer or PoP token.");
     }
     ml_str token = ml_str_trim((ml_str){sent.p + 7, sent.n - 7});
     size_t dot1 = ml_str_find(token, '.');
@@ -199,11 +217,13 @@ bool ml_dv_authenticate(ml_dv_exchange *x)
         return ml_dv_challenge(x, "The token is malformed: it is no JSON web token.");
     }
     ml_str signature = {rest.p + dot2 + 1, rest.n - dot2 - 1};
-    bool is_ours = signature_is_ours(x->dv, (ml_str){token.p, dot1 + 1 + dot2}, signature);
+    bool is_ours =
+        signature_is_ours(x->dv, (ml_str){token.p, dot1 + 1 + dot2}, signature);
     if (!check_claims(x, &c, is_ours)) return false;
     if (ml_dv_faults_of(&x->dv->faults, ML_DV_401_ONCE, false, x->op)) {
-        return ml_dv_challenge(x, "AKV10046: Unable to resolve the key used for signature "
-                                  "validation.");
+        return ml_dv_challenge(x,
+                               "AKV10046: Unable to resolve the key used for signature "
+                               "validation.");
     }
     if (!c.has_claims &&
         ml_dv_faults_of(&x->dv->faults, ML_DV_CLAIMS_CHALLENGE, false, x->op)) {

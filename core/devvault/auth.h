@@ -16,5 +16,6 @@ bool ml_dv_token_issue(ml_dv *dv, const ml_dv_grant *g, int64_t now, ml_buf *out
 bool ml_dv_authenticate(ml_dv_exchange *x);
 /* 401 with the challenge header; answers false. */
 bool ml_dv_challenge(ml_dv_exchange *x, const char *message);
-/* Is this a name of this machine's vaults: localhost, *.localhost, a loopback address? */
+/* Is this a name of this machine's vaults: localhost, *.localhost, a loopback address?
+ */
 bool ml_dv_is_local_host(ml_str host);

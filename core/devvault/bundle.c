@@ -7,7 +7,8 @@
 
 static void add_int(ml_dv_call *c, const char *name, int64_t v)
 {
-    bool as_text = ml_dv_faults_of(&c->x->dv->faults, ML_DV_INTS_AS_STRINGS, false, c->x->op);
+    bool as_text =
+        ml_dv_faults_of(&c->x->dv->faults, ML_DV_INTS_AS_STRINGS, false, c->x->op);
     const char *quote = as_text ? "\"" : "";
     ml_buf_addf(&c->x->out, ",\"%s\":%s%lld%s", name, quote, (long long)v, quote);
 }
@@ -27,8 +28,8 @@ static void add_attributes(ml_dv_call *c, const ml_dv_record *r)
 
 static void add_deleted(ml_dv_call *c, const ml_dv_record *r)
 {
-    ml_buf_addf(&c->x->out, ",\"recoveryId\":\"https://%s/deletedsecrets/%s\"", c->x->host,
-                r->name);
+    ml_buf_addf(&c->x->out, ",\"recoveryId\":\"https://%s/deletedsecrets/%s\"",
+                c->x->host, r->name);
     add_int(c, "deletedDate", r->deleted);
     add_int(c, "scheduledPurgeDate", r->purge);
 }
@@ -63,7 +64,8 @@ void ml_dv_write_bundle(ml_dv_call *c, const ml_dv_record *r, int flags)
 const char *ml_dv_read_value(ml_json *j, ml_dv_record *r)
 {
     if (!ml_json_read_string(j, &r->value)) {
-        return ml_buf_ok(&r->value) ? "value must be a string" : "Secret value is too large";
+        return ml_buf_ok(&r->value) ? "value must be a string"
+                                    : "Secret value is too large";
     }
     return r->value.len > ML_DV_MAX_VALUE
                ? "Secret value is too large: the limit is 25600 bytes"
@@ -73,7 +75,8 @@ const char *ml_dv_read_value(ml_json *j, ml_dv_record *r)
 const char *ml_dv_read_content_type(ml_json *j, ml_dv_record *r)
 {
     if (ml_json_read_null(j)) return NULL;
-    if (!ml_json_read_string(j, &r->content_type)) return "contentType must be a string";
+    if (!ml_json_read_string(j, &r->content_type))
+        return "contentType must be a string";
     if (ml_dv_count_chars(ml_buf_str(&r->content_type)) > ML_DV_MAX_CONTENT_TYPE) {
         return "contentType is too long: the limit is 255 characters";
     }
@@ -110,8 +113,10 @@ const char *ml_dv_read_tags(ml_json *j, ml_dv_record *r)
     int n = 0;
     while (!wrong && ml_json_next_key(j, &key)) {
         ml_buf_add_char(&r->tags, n == 0 ? '{' : ',');
-        if (++n > ML_DV_MAX_TAGS) wrong = "too many tags: the limit is 15";
-        else wrong = read_tag(j, key, &text, &r->tags);
+        if (++n > ML_DV_MAX_TAGS)
+            wrong = "too many tags: the limit is 15";
+        else
+            wrong = read_tag(j, key, &text, &r->tags);
     }
     if (n > 0) ml_buf_add_char(&r->tags, '}');
     if (!wrong && !ml_buf_ok(&r->tags)) wrong = "tags are too large";
@@ -138,7 +143,8 @@ const char *ml_dv_read_attributes(ml_json *j, ml_dv_record *r)
     while (!wrong && ml_json_next_key(j, &key)) {
         if (ml_json_key_is(key, "enabled")) {
             if (ml_json_read_null(j)) continue;
-            if (!ml_json_read_bool(j, &r->enabled)) wrong = "enabled must be true or false";
+            if (!ml_json_read_bool(j, &r->enabled))
+                wrong = "enabled must be true or false";
         } else if (ml_json_key_is(key, "nbf")) {
             wrong = read_date(j, &r->has_nbf, &r->nbf);
         } else if (ml_json_key_is(key, "exp")) {

@@ -11,7 +11,8 @@ void ml_dv_write_bundle(ml_dv_call *c, const ml_dv_record *r, int flags);
 /* Reads SetParameters or UpdateParameters over r: what is absent stays.  *has_value
  * says whether a value came.  NULL, or what is wrong. */
 const char *ml_dv_read_parameters(ml_json *j, ml_dv_record *r, bool *has_value);
-/* Reads one member's value as r's tags, content type or attributes; for other readers. */
+/* Reads one member's value as r's tags, content type or attributes; for other readers.
+ */
 const char *ml_dv_read_tags(ml_json *j, ml_dv_record *r);
 const char *ml_dv_read_content_type(ml_json *j, ml_dv_record *r);
 const char *ml_dv_read_attributes(ml_json *j, ml_dv_record *r);

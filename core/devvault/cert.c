@@ -65,15 +65,18 @@ static bool begin(pair *p, const char *common_name, int days, const X509 *issuer
            X509_gmtime_adj(X509_getm_notAfter(p->cert), (long)days * DAY_S) &&
            X509_NAME_add_entry_by_txt(name, "CN", MBSTRING_ASC,
                                       (const unsigned char *)common_name, -1, -1, 0) &&
-           X509_set_issuer_name(p->cert, issuer ? X509_get_subject_name(issuer) : name) &&
+           X509_set_issuer_name(p->cert,
+                                issuer ? X509_get_subject_name(issuer) : name) &&
            X509_set_pubkey(p->cert, p->key);
 }
 
 static bool make_ca(pair *ca)
 {
     return begin(ca, "moonlatch dev vault (development only)", CA_DAYS, NULL) &&
-           add_extension(ca->cert, ca->cert, NID_basic_constraints, "critical,CA:TRUE,pathlen:0") &&
-           add_extension(ca->cert, ca->cert, NID_key_usage, "critical,keyCertSign,cRLSign") &&
+           add_extension(ca->cert, ca->cert, NID_basic_constraints,
+                         "critical,CA:TRUE,pathlen:0") &&
+           add_extension(ca->cert, ca->cert, NID_key_usage,
+                         "critical,keyCertSign,cRLSign") &&
            add_extension(ca->cert, ca->cert, NID_subject_key_identifier, "hash") &&
            X509_sign(ca->cert, ca->key, EVP_sha256()) > 0;
 }
@@ -83,15 +86,19 @@ static bool make_leaf(pair *leaf, const pair *ca, const char *const *names, size
     ml_buf san;
     ml_buf_init(&san, 0);
     ml_buf_add_text(&san, "DNS:localhost,DNS:*.localhost,IP:127.0.0.1,IP:::1");
-    for (size_t i = 0; i < n; i++) ml_buf_addf(&san, ",DNS:%s.localhost", names[i]);
-    bool ok = ml_buf_ok(&san) && begin(leaf, "localhost", LEAF_DAYS, ca->cert) &&
-              add_extension(leaf->cert, ca->cert, NID_basic_constraints, "critical,CA:FALSE") &&
-              add_extension(leaf->cert, ca->cert, NID_key_usage, "critical,digitalSignature") &&
-              add_extension(leaf->cert, ca->cert, NID_ext_key_usage, "serverAuth") &&
-              add_extension(leaf->cert, ca->cert, NID_subject_key_identifier, "hash") &&
-              add_extension(leaf->cert, ca->cert, NID_authority_key_identifier, "keyid") &&
-              add_extension(leaf->cert, ca->cert, NID_subject_alt_name, san.data) &&
-              X509_sign(leaf->cert, ca->key, EVP_sha256()) > 0;
+    for (size_t i = 0; i < n; i++)
+        ml_buf_addf(&san, ",DNS:%s.localhost", names[i]);
+    bool ok =
+        ml_buf_ok(&san) && begin(leaf, "localhost", LEAF_DAYS, ca->cert) &&
+        add_extension(leaf->cert, ca->cert, NID_basic_constraints,
+                      "critical,CA:FALSE") &&
+        add_extension(leaf->cert, ca->cert, NID_key_usage,
+                      "critical,digitalSignature") &&
+        add_extension(leaf->cert, ca->cert, NID_ext_key_usage, "serverAuth") &&
+        add_extension(leaf->cert, ca->cert, NID_subject_key_identifier, "hash") &&
+        add_extension(leaf->cert, ca->cert, NID_authority_key_identifier, "keyid") &&
+        add_extension(leaf->cert, ca->cert, NID_subject_alt_name, san.data) &&
+        X509_sign(leaf->cert, ca->key, EVP_sha256()) > 0;
     ml_buf_fini(&san);
     return ok;
 }
@@ -149,8 +156,8 @@ static SSL_CTX *make_context(const pair *leaf)
     return NULL;
 }
 
-int ml_dv_cert_context(SSL_CTX **out, const char *dir, const char *const *names, size_t n,
-                       char *ca_file, size_t ca_file_size, ml_err *e)
+int ml_dv_cert_context(SSL_CTX **out, const char *dir, const char *const *names,
+                       size_t n, char *ca_file, size_t ca_file_size, ml_err *e)
 {
     char key_file[4096];
     snprintf(ca_file, ca_file_size, "%s/ca.pem", dir);
@@ -158,9 +165,11 @@ int ml_dv_cert_context(SSL_CTX **out, const char *dir, const char *const *names,
     pair ca = {0}, leaf = {0};
     int rc = 0;
     if (!load(&ca, ca_file, key_file)) {
-        if (!make_ca(&ca)) rc = ml_fail(e, ML_ESYSTEM, "cannot make a certificate");
+        if (!make_ca(&ca))
+            rc = ml_fail(e, ML_ESYSTEM, "cannot make a certificate");
         else if (!save(&ca, ca_file, key_file)) {
-            rc = ml_fail(e, ML_ESYSTEM, "cannot write %s or key.pem beside it", ca_file);
+            rc =
+                ml_fail(e, ML_ESYSTEM, "cannot write %s or key.pem beside it", ca_file);
         }
     }
     SSL_CTX *ctx = NULL;

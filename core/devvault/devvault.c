@@ -23,7 +23,7 @@
 #include "devvault/seed.h"
 #include "devvault/state.h"
 
-enum { LARGEST_REQUEST = 64 * 1024 * 1024, LARGEST_HEADERS = 64 * 1024, IDLE_S = 120 };
+enum { LARGEST_HEADERS = 64 * 1024, IDLE_S = 120 };
 
 /* What a run holds; released in the reverse order. */
 typedef struct run {
@@ -53,7 +53,8 @@ static void on_request(struct evhttp_request *req, void *arg)
 {
     ml_dv_exchange *x = ml_dv_exchange_new(arg, req);
     if (!x) return;
-    if (is_below(x->path, ML_LIT("/secrets")) || is_below(x->path, ML_LIT("/deletedsecrets"))) {
+    if (is_below(x->path, ML_LIT("/secrets")) ||
+        is_below(x->path, ML_LIT("/deletedsecrets"))) {
         ml_dv_serve_vault(x);
     } else if (ml_str_eq(x->path, ML_LIT("/metadata/identity/oauth2/token")) ||
                ml_str_eq(x->path, ML_LIT("/msi/token"))) {
@@ -96,7 +97,7 @@ static struct evhttp *new_server(ml_dv *dv, ml_dv_sockets *s,
     if (!http) return NULL;
     evhttp_set_allowed_methods(http, EVHTTP_REQ_GET | EVHTTP_REQ_POST | EVHTTP_REQ_PUT |
                                          EVHTTP_REQ_DELETE | EVHTTP_REQ_PATCH);
-    evhttp_set_max_body_size(http, LARGEST_REQUEST);
+    evhttp_set_max_body_size(http, ML_DV_LARGEST_BODY);
     evhttp_set_max_headers_size(http, LARGEST_HEADERS);
     evhttp_set_timeout(http, IDLE_S);
     evhttp_set_gencb(http, handler, dv);
@@ -124,14 +125,17 @@ static int open_store(run *u, const ml_devvault_options *opt, ml_err *e)
     ml_dv *dv = &u->dv;
     int rc = ml_dv_store_open(&dv->store, opt->store_file, e);
     if (rc == 0) {
-        rc = ml_dv_store_key(dv->store, "token", dv->token_key, sizeof(dv->token_key), e);
+        rc = ml_dv_store_key(dv->store, "token", dv->token_key, sizeof(dv->token_key),
+                             e);
     }
     if (rc == 0) {
-        rc = ml_dv_store_key(dv->store, "backup", dv->backup_key, sizeof(dv->backup_key), e);
+        rc = ml_dv_store_key(dv->store, "backup", dv->backup_key,
+                             sizeof(dv->backup_key), e);
     }
     if (rc || !opt->seed_file) return rc;
     ml_dv_store_begin(dv->store);
-    rc = ml_dv_seed_read(ml_buf_str(&u->seed), opt->seed_file, NULL, add_seeded, dv->store, e);
+    rc = ml_dv_seed_read(ml_buf_str(&u->seed), opt->seed_file, NULL, add_seeded,
+                         dv->store, e);
     if (!ml_dv_store_end(dv->store, rc == 0) && rc == 0) {
         rc = ml_fail(e, ML_ESYSTEM, "cannot store the seed");
     }
@@ -150,8 +154,9 @@ static int open_network(run *u, const ml_devvault_options *opt, ml_err *e)
     if (rc) return rc;
     dv->port = u->sockets.port;
     dv->imds_port = u->imds_sockets.port;
-    rc = ml_dv_cert_context(&u->tls, u->state.dir, (const char *const *)dv->config.vaults,
-                            dv->config.n_vaults, u->state.ca_file, sizeof(u->state.ca_file), e);
+    rc = ml_dv_cert_context(&u->tls, u->state.dir,
+                            (const char *const *)dv->config.vaults, dv->config.n_vaults,
+                            u->state.ca_file, sizeof(u->state.ca_file), e);
     if (rc) return rc;
     dv->base = event_base_new();
     if (dv->base) u->https = new_server(dv, &u->sockets, on_request);
@@ -177,10 +182,12 @@ static int watch_signals(run *u, ml_err *e)
 
 static int announce(run *u, const ml_devvault_options *opt, ml_err *e)
 {
-    fprintf(stderr, "dev-vault: FOR DEVELOPMENT ONLY. Anybody on this machine can read what is "
-                    "in it; never put a real secret here.\n");
+    fprintf(stderr,
+            "dev-vault: FOR DEVELOPMENT ONLY. Anybody on this machine can read what is "
+            "in it; never put a real secret here.\n");
     if (opt->allow_remote) {
-        fprintf(stderr, "dev-vault: WARNING: --allow-remote: other machines may reach it.\n");
+        fprintf(stderr,
+                "dev-vault: WARNING: --allow-remote: other machines may reach it.\n");
     }
     ml_buf line;
     ml_buf_init(&line, 0);
@@ -192,7 +199,9 @@ static int announce(run *u, const ml_devvault_options *opt, ml_err *e)
         close(opt->ready_fd);
     }
     ml_buf_fini(&line);
-    return ok ? 0 : ml_fail(e, ML_ESYSTEM, "cannot write the ready line: %s", strerror(errno));
+    return ok ? 0
+              : ml_fail(e, ML_ESYSTEM, "cannot write the ready line: %s",
+                        strerror(errno));
 }
 
 static int start(run *u, const ml_devvault_options *opt, ml_err *e)
@@ -201,7 +210,8 @@ static int start(run *u, const ml_devvault_options *opt, ml_err *e)
     int rc = opt->seed_file ? ml_dv_seed_load(opt->seed_file, &u->seed, e) : 0;
     if (rc == 0) rc = ml_dv_config_init(&dv->config, opt, ml_buf_str(&u->seed), e);
     if (rc == 0) {
-        rc = ml_dv_faults_init(&dv->faults, opt->faults, opt->n_faults, opt->fault_seed, e);
+        rc = ml_dv_faults_init(&dv->faults, opt->faults, opt->n_faults, opt->fault_seed,
+                               e);
     }
     if (rc == 0) rc = ml_dv_state_init(&u->state, opt->state_dir, e);
     if (rc == 0) rc = open_store(u, opt, e);
@@ -216,6 +226,7 @@ static void stop(run *u)
     ml_dv *dv = &u->dv;
     if (u->on_term) event_free(u->on_term);
     if (u->on_int) event_free(u->on_int);
+    ml_dv_exchange_abandon_all(dv);
     if (u->http) evhttp_free(u->http);
     if (u->https) evhttp_free(u->https);
     if (dv->base) event_base_free(dv->base);

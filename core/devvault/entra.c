@@ -1,8 +1,9 @@
-/* entra.c - the token endpoint and the metadata that identity clients ask for.
+/* entra.c - the token endpoint.
  *
  *     POST /{tenant}/oauth2/v2.0/token     grant, client, secret, scope
  *     POST /{tenant}/oauth2/token          the same with resource instead of scope
- *     GET  /common/discovery/instance      and the OpenID configurations
+ *
+ * The metadata that clients read first is in entra_metadata.c.
  *
  * Refusals are Entra's: its HTTP statuses, OAuth words and AADSTS numbers. */
 #include <openssl/crypto.h>
@@ -13,6 +14,7 @@
 #include "base/clock.h"
 #include "base/err.h"
 #include "devvault/auth.h"
+#include "devvault/entra.h"
 #include "devvault/misbehave.h"
 #include "devvault/server.h"
 #include "io/json.h"
@@ -29,13 +31,15 @@ static bool refuse(ml_dv_exchange *x, int status, const char *word, int number,
     strftime(stamp, sizeof(stamp), "%Y-%m-%d %H:%M:%SZ", gmtime_r(&now, &tm));
     ml_buf text;
     ml_buf_init(&text, 0);
-    ml_buf_addf(&text, "AADSTS%d: %s Trace ID: %s Correlation ID: %s Timestamp: %s", number,
-                sentence, trace, correlation, stamp);
+    ml_buf_addf(&text, "AADSTS%d: %s Trace ID: %s Correlation ID: %s Timestamp: %s",
+                number, sentence, trace, correlation, stamp);
     ml_buf_clear(&x->out);
     ml_buf_addf(&x->out, "{\"error\":\"%s\",\"error_description\":", word);
-    if (!ml_json_write_string(&x->out, ml_buf_str(&text))) ml_buf_add_text(&x->out, "\"\"");
-    ml_buf_addf(&x->out, ",\"error_codes\":[%d],\"timestamp\":\"%s\",\"trace_id\":\"%s\","
-                         "\"correlation_id\":\"%s\",\"error_uri\":\"https://%s/error?code=%d\"}",
+    if (!ml_json_write_string(&x->out, ml_buf_str(&text)))
+        ml_buf_add_text(&x->out, "\"\"");
+    ml_buf_addf(&x->out,
+                ",\"error_codes\":[%d],\"timestamp\":\"%s\",\"trace_id\":\"%s\","
+                "\"correlation_id\":\"%s\",\"error_uri\":\"https://%s/error?code=%d\"}",
                 number, stamp, trace, correlation, x->host, number);
     ml_buf_fini(&text);
     ml_dv_answer(x, status);
@@ -64,7 +68,7 @@ static bool is_domain(ml_str s)
     return true;
 }
 
-static bool check_tenant(ml_dv_exchange *x, ml_str tenant)
+bool ml_dv_entra_check_tenant(ml_dv_exchange *x, ml_str tenant)
 {
     char shown[128], text[256];
     if (ml_str_ieq(tenant, ml_str_of(x->dv->config.tenant_id))) return true;
@@ -73,12 +77,16 @@ static bool check_tenant(ml_dv_exchange *x, ml_str tenant)
                    ml_str_eq(tenant, ML_LIT("organizations")) ||
                    ml_str_eq(tenant, ML_LIT("consumers"));
     if (!is_guid(tenant) && !is_domain(tenant) && !is_word) {
-        snprintf(text, sizeof(text), "Specified tenant identifier '%s' is neither a valid DNS "
-                 "name, nor a valid external domain.", shown);
+        snprintf(text, sizeof(text),
+                 "Specified tenant identifier '%s' is neither a valid DNS "
+                 "name, nor a valid external domain.",
+                 shown);
         return refuse(x, 400, "invalid_request", 900023, text);
     }
-    snprintf(text, sizeof(text), "Tenant '%s' not found. Check to make sure you have the "
-             "correct tenant ID and are signing into the correct cloud.", shown);
+    snprintf(text, sizeof(text),
+             "Tenant '%s' not found. Check to make sure you have the "
+             "correct tenant ID and are signing into the correct cloud.",
+             shown);
     return refuse(x, 400, "invalid_request", 90002, text);
 }
 
@@ -87,8 +95,10 @@ static bool need(ml_dv_exchange *x, const char *name, ml_buf *out)
 {
     if (ml_dv_form_get(ml_buf_str(&x->body), name, out) && out->len > 0) return true;
     char text[160];
-    snprintf(text, sizeof(text), "The request body must contain the following parameter: "
-             "'%s'.", name);
+    snprintf(text, sizeof(text),
+             "The request body must contain the following parameter: "
+             "'%s'.",
+             name);
     return refuse(x, 400, "invalid_request", 900144, text);
 }
 
@@ -106,15 +116,18 @@ static bool check_client(ml_dv_exchange *x, ml_buf *b)
     if (ml_str_ieq(ml_buf_str(b), ml_str_of(x->dv->config.client_id))) return true;
     char shown[128], text[512];
     ml_copy_printable(shown, sizeof(shown), b->data, b->len);
-    snprintf(text, sizeof(text), "Application with identifier '%s' was not found in the "
-             "directory '%s'. It may not have been installed by the tenant's administrator.",
-             shown, x->dv->config.tenant_id);
+    snprintf(
+        text, sizeof(text),
+        "Application with identifier '%s' was not found in the "
+        "directory '%s'. It may not have been installed by the tenant's administrator.",
+        shown, x->dv->config.tenant_id);
     return refuse(x, 400, "unauthorized_client", 700016, text);
 }
 
 static bool is_same(const ml_buf *a, const ml_buf *b)
 {
-    return a->len == b->len && a->len > 0 && CRYPTO_memcmp(a->data, b->data, a->len) == 0;
+    return a->len == b->len && a->len > 0 &&
+           CRYPTO_memcmp(a->data, b->data, a->len) == 0;
 }
 
 static bool check_secret(ml_dv_exchange *x, ml_buf *b)
@@ -125,7 +138,8 @@ static bool check_secret(ml_dv_exchange *x, ml_buf *b)
             return refuse(x, 401, "invalid_client", 700027,
                           "The certificate of the client assertion is not registered.");
         }
-        return refuse(x, 401, "invalid_client", 7000218, "The request body must contain the "
+        return refuse(x, 401, "invalid_client", 7000218,
+                      "The request body must contain the "
                       "following parameter: 'client_assertion' or 'client_secret'.");
     }
     if (is_same(b, &x->dv->config.client_secret)) return true;
@@ -133,9 +147,10 @@ static bool check_secret(ml_dv_exchange *x, ml_buf *b)
         return refuse(x, 401, "invalid_client", 7000222,
                       "The provided client secret keys for the app are expired.");
     }
-    return refuse(x, 401, "invalid_client", 7000215,
-                  "Invalid client secret provided. Ensure the secret being sent in the request "
-                  "is the client secret value, not the client secret ID.");
+    return refuse(
+        x, 401, "invalid_client", 7000215,
+        "Invalid client secret provided. Ensure the secret being sent in the request "
+        "is the client secret value, not the client secret ID.");
 }
 
 static bool is_known_resource(ml_str resource)
@@ -144,12 +159,14 @@ static bool is_known_resource(ml_str resource)
                                         "graph.microsoft.com"};
     if (!ml_str_starts(resource, ML_LIT("https://"))) return false;
     ml_str host = {resource.p + 8, resource.n - 8};
-    if (host.n && host.p[host.n - 1] == '/') host.n--; /* v1 takes it; the vault will not */
+    if (host.n && host.p[host.n - 1] == '/')
+        host.n--; /* v1 takes it; the vault will not */
     for (size_t i = 0; i < sizeof(hosts) / sizeof(hosts[0]); i++) {
         if (ml_str_ieq(host, ml_str_of(hosts[i]))) return true;
     }
     size_t colon = host.n; /* the port's, not one inside [::1] */
-    while (colon > 0 && host.p[colon - 1] >= '0' && host.p[colon - 1] <= '9') colon--;
+    while (colon > 0 && host.p[colon - 1] >= '0' && host.p[colon - 1] <= '9')
+        colon--;
     if (colon > 1 && colon < host.n && host.p[colon - 1] == ':') host.n = colon - 1;
     return ml_dv_is_local_host(host);
 }
@@ -159,9 +176,10 @@ static bool check_resource(ml_dv_exchange *x, ml_str resource)
     if (is_known_resource(resource)) return true;
     char shown[160], text[512];
     ml_copy_printable(shown, sizeof(shown), resource.p, resource.n);
-    snprintf(text, sizeof(text), "The resource principal named %s was not found in the tenant "
-             "named %s. This can happen if the application has not been installed.", shown,
-             x->dv->config.tenant_id);
+    snprintf(text, sizeof(text),
+             "The resource principal named %s was not found in the tenant "
+             "named %s. This can happen if the application has not been installed.",
+             shown, x->dv->config.tenant_id);
     return refuse(x, 400, "invalid_resource", 500011, text);
 }
 
@@ -193,8 +211,10 @@ static bool read_scope(ml_dv_exchange *x, ml_buf *b, ml_str *resource)
     }
     char shown[160], text[320];
     ml_copy_printable(shown, sizeof(shown), b->data ? b->data : "", b->len);
-    snprintf(text, sizeof(text), "The provided request must include a 'scope' input parameter. "
-             "The provided value for the input parameter 'scope' is not valid: %s.", shown);
+    snprintf(text, sizeof(text),
+             "The provided request must include a 'scope' input parameter. "
+             "The provided value for the input parameter 'scope' is not valid: %s.",
+             shown);
     return refuse(x, 400, "invalid_scope", 70011, text);
 }
 
@@ -211,16 +231,18 @@ static bool read_resource(ml_dv_exchange *x, bool is_v2, ml_buf *b, ml_str *reso
 
 static void write_token(ml_dv_exchange *x, const ml_dv_grant *g, bool is_v2)
 {
-    bool as_text = !is_v2 || ml_dv_faults_of(&x->dv->faults, ML_DV_EXPIRES_IN_STRING, true,
-                                             x->op);
+    bool as_text =
+        !is_v2 || ml_dv_faults_of(&x->dv->faults, ML_DV_EXPIRES_IN_STRING, true, x->op);
     const char *quote = as_text ? "\"" : "";
     int64_t now = ml_wall_s(&ml_system_clock);
     ml_buf_clear(&x->out);
-    ml_buf_addf(&x->out, "{\"token_type\":\"Bearer\",\"expires_in\":%s%d%s,"
-                         "\"ext_expires_in\":%s%d%s", quote, g->lifetime_s, quote, quote,
-                g->lifetime_s, quote);
+    ml_buf_addf(&x->out,
+                "{\"token_type\":\"Bearer\",\"expires_in\":%s%d%s,"
+                "\"ext_expires_in\":%s%d%s",
+                quote, g->lifetime_s, quote, quote, g->lifetime_s, quote);
     if (!is_v2) {
-        ml_buf_addf(&x->out, ",\"expires_on\":\"%lld\",\"not_before\":\"%lld\",\"resource\":",
+        ml_buf_addf(&x->out,
+                    ",\"expires_on\":\"%lld\",\"not_before\":\"%lld\",\"resource\":",
                     (long long)now + g->lifetime_s, (long long)now);
         ml_json_write_string(&x->out, ml_str_of(g->audience));
     }
@@ -240,8 +262,8 @@ static void grant(ml_dv_exchange *x, ml_str resource, bool is_v2, bool has_claim
     ml_dv_grant g = {.audience = audience,
                      .tenant = tenant ? tenant->text : x->dv->config.tenant_id,
                      .client = x->dv->config.client_id,
-                     .lifetime_s = lifetime ? lifetime->number
-                                            : x->dv->config.token_lifetime_s,
+                     .lifetime_s =
+                         lifetime ? lifetime->number : x->dv->config.token_lifetime_s,
                      .has_claims = has_claims};
     write_token(x, &g, is_v2);
 }
@@ -251,50 +273,21 @@ static void serve_token(ml_dv_exchange *x, ml_str tenant, bool is_v2)
     x->op = "token";
     if (!ml_dv_misbehave_before(x)) return;
     if (x->method != EVHTTP_REQ_POST) {
-        refuse(x, 405, "invalid_request", 900561, "The endpoint only accepts POST requests.");
+        refuse(x, 405, "invalid_request", 900561,
+               "The endpoint only accepts POST requests.");
         return;
     }
     ml_buf b;
     ml_buf_init(&b, 0);
     ml_str resource = ML_LIT("");
-    bool ok = check_tenant(x, tenant) && check_grant(x, &b) && check_client(x, &b) &&
-              check_secret(x, &b);
-    bool has_claims = ok && ml_dv_form_get(ml_buf_str(&x->body), "claims", &b) && b.len > 0;
-    if (ok && read_resource(x, is_v2, &b, &resource)) grant(x, resource, is_v2, has_claims);
+    bool ok = ml_dv_entra_check_tenant(x, tenant) && check_grant(x, &b) &&
+              check_client(x, &b) && check_secret(x, &b);
+    bool has_claims =
+        ok && ml_dv_form_get(ml_buf_str(&x->body), "claims", &b) && b.len > 0;
+    if (ok && read_resource(x, is_v2, &b, &resource))
+        grant(x, resource, is_v2, has_claims);
     ml_buf_fini(&b);
     ml_dv_misbehave_after(x);
-}
-
-static void serve_openid(ml_dv_exchange *x, ml_str tenant, const char *v2)
-{
-    x->op = "metadata";
-    bool is_common = ml_str_eq(tenant, ML_LIT("common"));
-    if (!is_common && !check_tenant(x, tenant)) return;
-    const char *t = x->dv->config.tenant_id, *h = x->host;
-    ml_buf_addf(&x->out, "{\"issuer\":\"https://%s/%s%s\","
-                         "\"authorization_endpoint\":\"https://%s/%s/oauth2%s/authorize\","
-                         "\"token_endpoint\":\"https://%s/%s/oauth2%s/token\","
-                         "\"jwks_uri\":\"https://%s/%s/discovery%s/keys\"", h, t, v2, h, t, v2,
-                h, t, v2, h, t, v2);
-    ml_buf_add_text(&x->out, ",\"response_types_supported\":[\"code\",\"id_token\"],"
-                             "\"subject_types_supported\":[\"pairwise\"],"
-                             "\"id_token_signing_alg_values_supported\":[\"RS256\"],"
-                             "\"token_endpoint_auth_methods_supported\":[\"client_secret_post\"],"
-                             "\"scopes_supported\":[\"openid\"],"
-                             "\"tenant_region_scope\":\"local\","
-                             "\"cloud_instance_name\":\"localhost\"}");
-    ml_dv_answer(x, 200);
-}
-
-static void serve_instance(ml_dv_exchange *x)
-{
-    x->op = "metadata";
-    ml_buf_addf(&x->out, "{\"tenant_discovery_endpoint\":\"https://%s/%s/v2.0/.well-known/"
-                         "openid-configuration\",\"api-version\":\"1.1\",\"metadata\":["
-                         "{\"preferred_network\":\"%s\",\"preferred_cache\":\"%s\","
-                         "\"aliases\":[\"%s\"]}]}", x->host, x->dv->config.tenant_id, x->host,
-                x->host, x->host);
-    ml_dv_answer(x, 200);
 }
 
 void ml_dv_serve_entra(ml_dv_exchange *x)
@@ -302,18 +295,12 @@ void ml_dv_serve_entra(ml_dv_exchange *x)
     x->is_token = true;
     ml_str rest = x->path;
     ml_str tenant = ml_dv_segment(&rest);
-    if (ml_str_eq(rest, ML_LIT("/oauth2/v2.0/token"))) serve_token(x, tenant, true);
-    else if (ml_str_eq(rest, ML_LIT("/oauth2/token"))) serve_token(x, tenant, false);
-    else if (ml_str_eq(rest, ML_LIT("/discovery/instance"))) serve_instance(x);
-    else if (ml_str_eq(rest, ML_LIT("/v2.0/.well-known/openid-configuration"))) {
-        serve_openid(x, tenant, "/v2.0");
-    } else if (ml_str_eq(rest, ML_LIT("/.well-known/openid-configuration"))) {
-        serve_openid(x, tenant, "");
-    } else if (ml_str_starts(rest, ML_LIT("/discovery/"))) {
-        x->op = "metadata";
-        ml_buf_add_text(&x->out, "{\"keys\":[]}");
-        ml_dv_answer(x, 200);
-    } else {
-        refuse(x, 404, "invalid_request", 900144, "The dev vault has nothing at this path.");
+    if (ml_str_eq(rest, ML_LIT("/oauth2/v2.0/token"))) {
+        serve_token(x, tenant, true);
+    } else if (ml_str_eq(rest, ML_LIT("/oauth2/token"))) {
+        serve_token(x, tenant, false);
+    } else if (!ml_dv_entra_metadata(x, tenant, rest)) {
+        refuse(x, 404, "invalid_request", 900144,
+               "The dev vault has nothing at this path.");
     }
 }

@@ -1,25 +1,18 @@
-/* exchange.c - between libevent's HTTP and the endpoints: begin, and deliver.
+/* exchange.c - one request: read from libevent's HTTP, answered by an endpoint.
  *
- * Bodies pass through scrubbing buffers: the request's is copied out and the original
- * overwritten, the answer's is lent to libevent and scrubbed when it was written.
- * A client may go away while an answer waits for its delay; libevent then leaves us
- * a request without connection, and sending into that only frees it. */
+ * The body is copied into a scrubbing buffer and the original is overwritten.  How an
+ * answer leaves is in deliver.c. */
 #include "devvault/exchange.h"
 
 #include <event2/buffer.h>
-#include <event2/bufferevent.h>
-#include <event2/keyvalq_struct.h>
 #include <stdarg.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
-#include <sys/socket.h>
 
 #include "base/err.h"
 #include "base/mem.h"
 #include "io/json.h"
-
-enum { LARGEST_BODY = 64 * 1024 * 1024 };
 
 static const char *vault_of_host(const ml_dv *dv, const char *hostname)
 {
@@ -57,7 +50,7 @@ static bool read_body(ml_dv_exchange *x)
 {
     struct evbuffer *in = evhttp_request_get_input_buffer(x->req);
     size_t n = evbuffer_get_length(in);
-    ml_buf_init(&x->body, LARGEST_BODY);
+    ml_buf_init(&x->body, ML_DV_LARGEST_BODY);
     if (n == 0) return true;
     unsigned char *p = evbuffer_pullup(in, -1);
     if (!p) return false;
@@ -79,10 +72,14 @@ ml_dv_exchange *ml_dv_exchange_new(ml_dv *dv, struct evhttp_request *req)
     if (all.n && all.p[0] != '/') all = ML_LIT("");
     size_t n = ml_str_find(all, '?');
     size_t from = n < all.n ? n + 1 : n;
-    *x = (ml_dv_exchange){.dv = dv, .req = req, .method = evhttp_request_get_command(req),
-                          .path = {all.p, n}, .query = {all.p + from, all.n - from},
-                          .op = "other", .is_json = true};
-    ml_buf_init(&x->out, LARGEST_BODY);
+    *x = (ml_dv_exchange){.dv = dv,
+                          .req = req,
+                          .method = evhttp_request_get_command(req),
+                          .path = {all.p, n},
+                          .query = {all.p + from, all.n - from},
+                          .op = "other",
+                          .is_json = true};
+    ml_buf_init(&x->out, ML_DV_LARGEST_BODY);
     if (read_body(x) && read_host(x)) {
         x->vault = vault_of_host(dv, x->hostname);
         return x;
@@ -130,7 +127,8 @@ bool ml_dv_refuse(ml_dv_exchange *x, int status, const char *code, const char *i
     va_end(args);
     ml_buf_clear(&x->out);
     ml_buf_addf(&x->out, "{\"error\":{\"code\":\"%s\",\"message\":", code);
-    if (!ml_json_write_string(&x->out, ml_str_of(message))) ml_buf_add_text(&x->out, "\"\"");
+    if (!ml_json_write_string(&x->out, ml_str_of(message)))
+        ml_buf_add_text(&x->out, "\"\"");
     if (inner) ml_buf_addf(&x->out, ",\"innererror\":{\"code\":\"%s\"}", inner);
     ml_buf_add_text(&x->out, "}}");
     ml_dv_answer(x, status);
@@ -142,179 +140,4 @@ bool ml_dv_broken(ml_dv_exchange *x, const ml_err *e)
     fprintf(stderr, "dev-vault: %s\n", e->text);
     return ml_dv_refuse(x, 500, "InternalServerError", NULL, "The dev vault failed: %s",
                         e->text);
-}
-
-static const char *method_name(enum evhttp_cmd_type method)
-{
-    switch (method) {
-    case EVHTTP_REQ_GET: return "GET";
-    case EVHTTP_REQ_POST: return "POST";
-    case EVHTTP_REQ_PUT: return "PUT";
-    case EVHTTP_REQ_DELETE: return "DELETE";
-    case EVHTTP_REQ_PATCH: return "PATCH";
-    default: return "OTHER";
-    }
-}
-
-static void note(const ml_dv_exchange *x)
-{
-    int status = x->delivery == ML_DV_DROPPED ? 0 : x->status;
-    ml_dv_stats_add(&x->dv->stats, x->op, status);
-    if (!x->dv->config.verbose) return;
-    char path[512];
-    ml_copy_printable(path, sizeof(path), x->path.p, x->path.n);
-    fprintf(stderr, "dev-vault: %s %s%s %d\n", method_name(x->method), x->hostname, path,
-            status);
-}
-
-static void add_common_headers(ml_dv_exchange *x)
-{
-    if (x->status != 204) {
-        ml_dv_header(x, "Content-Type", "%s",
-                     x->is_json ? "application/json; charset=utf-8" : "text/html");
-    }
-    char id[ML_DV_GUID_BYTES];
-    ml_dv_random_guid(id);
-    ml_dv_header(x, "x-ms-request-id", "%s", id);
-    ml_dv_header(x, "Cache-Control", "no-cache");
-    ml_dv_header(x, "X-Content-Type-Options", "nosniff");
-    const char *echo = ml_dv_sent_header(x, x->is_token ? "client-request-id"
-                                                        : "x-ms-client-request-id");
-    if (echo && strlen(echo) <= 128) {
-        ml_dv_header(x, x->is_token ? "client-request-id" : "x-ms-client-request-id", "%s",
-                     echo);
-    }
-    if (x->is_token) return;
-    ml_dv_header(x, "x-ms-keyvault-region", "local");
-    ml_dv_header(x, "x-ms-keyvault-service-version", "1.9.0.0-moonlatch-" ML_VERSION);
-    ml_dv_header(x, "x-ms-keyvault-network-info",
-                 "conn_type=Ipv4;addr=127.0.0.1;act_addr_fam=InterNetwork;");
-}
-
-static void free_body(const void *data, size_t n, void *arg)
-{
-    (void)data;
-    (void)n;
-    ml_buf *b = arg;
-    ml_buf_fini(b);
-    free(b);
-}
-
-/* An evbuffer that lends x->out's bytes [0, n), and owns all of it. */
-static struct evbuffer *lend_body(ml_dv_exchange *x, size_t n)
-{
-    struct evbuffer *out = evbuffer_new();
-    ml_buf *body = malloc(sizeof(*body));
-    if (!out || !body) abort(); /* out of memory in a development server */
-    *body = x->out;
-    ml_buf_init(&x->out, LARGEST_BODY);
-    if (n == 0 || evbuffer_add_reference(out, body->data, n, free_body, body) != 0) {
-        free_body(NULL, 0, body);
-    }
-    return out;
-}
-
-/* Closes the connection; with a reset, when nothing was sent. */
-static void drop(struct evhttp_request *req, bool reset)
-{
-    struct evhttp_connection *con = evhttp_request_get_connection(req);
-    if (!con) {
-        evhttp_request_free(req);
-        return;
-    }
-    evutil_socket_t fd = bufferevent_getfd(evhttp_connection_get_bufferevent(con));
-    struct linger now = {.l_onoff = 1, .l_linger = 0};
-    if (reset) setsockopt(fd, SOL_SOCKET, SO_LINGER, &now, sizeof(now));
-    evhttp_connection_free(con); /* and the request with it */
-}
-
-static void drop_later(evutil_socket_t fd, short what, void *arg)
-{
-    (void)fd;
-    (void)what;
-    drop(arg, false);
-}
-
-/* Called when the half body was written; not from here may the connection be freed. */
-static void half_written(struct evhttp_connection *con, void *arg)
-{
-    static const struct timeval now = {0, 0};
-    event_base_once(evhttp_connection_get_base(con), -1, EV_TIMEOUT, drop_later, arg, &now);
-}
-
-static void send_truncated(ml_dv_exchange *x)
-{
-    ml_dv_header(x, "Content-Length", "%zu", x->out.len);
-    struct evbuffer *half = lend_body(x, x->out.len / 2);
-    if (!evhttp_request_get_connection(x->req)) {
-        drop(x->req, true);
-    } else {
-        evhttp_send_reply_start(x->req, x->status, NULL);
-        if (evbuffer_get_length(half) == 0) evbuffer_add(half, "{", 1);
-        evhttp_send_reply_chunk_with_cb(x->req, half, half_written, x->req);
-    }
-    evbuffer_free(half);
-    free(x);
-}
-
-static void send_in_chunks(ml_dv_exchange *x)
-{
-    struct evbuffer *all = lend_body(x, x->out.len), *part = evbuffer_new();
-    if (!part) abort();
-    evhttp_send_reply_start(x->req, x->status, NULL);
-    while (evbuffer_get_length(all) > 0) {
-        evbuffer_remove_buffer(all, part, 7);
-        evhttp_send_reply_chunk(x->req, part);
-    }
-    evhttp_send_reply_end(x->req);
-    evbuffer_free(all);
-    evbuffer_free(part);
-    free(x);
-}
-
-static void send_whole(ml_dv_exchange *x)
-{
-    struct evbuffer *body = lend_body(x, x->status == 204 ? 0 : x->out.len);
-    evhttp_send_reply(x->req, x->status, NULL, body);
-    evbuffer_free(body);
-    free(x);
-}
-
-static void deliver(ml_dv_exchange *x)
-{
-    if (x->delivery == ML_DV_DROPPED) {
-        drop(x->req, true);
-        ml_buf_fini(&x->out);
-        free(x);
-    } else if (x->delivery == ML_DV_TRUNCATED) {
-        send_truncated(x);
-    } else if (x->delivery == ML_DV_IN_CHUNKS && evhttp_request_get_connection(x->req)) {
-        send_in_chunks(x);
-    } else {
-        send_whole(x);
-    }
-}
-
-static void deliver_later(evutil_socket_t fd, short what, void *arg)
-{
-    (void)fd;
-    (void)what;
-    deliver(arg);
-}
-
-void ml_dv_exchange_finish(ml_dv_exchange *x)
-{
-    if (!ml_buf_ok(&x->out)) {
-        ml_dv_refuse(x, 500, "InternalServerError", NULL, "The answer is too large");
-    }
-    add_common_headers(x);
-    note(x);
-    ml_buf_fini(&x->body);
-    struct timeval wait = {x->delay_ms / 1000, x->delay_ms % 1000 * 1000};
-    /* A drop frees the connection, which must not happen below libevent's own frames. */
-    if (x->delay_ms > 0 || x->delivery == ML_DV_DROPPED) {
-        event_base_once(x->dv->base, -1, EV_TIMEOUT, deliver_later, x, &wait);
-    } else {
-        deliver(x);
-    }
 }

@@ -9,7 +9,14 @@
 #include "devvault/text.h"
 
 /* What a kind takes after its '='. */
-typedef enum value_form { NOTHING, MILLIS, SECONDS, HTTP_STATUS, WORD, TEXT } value_form;
+typedef enum value_form {
+    NOTHING,
+    MILLIS,
+    SECONDS,
+    HTTP_STATUS,
+    WORD,
+    TEXT
+} value_form;
 
 /* Who it may strike. */
 enum { VAULT = 1, TOKEN = 2 };
@@ -19,8 +26,8 @@ typedef struct kind_row {
     ml_dv_fault_kind kind;
     int who;
     value_form form;
-    bool has_default; /* the value may be left out */
-    int number;       /* the default */
+    bool has_default;  /* the value may be left out */
+    int number;        /* the default */
     const char *words; /* of a WORD, each between blanks */
 } kind_row;
 
@@ -70,7 +77,8 @@ static bool read_number(ml_str s, uint64_t most, int *out)
 /* "200ms", "2s" or a bare number of milliseconds. */
 static bool read_millis(ml_str s, int *out)
 {
-    if (ml_str_ends(s, ML_LIT("ms"))) return read_number((ml_str){s.p, s.n - 2}, 600000, out);
+    if (ml_str_ends(s, ML_LIT("ms")))
+        return read_number((ml_str){s.p, s.n - 2}, 600000, out);
     if (!ml_str_ends(s, ML_LIT("s"))) return read_number(s, 600000, out);
     if (!read_number((ml_str){s.p, s.n - 1}, 600, out)) return false;
     *out *= 1000;
@@ -114,14 +122,19 @@ static bool is_among(const char *words, ml_str word)
 static bool read_value(ml_dv_fault *f, const kind_row *row, ml_str value)
 {
     switch (row->form) {
-    case NOTHING: return false;
-    case MILLIS: return read_millis(value, &f->number);
-    case SECONDS: return read_number(value, 1000000, &f->number);
-    case HTTP_STATUS: return read_status(value, &f->number);
+    case NOTHING:
+        return false;
+    case MILLIS:
+        return read_millis(value, &f->number);
+    case SECONDS:
+        return read_number(value, 1000000, &f->number);
+    case HTTP_STATUS:
+        return read_status(value, &f->number);
     case WORD:
         if (!is_among(row->words, value)) return false;
         return copy_text(f->text, sizeof(f->text), value);
-    case TEXT: return copy_text(f->text, sizeof(f->text), value);
+    case TEXT:
+        return copy_text(f->text, sizeof(f->text), value);
     }
     return false;
 }
@@ -158,10 +171,11 @@ static int read_modifiers(ml_dv_fault *f, ml_str rest, const char *spec, ml_err 
         size_t n = ml_str_find(rest, ',');
         ml_str m = {rest.p, n};
         if (!read_modifier(f, m)) {
-            return ml_fail(e, ML_EUSAGE,
-                           "fault '%s': '%.*s' is no modifier; use 0.2, first=N, always, "
-                           "retry-after=S, retry-after-ms=N, retry-after-date=S, op=NAME",
-                           spec, (int)m.n, m.p);
+            return ml_fail(
+                e, ML_EUSAGE,
+                "fault '%s': '%.*s' is no modifier; use 0.2, first=N, always, "
+                "retry-after=S, retry-after-ms=N, retry-after-date=S, op=NAME",
+                spec, (int)m.n, m.p);
         }
         if (n == rest.n) return 0;
         rest = (ml_str){rest.p + n + 1, rest.n - n - 1};
@@ -185,7 +199,8 @@ static int read_rest(ml_dv_fault *f, const kind_row *row, ml_str rest, const cha
     f->number = row->number;
     bool has_value = rest.n > 0 && rest.p[0] == '=';
     if (!has_value && row->form != NOTHING && !row->has_default) {
-        return ml_fail(e, ML_EUSAGE, "fault '%s' needs a value: %s=...", spec, row->name);
+        return ml_fail(e, ML_EUSAGE, "fault '%s' needs a value: %s=...", spec,
+                       row->name);
     }
     if (has_value) {
         rest = (ml_str){rest.p + 1, rest.n - 1};
@@ -209,9 +224,12 @@ static int read_rest(ml_dv_fault *f, const kind_row *row, ml_str rest, const cha
 
 int ml_dv_fault_parse(ml_dv_fault *out, const char *spec, ml_err *e)
 {
-    static const kind_row status_row = {"status", ML_DV_STATUS, VAULT | TOKEN, NOTHING,
-                                        false, 0, NULL};
-    ml_dv_fault f = {.chance = 1, .first = -1, .retry_after_s = -1, .retry_after_ms = -1,
+    static const kind_row status_row = {
+        "status", ML_DV_STATUS, VAULT | TOKEN, NOTHING, false, 0, NULL};
+    ml_dv_fault f = {.chance = 1,
+                     .first = -1,
+                     .retry_after_s = -1,
+                     .retry_after_ms = -1,
                      .retry_after_date_s = -1};
     ml_str s = ml_str_of(spec);
     f.is_token = ml_str_starts(s, ML_LIT("token-"));
@@ -222,8 +240,10 @@ int ml_dv_fault_parse(ml_dv_fault *out, const char *spec, ml_err *e)
     bool is_status = read_status(name, &status);
     const kind_row *row = is_status ? &status_row : row_of(name, f.is_token);
     if (!row) {
-        return ml_fail(e, ML_EUSAGE, "unknown fault '%s'; examples: 429:0.2, 503:first=3, "
-                                     "delay=200ms, reset:0.05, token-500:first=2", spec);
+        return ml_fail(e, ML_EUSAGE,
+                       "unknown fault '%s'; examples: 429:0.2, 503:first=3, "
+                       "delay=200ms, reset:0.05, token-500:first=2",
+                       spec);
     }
     int rc = read_rest(&f, row, rest, spec, e);
     if (rc) return rc;
@@ -233,8 +253,8 @@ int ml_dv_fault_parse(ml_dv_fault *out, const char *spec, ml_err *e)
     return 0;
 }
 
-int ml_dv_faults_init(ml_dv_faults *fs, const char *const *specs, size_t n, uint64_t seed,
-                      ml_err *e)
+int ml_dv_faults_init(ml_dv_faults *fs, const char *const *specs, size_t n,
+                      uint64_t seed, ml_err *e)
 {
     *fs = (ml_dv_faults){.random = seed};
     if (fs->random == 0) ml_dv_random_bytes(&fs->random, sizeof(fs->random));
@@ -269,7 +289,8 @@ static double roll(ml_dv_faults *fs)
     return (double)((x * UINT64_C(2685821657736338717)) >> 11) / 9007199254740992.0;
 }
 
-bool ml_dv_fault_strikes(ml_dv_faults *fs, ml_dv_fault *f, bool is_token, const char *op)
+bool ml_dv_fault_strikes(ml_dv_faults *fs, ml_dv_fault *f, bool is_token,
+                         const char *op)
 {
     if (f->is_token != is_token) return false;
     if (f->op[0] && strcmp(f->op, op) != 0) return false;

@@ -49,15 +49,15 @@ typedef enum ml_dv_fault_kind {
 
 typedef struct ml_dv_fault {
     ml_dv_fault_kind kind;
-    bool is_token;        /* strikes the token endpoint, not the vault */
-    int number;           /* a status, milliseconds or seconds */
-    char text[512];       /* a word, a name or a URL */
-    char glob[128];       /* forbid: which names; "" means all */
-    char op[24];          /* only this operation; "" means all */
-    double chance;        /* 0..1 */
-    int64_t first;        /* at most so often; -1: no limit */
+    bool is_token;  /* strikes the token endpoint, not the vault */
+    int number;     /* a status, milliseconds or seconds */
+    char text[512]; /* a word, a name or a URL */
+    char glob[128]; /* forbid: which names; "" means all */
+    char op[24];    /* only this operation; "" means all */
+    double chance;  /* 0..1 */
+    int64_t first;  /* at most so often; -1: no limit */
     int64_t struck;
-    int retry_after_s;    /* -1: none, as for the next two */
+    int retry_after_s; /* -1: none, as for the next two */
     int retry_after_ms;
     int retry_after_date_s;
 } ml_dv_fault;
@@ -65,18 +65,19 @@ typedef struct ml_dv_fault {
 typedef struct ml_dv_faults {
     ml_dv_fault *items; /* owned */
     size_t n;
-    uint64_t random;    /* state of the generator, never 0 */
+    uint64_t random; /* state of the generator, never 0 */
 } ml_dv_faults;
 
 /* ML_EUSAGE names the spec and what is wrong with it. */
 int ml_dv_fault_parse(ml_dv_fault *out, const char *spec, ml_err *e);
 /* seed 0: a random one. */
-int ml_dv_faults_init(ml_dv_faults *fs, const char *const *specs, size_t n, uint64_t seed,
-                      ml_err *e);
+int ml_dv_faults_init(ml_dv_faults *fs, const char *const *specs, size_t n,
+                      uint64_t seed, ml_err *e);
 void ml_dv_faults_fini(ml_dv_faults *fs);
 
 /* Does this one strike now?  Counts and rolls. */
-bool ml_dv_fault_strikes(ml_dv_faults *fs, ml_dv_fault *f, bool is_token, const char *op);
+bool ml_dv_fault_strikes(ml_dv_faults *fs, ml_dv_fault *f, bool is_token,
+                         const char *op);
 /* The first fault of a kind that strikes now, or NULL. */
 ml_dv_fault *ml_dv_faults_of(ml_dv_faults *fs, ml_dv_fault_kind kind, bool is_token,
                              const char *op);

@@ -35,8 +35,8 @@ void ml_dv_sockets_close(ml_dv_sockets *s)
 static address v4_address(struct in_addr a, int port)
 {
     address r = {.len = sizeof(r.to.v4)};
-    r.to.v4 = (struct sockaddr_in){.sin_family = AF_INET, .sin_addr = a,
-                                   .sin_port = htons((uint16_t)port)};
+    r.to.v4 = (struct sockaddr_in){
+        .sin_family = AF_INET, .sin_addr = a, .sin_port = htons((uint16_t)port)};
     r.is_loopback = (ntohl(a.s_addr) >> 24) == 127;
     return r;
 }
@@ -44,8 +44,8 @@ static address v4_address(struct in_addr a, int port)
 static address v6_address(struct in6_addr a, int port)
 {
     address r = {.len = sizeof(r.to.v6)};
-    r.to.v6 = (struct sockaddr_in6){.sin6_family = AF_INET6, .sin6_addr = a,
-                                    .sin6_port = htons((uint16_t)port)};
+    r.to.v6 = (struct sockaddr_in6){
+        .sin6_family = AF_INET6, .sin6_addr = a, .sin6_port = htons((uint16_t)port)};
     r.is_loopback = IN6_IS_ADDR_LOOPBACK(&a);
     return r;
 }
@@ -57,7 +57,8 @@ static int open_socket(ml_dv_sockets *s, const address *a)
     int fd = socket(a->to.any.sa_family, type, 0);
     if (fd < 0) return -1;
     setsockopt(fd, SOL_SOCKET, SO_REUSEADDR, &on, sizeof(on));
-    setsockopt(fd, IPPROTO_TCP, TCP_NODELAY, &on, sizeof(on)); /* accepted ones inherit it */
+    /* Accepted sockets inherit it; without it each answer waits 40 ms for an ACK. */
+    setsockopt(fd, IPPROTO_TCP, TCP_NODELAY, &on, sizeof(on));
     bool is_v6 = a->to.any.sa_family == AF_INET6;
     if (is_v6) setsockopt(fd, IPPROTO_IPV6, IPV6_V6ONLY, &on, sizeof(on));
     if (bind(fd, &a->to.any, a->len) != 0 || listen(fd, BACKLOG) != 0) {
@@ -85,13 +86,16 @@ static int listen_localhost(ml_dv_sockets *s, int port, ml_err *e)
         ml_dv_sockets_close(s);
         if (port != 0) break; /* else: another one, please */
     }
-    return ml_fail(e, ML_ESYSTEM, "cannot listen on localhost:%d: %s", port, strerror(errno));
+    return ml_fail(e, ML_ESYSTEM, "cannot listen on localhost:%d: %s", port,
+                   strerror(errno));
 }
 
 static int bad_address(const char *where, ml_err *e)
 {
-    return ml_fail(e, ML_EUSAGE, "cannot listen on '%s': use HOST:PORT with localhost, "
-                                 "127.0.0.1, [::1] or another numeric address", where);
+    return ml_fail(e, ML_EUSAGE,
+                   "cannot listen on '%s': use HOST:PORT with localhost, "
+                   "127.0.0.1, [::1] or another numeric address",
+                   where);
 }
 
 int ml_dv_listen(ml_dv_sockets *s, const char *where, bool allow_remote, ml_err *e)
@@ -113,12 +117,17 @@ int ml_dv_listen(ml_dv_sockets *s, const char *where, bool allow_remote, ml_err 
     struct in_addr v4;
     struct in6_addr v6;
     address a;
-    if (inet_pton(AF_INET, host, &v4) == 1) a = v4_address(v4, (int)port);
-    else if (inet_pton(AF_INET6, host, &v6) == 1) a = v6_address(v6, (int)port);
-    else return bad_address(where, e);
+    if (inet_pton(AF_INET, host, &v4) == 1)
+        a = v4_address(v4, (int)port);
+    else if (inet_pton(AF_INET6, host, &v6) == 1)
+        a = v6_address(v6, (int)port);
+    else
+        return bad_address(where, e);
     if (!a.is_loopback && !allow_remote) {
-        return ml_fail(e, ML_EUSAGE, "%s is not a loopback address; the dev vault is for this "
-                       "machine only, unless --allow-remote is given", where);
+        return ml_fail(e, ML_EUSAGE,
+                       "%s is not a loopback address; the dev vault is for this "
+                       "machine only, unless --allow-remote is given",
+                       where);
     }
     if (open_socket(s, &a) == 0) return 0;
     return ml_fail(e, ML_ESYSTEM, "cannot listen on %s: %s", where, strerror(errno));

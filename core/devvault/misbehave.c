@@ -32,9 +32,11 @@ static void answer_status(ml_dv_exchange *x, int status)
 {
     if (x->is_token) {
         ml_buf_clear(&x->out);
-        ml_buf_addf(&x->out, "{\"error\":\"temporarily_unavailable\",\"error_description\":"
-                             "\"AADSTS90055: The server is busy (injected fault %d).\","
-                             "\"error_codes\":[90055]}", status);
+        ml_buf_addf(&x->out,
+                    "{\"error\":\"temporarily_unavailable\",\"error_description\":"
+                    "\"AADSTS90055: The server is busy (injected fault %d).\","
+                    "\"error_codes\":[90055]}",
+                    status);
         ml_dv_answer(x, status);
         return;
     }
@@ -43,16 +45,17 @@ static void answer_status(ml_dv_exchange *x, int status)
         ml_dv_challenge(x, "AKV10000: Request is missing a Bearer or PoP token.");
         return;
     case 429:
-        ml_dv_refuse(x, 429, "Throttled", NULL,
-                     "Request was not processed because too many requests were received. "
-                     "Reason: VaultRequestTypeLimitReached");
+        ml_dv_refuse(
+            x, 429, "Throttled", NULL,
+            "Request was not processed because too many requests were received. "
+            "Reason: VaultRequestTypeLimitReached");
         return;
     case 503:
         ml_dv_refuse(x, 503, "ServiceUnavailable", NULL, "The service is unavailable.");
         return;
     default:
-        ml_dv_refuse(x, status, status >= 500 ? "InternalServerError" : "InjectedFault", NULL,
-                     "Injected fault %d.", status);
+        ml_dv_refuse(x, status, status >= 500 ? "InternalServerError" : "InjectedFault",
+                     NULL, "Injected fault %d.", status);
     }
 }
 
@@ -68,25 +71,30 @@ static void answer_text(ml_dv_exchange *x, int status, const char *text)
 static bool strike_before(ml_dv_exchange *x, const ml_dv_fault *f)
 {
     switch (f->kind) {
-    case ML_DV_DELAY: x->delay_ms += f->number; return true;
+    case ML_DV_DELAY:
+        x->delay_ms += f->number;
+        return true;
     case ML_DV_STATUS:
         answer_status(x, f->number);
         add_retry_after(x, f);
         return false;
     case ML_DV_HTML:
-        answer_text(x, f->number, "<html><head><title>Bad gateway</title></head>"
-                                  "<body><h1>Injected fault</h1></body></html>\n");
+        answer_text(x, f->number,
+                    "<html><head><title>Bad gateway</title></head>"
+                    "<body><h1>Injected fault</h1></body></html>\n");
         add_retry_after(x, f);
         return false;
     case ML_DV_REDIRECT:
-        ml_dv_header(x, "Location", "%s", f->text[0] ? f->text : "https://elsewhere.invalid/");
+        ml_dv_header(x, "Location", "%s",
+                     f->text[0] ? f->text : "https://elsewhere.invalid/");
         answer_text(x, 302, "");
         return false;
     case ML_DV_RESET:
         x->delivery = ML_DV_DROPPED;
         ml_dv_answer(x, 500); /* never sent */
         return false;
-    default: return true;
+    default:
+        return true;
     }
 }
 
@@ -125,8 +133,10 @@ static void make_deep(ml_dv_exchange *x)
 {
     ml_buf_clear(&x->out);
     ml_buf_add_text(&x->out, "{\"value\":");
-    for (int i = 0; i < DEEP_LEVELS; i++) ml_buf_add_char(&x->out, '[');
-    for (int i = 0; i < DEEP_LEVELS; i++) ml_buf_add_char(&x->out, ']');
+    for (int i = 0; i < DEEP_LEVELS; i++)
+        ml_buf_add_char(&x->out, '[');
+    for (int i = 0; i < DEEP_LEVELS; i++)
+        ml_buf_add_char(&x->out, ']');
     ml_buf_add_char(&x->out, '}');
 }
 
@@ -137,18 +147,29 @@ static void strike_after(ml_dv_exchange *x, ml_dv_fault_kind kind)
         ml_buf_clear(&x->out);
         ml_buf_add_text(&x->out, "{\"value\": not json \xff\xfe");
         break;
-    case ML_DV_BIG: make_big(x); break;
-    case ML_DV_DEEP: make_deep(x); break;
-    case ML_DV_CHUNKED: x->delivery = ML_DV_IN_CHUNKS; break;
-    case ML_DV_TRUNCATE: x->delivery = ML_DV_TRUNCATED; break;
-    case ML_DV_LOST: x->delivery = ML_DV_DROPPED; break;
-    default: break;
+    case ML_DV_BIG:
+        make_big(x);
+        break;
+    case ML_DV_DEEP:
+        make_deep(x);
+        break;
+    case ML_DV_CHUNKED:
+        x->delivery = ML_DV_IN_CHUNKS;
+        break;
+    case ML_DV_TRUNCATE:
+        x->delivery = ML_DV_TRUNCATED;
+        break;
+    case ML_DV_LOST:
+        x->delivery = ML_DV_DROPPED;
+        break;
+    default:
+        break;
     }
 }
 
 void ml_dv_misbehave_after(ml_dv_exchange *x)
 {
-    static const ml_dv_fault_kind kinds[] = {ML_DV_GARBAGE, ML_DV_BIG, ML_DV_DEEP,
+    static const ml_dv_fault_kind kinds[] = {ML_DV_GARBAGE, ML_DV_BIG,      ML_DV_DEEP,
                                              ML_DV_CHUNKED, ML_DV_TRUNCATE, ML_DV_LOST};
     if (x->status >= 300) return;
     for (size_t i = 0; i < sizeof(kinds) / sizeof(kinds[0]); i++) {

@@ -34,16 +34,20 @@ bool ml_dv_vault_name_ok(ml_str name)
 int ml_dv_seed_load(const char *file, ml_buf *out, ml_err *e)
 {
     FILE *f = fopen(file, "re");
-    if (!f) return ml_fail(e, ML_EUSAGE, "cannot read seed %s: %s", file, strerror(errno));
+    if (!f)
+        return ml_fail(e, ML_EUSAGE, "cannot read seed %s: %s", file, strerror(errno));
     setvbuf(f, NULL, _IONBF, 0); /* no copy of values in stdio's buffer */
     ml_buf_init(out, LARGEST_FILE);
     char block[4096];
     size_t n;
-    while ((n = fread(block, 1, sizeof(block), f)) > 0) ml_buf_add(out, block, n);
+    while ((n = fread(block, 1, sizeof(block), f)) > 0)
+        ml_buf_add(out, block, n);
     ml_scrub(block, sizeof(block));
     bool ok = !ferror(f) && ml_buf_ok(out);
     fclose(f);
-    return ok ? 0 : ml_fail(e, ML_EUSAGE, "cannot read seed %s: too large or unreadable", file);
+    return ok ? 0
+              : ml_fail(e, ML_EUSAGE, "cannot read seed %s: too large or unreadable",
+                        file);
 }
 
 static int wrong(reader *d, const char *why, ml_err *e)
@@ -59,7 +63,8 @@ static const char *read_secret(reader *d, ml_dv_record *r)
 {
     if (ml_json_peek(&d->j) == ML_JSON_STRING) return ml_dv_read_value(&d->j, r);
     bool has_value = false;
-    if (ml_json_peek(&d->j) != ML_JSON_OBJECT) return "a secret is a string or an object";
+    if (ml_json_peek(&d->j) != ML_JSON_OBJECT)
+        return "a secret is a string or an object";
     const char *bad = ml_dv_read_parameters(&d->j, r, &has_value);
     if (bad) return bad;
     return has_value || d->j.failed ? NULL : "a secret without a value";
@@ -69,7 +74,8 @@ static int read_vault(reader *d, const char *vault, ml_err *e)
 {
     ml_str key;
     int rc = 0;
-    if (!ml_json_enter_object(&d->j)) return wrong(d, "a vault is an object of secrets", e);
+    if (!ml_json_enter_object(&d->j))
+        return wrong(d, "a vault is an object of secrets", e);
     while (rc == 0 && ml_json_next_key(&d->j, &key)) {
         if (!ml_dv_name_ok(key)) {
             return wrong(d, "a secret's name is 1-127 letters, digits and '-'", e);
@@ -78,8 +84,10 @@ static int read_vault(reader *d, const char *vault, ml_err *e)
         ml_dv_record_init(&r);
         memcpy(r.name, key.p, key.n);
         const char *bad = read_secret(d, &r);
-        if (bad) rc = wrong(d, bad, e);
-        else if (d->on_secret && !d->j.failed) rc = d->on_secret(d->arg, vault, &r, e);
+        if (bad)
+            rc = wrong(d, bad, e);
+        else if (d->on_secret && !d->j.failed)
+            rc = d->on_secret(d->arg, vault, &r, e);
         ml_dv_record_fini(&r);
     }
     return rc;
@@ -91,11 +99,14 @@ int ml_dv_seed_read(ml_str text, const char *file, ml_dv_seed_vault *on_vault,
     reader d = {.file = file, .on_vault = on_vault, .on_secret = on_secret, .arg = arg};
     ml_str key;
     ml_json_init(&d.j, text);
-    if (!ml_json_enter_object(&d.j)) return wrong(&d, "a seed is an object of vaults", e);
+    if (!ml_json_enter_object(&d.j))
+        return wrong(&d, "a seed is an object of vaults", e);
     while (ml_json_next_key(&d.j, &key)) {
         if (!ml_dv_vault_name_ok(key)) {
-            return wrong(&d, "a vault's name is 3-24 letters, digits and single '-', and "
-                             "starts with a letter", e);
+            return wrong(&d,
+                         "a vault's name is 3-24 letters, digits and single '-', and "
+                         "starts with a letter",
+                         e);
         }
         char vault[LONGEST_VAULT + 1];
         ml_copy_printable(vault, sizeof(vault), key.p, key.n);

@@ -19,5 +19,6 @@ int ml_dv_seed_read(ml_str text, const char *file, ml_dv_seed_vault *on_vault,
 int ml_dv_seed_load(const char *file, ml_buf *out, ml_err *e);
 /* Adds one secret to the store, unless the store knows its name already. */
 int ml_dv_seed_add(ml_dv_store *s, const char *vault, ml_dv_record *r, ml_err *e);
-/* 3-24 letters, digits and single hyphens; starts with a letter, does not end in '-'. */
+/* 3-24 letters, digits and single hyphens; starts with a letter, does not end in '-'.
+ */
 bool ml_dv_vault_name_ok(ml_str name);

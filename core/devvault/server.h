@@ -19,7 +19,7 @@ typedef struct ml_dv_config {
     char tenant_id[128];
     char client_id[128];
     ml_buf client_secret;
-    ml_buf expired_secret;  /* empty: none */
+    ml_buf expired_secret; /* empty: none */
     ml_buf identity_header;
     int page_size;
     int token_lifetime_s;
@@ -35,7 +35,8 @@ typedef struct ml_dv {
     unsigned char token_key[ML_DV_KEY_BYTES];
     unsigned char backup_key[ML_DV_KEY_BYTES];
     int port;
-    int imds_port; /* 0: none */
+    int imds_port;                  /* 0: none */
+    struct ml_dv_exchange *waiting; /* answers that wait for their delay */
 } ml_dv;
 
 /* How the answer leaves. */
@@ -51,19 +52,21 @@ typedef struct ml_dv_exchange {
     ml_dv *dv;
     struct evhttp_request *req;
     enum evhttp_cmd_type method;
-    ml_str path;          /* as sent, still percent-encoded */
+    ml_str path; /* as sent, still percent-encoded */
     ml_str query;
-    char host[264];       /* as sent, with its port */
-    char hostname[256];   /* without it; [::1] keeps its brackets */
-    ml_buf body;          /* of the request */
-    const char *vault;    /* which one the host selects; NULL: none of ours */
-    bool is_token;        /* identity endpoints: token faults apply, not vault ones */
-    const char *op;       /* for counting: "get", "token", ... */
-    int status;           /* of the answer; 0: none yet */
-    ml_buf out;           /* its body */
+    char host[264];     /* as sent, with its port */
+    char hostname[256]; /* without it; [::1] keeps its brackets */
+    ml_buf body;        /* of the request */
+    const char *vault;  /* which one the host selects; NULL: none of ours */
+    bool is_token;      /* identity endpoints: token faults apply, not vault ones */
+    const char *op;     /* for counting: "get", "token", ... */
+    int status;         /* of the answer; 0: none yet */
+    ml_buf out;         /* its body */
     bool is_json;
     ml_dv_delivery delivery;
     int delay_ms;
+    struct event *timer; /* private to exchange.c, like the next two */
+    struct ml_dv_exchange *next, **link;
 } ml_dv_exchange;
 
 /* Fills in an answer; the last one given wins. */

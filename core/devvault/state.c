@@ -59,8 +59,10 @@ static void add_export(ml_buf *out, const char *name, ml_str value)
 {
     ml_buf_addf(out, "export %s='", name);
     for (size_t i = 0; i < value.n; i++) {
-        if (value.p[i] == '\'') ml_buf_add_text(out, "'\\''");
-        else ml_buf_add_char(out, value.p[i]);
+        if (value.p[i] == '\'')
+            ml_buf_add_text(out, "'\\''");
+        else
+            ml_buf_add_char(out, value.p[i]);
     }
     ml_buf_add_text(out, "'\n");
 }
@@ -129,7 +131,8 @@ int ml_dv_state_write_env(const ml_dv_state *s, const ml_dv *dv, ml_err *e)
     bool ok = fd >= 0 && ml_buf_ok(&text) && write_all(fd, ml_buf_str(&text));
     if (fd >= 0 && close(fd) != 0) ok = false;
     ml_buf_fini(&text);
-    return ok ? 0 : ml_fail(e, ML_ESYSTEM, "cannot write %s: %s", path, strerror(errno));
+    return ok ? 0
+              : ml_fail(e, ML_ESYSTEM, "cannot write %s: %s", path, strerror(errno));
 }
 
 void ml_dv_ready_line(const ml_dv_state *s, const ml_dv *dv, ml_buf *out)
@@ -159,10 +162,13 @@ int ml_devvault_print_env(const char *state_dir, FILE *out, ml_err *e)
     snprintf(path, sizeof(path), "%s/env", state_dir);
     FILE *f = fopen(path, "re");
     if (!f) {
-        return ml_fail(e, ML_EUSAGE, "cannot read %s: %s; give the state_dir of a running dev "
-                       "vault, as its ready line says", path, strerror(errno));
+        return ml_fail(e, ML_EUSAGE,
+                       "cannot read %s: %s; give the state_dir of a running dev "
+                       "vault, as its ready line says",
+                       path, strerror(errno));
     }
-    while (fgets(line, sizeof(line), f)) fputs(line, out);
+    while (fgets(line, sizeof(line), f))
+        fputs(line, out);
     bool ok = !ferror(f) && fflush(out) == 0;
     fclose(f);
     return ok ? 0 : ml_fail(e, ML_ESYSTEM, "cannot copy %s", path);

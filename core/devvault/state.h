@@ -7,7 +7,7 @@
 typedef struct ml_dv_state {
     char dir[3072];
     char ca_file[4096]; /* PATH_MAX: realpath writes here first */
-    bool is_ours; /* made by us: removed at the end */
+    bool is_ours;       /* made by us: removed at the end */
 } ml_dv_state;
 
 /* Makes the directory (mode 0700); dir NULL: a new one below TMPDIR. */

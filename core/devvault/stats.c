@@ -27,7 +27,8 @@ static bool is_first_of_op(const ml_dv_stats *s, size_t i)
 void ml_dv_stats_write(const ml_dv_stats *s, ml_buf *out)
 {
     uint64_t total = 0;
-    for (size_t i = 0; i < s->n; i++) total += s->counts[i].n;
+    for (size_t i = 0; i < s->n; i++)
+        total += s->counts[i].n;
     ml_buf_addf(out, "{\"total\":%" PRIu64 ",\"ops\":{", total);
     const char *comma = "";
     for (size_t i = 0; i < s->n; i++) {
@@ -36,7 +37,8 @@ void ml_dv_stats_write(const ml_dv_stats *s, ml_buf *out)
         ml_buf_addf(out, "%s\"%s\":{", comma, op);
         for (size_t k = i; k < s->n; k++) {
             if (strcmp(s->counts[k].op, op) != 0) continue;
-            ml_buf_addf(out, "%s\"%d\":%" PRIu64, inner, s->counts[k].status, s->counts[k].n);
+            ml_buf_addf(out, "%s\"%d\":%" PRIu64, inner, s->counts[k].status,
+                        s->counts[k].n);
             inner = ",";
         }
         ml_buf_add_char(out, '}');

@@ -32,11 +32,11 @@ static const char schema[] =
     " created INTEGER NOT NULL, updated INTEGER NOT NULL, UNIQUE(secret, version));";
 
 /* What read_row expects, in its order. */
-#define COLUMNS                                                                         \
-    "SELECT s.id, v.id, s.name, v.version,"                                             \
-    " (SELECT p.version FROM versions p WHERE p.secret = s.id AND p.id < v.id"          \
-    "  ORDER BY p.id DESC LIMIT 1),"                                                    \
-    " v.value, v.content_type, v.tags, v.enabled, v.nbf, v.exp, v.created, v.updated,"  \
+#define COLUMNS                                                                        \
+    "SELECT s.id, v.id, s.name, v.version,"                                            \
+    " (SELECT p.version FROM versions p WHERE p.secret = s.id AND p.id < v.id"         \
+    "  ORDER BY p.id DESC LIMIT 1),"                                                   \
+    " v.value, v.content_type, v.tags, v.enabled, v.nbf, v.exp, v.created, v.updated," \
     " s.deleted, s.purge, s.busy_until_ms FROM secrets s JOIN versions v ON "
 #define NEWEST "v.id = (SELECT max(n.id) FROM versions n WHERE n.secret = s.id) "
 
@@ -110,8 +110,10 @@ static void bind_text(sqlite3_stmt *st, int i, const char *text)
 
 static void bind_int(sqlite3_stmt *st, int i, int64_t v, bool is_there)
 {
-    if (is_there) sqlite3_bind_int64(st, i, v);
-    else sqlite3_bind_null(st, i);
+    if (is_there)
+        sqlite3_bind_int64(st, i, v);
+    else
+        sqlite3_bind_null(st, i);
 }
 
 /* For statements that bring no rows. */
@@ -185,10 +187,10 @@ int ml_dv_store_find(ml_dv_store *s, const char *vault, const char *name,
                      const char *version, ml_dv_record *r, ml_err *e)
 {
     bool newest = !version || !version[0];
-    sqlite3_stmt *st =
-        prepare(s, newest ? COLUMNS NEWEST "WHERE s.vault = ? AND s.name = ?"
-                          : COLUMNS "v.secret = s.id "
-                                    "WHERE s.vault = ? AND s.name = ? AND v.version = ?");
+    sqlite3_stmt *st = prepare(
+        s, newest ? COLUMNS NEWEST "WHERE s.vault = ? AND s.name = ?"
+                  : COLUMNS "v.secret = s.id "
+                            "WHERE s.vault = ? AND s.name = ? AND v.version = ?");
     bind_text(st, 1, vault);
     bind_text(st, 2, name);
     if (!newest) bind_text(st, 3, version);
@@ -201,7 +203,8 @@ int ml_dv_store_find(ml_dv_store *s, const char *vault, const char *name,
 
 static int add_secret(ml_dv_store *s, const char *vault, ml_dv_record *r, ml_err *e)
 {
-    sqlite3_stmt *st = prepare(s, "INSERT OR IGNORE INTO secrets(vault, name) VALUES(?, ?)");
+    sqlite3_stmt *st =
+        prepare(s, "INSERT OR IGNORE INTO secrets(vault, name) VALUES(?, ?)");
     bind_text(st, 1, vault);
     bind_text(st, 2, r->name);
     int rc = run(s, st, e);
@@ -209,8 +212,10 @@ static int add_secret(ml_dv_store *s, const char *vault, ml_dv_record *r, ml_err
     st = prepare(s, "SELECT id FROM secrets WHERE vault = ? AND name = ?");
     bind_text(st, 1, vault);
     bind_text(st, 2, r->name);
-    if (sqlite3_step(st) == SQLITE_ROW) r->secret_id = sqlite3_column_int64(st, 0);
-    else rc = failed(s, e);
+    if (sqlite3_step(st) == SQLITE_ROW)
+        r->secret_id = sqlite3_column_int64(st, 0);
+    else
+        rc = failed(s, e);
     sqlite3_finalize(st);
     return rc;
 }
@@ -219,7 +224,8 @@ static int add_secret(ml_dv_store *s, const char *vault, ml_dv_record *r, ml_err
 static void bind_attributes(sqlite3_stmt *st, const ml_dv_record *r)
 {
     ml_str type = ml_buf_str(&r->content_type), tags = ml_buf_str(&r->tags);
-    if (r->has_content_type) sqlite3_bind_text(st, 1, type.p, (int)type.n, SQLITE_STATIC);
+    if (r->has_content_type)
+        sqlite3_bind_text(st, 1, type.p, (int)type.n, SQLITE_STATIC);
     sqlite3_bind_text(st, 2, tags.p, (int)tags.n, SQLITE_STATIC);
     sqlite3_bind_int(st, 3, r->enabled);
     bind_int(st, 4, r->nbf, r->has_nbf);
@@ -230,9 +236,10 @@ int ml_dv_store_add(ml_dv_store *s, const char *vault, ml_dv_record *r, ml_err *
 {
     int rc = add_secret(s, vault, r, e);
     if (rc) return rc;
-    sqlite3_stmt *st = prepare(s, "INSERT INTO versions(content_type, tags, enabled, nbf, exp,"
-                                  " secret, version, value, created, updated)"
-                                  " VALUES(?, ?, ?, ?, ?, ?, ?, ?, ?, ?)");
+    sqlite3_stmt *st =
+        prepare(s, "INSERT INTO versions(content_type, tags, enabled, nbf, exp,"
+                   " secret, version, value, created, updated)"
+                   " VALUES(?, ?, ?, ?, ?, ?, ?, ?, ?, ?)");
     bind_attributes(st, r);
     sqlite3_bind_int64(st, 6, r->secret_id);
     bind_text(st, 7, r->version);
@@ -247,8 +254,9 @@ int ml_dv_store_add(ml_dv_store *s, const char *vault, ml_dv_record *r, ml_err *
 
 int ml_dv_store_update(ml_dv_store *s, const ml_dv_record *r, ml_err *e)
 {
-    sqlite3_stmt *st = prepare(s, "UPDATE versions SET content_type = ?, tags = ?, enabled = ?,"
-                                  " nbf = ?, exp = ?, updated = ? WHERE id = ?");
+    sqlite3_stmt *st =
+        prepare(s, "UPDATE versions SET content_type = ?, tags = ?, enabled = ?,"
+                   " nbf = ?, exp = ?, updated = ? WHERE id = ?");
     bind_attributes(st, r);
     sqlite3_bind_int64(st, 6, r->updated);
     sqlite3_bind_int64(st, 7, r->version_id);
@@ -295,9 +303,9 @@ static int walk(ml_dv_store *s, sqlite3_stmt *st, ml_dv_store_each *each, void *
 int ml_dv_store_list(ml_dv_store *s, const char *vault, bool deleted, const char *after,
                      int limit, ml_dv_store_each *each, void *arg, ml_err *e)
 {
-    sqlite3_stmt *st =
-        prepare(s, COLUMNS NEWEST "WHERE s.vault = ? AND (s.deleted != 0) = ? AND s.name > ?"
-                                  " ORDER BY s.name LIMIT ?");
+    sqlite3_stmt *st = prepare(
+        s, COLUMNS NEWEST "WHERE s.vault = ? AND (s.deleted != 0) = ? AND s.name > ?"
+                          " ORDER BY s.name LIMIT ?");
     bind_text(st, 1, vault);
     sqlite3_bind_int(st, 2, deleted);
     bind_text(st, 3, after);
@@ -305,12 +313,14 @@ int ml_dv_store_list(ml_dv_store *s, const char *vault, bool deleted, const char
     return walk(s, st, each, arg, e);
 }
 
-int ml_dv_store_versions(ml_dv_store *s, const char *vault, const char *name, int64_t after,
-                         int limit, ml_dv_store_each *each, void *arg, ml_err *e)
+int ml_dv_store_versions(ml_dv_store *s, const char *vault, const char *name,
+                         int64_t after, int limit, ml_dv_store_each *each, void *arg,
+                         ml_err *e)
 {
-    sqlite3_stmt *st = prepare(s, COLUMNS "v.secret = s.id WHERE s.vault = ? AND s.name = ?"
-                                          " AND s.deleted = 0 AND v.id > ?"
-                                          " ORDER BY v.id LIMIT ?");
+    sqlite3_stmt *st =
+        prepare(s, COLUMNS "v.secret = s.id WHERE s.vault = ? AND s.name = ?"
+                           " AND s.deleted = 0 AND v.id > ?"
+                           " ORDER BY v.id LIMIT ?");
     bind_text(st, 1, vault);
     bind_text(st, 2, name);
     sqlite3_bind_int64(st, 3, after);

@@ -33,8 +33,8 @@ void ml_dv_random_guid(char out[ML_DV_GUID_BYTES])
 {
     char digits[33];
     ml_dv_random_hex(digits, 16);
-    digits[12] = '4';                           /* version: random */
-    digits[16] = "89ab"[digits[16] & 3];        /* variant */
+    digits[12] = '4';                    /* version: random */
+    digits[16] = "89ab"[digits[16] & 3]; /* variant */
     static const int cuts[] = {8, 4, 4, 4, 12};
     const char *from = digits;
     for (int i = 0; i < 5; i++) {
@@ -56,8 +56,8 @@ void ml_dv_base64url(ml_buf *out, ml_str bytes)
         uint32_t v = (uint32_t)p[i] << 16;
         if (left > 1) v |= (uint32_t)p[i + 1] << 8;
         if (left > 2) v |= p[i + 2];
-        char quad[4] = {alphabet[v >> 18], alphabet[(v >> 12) & 63], alphabet[(v >> 6) & 63],
-                        alphabet[v & 63]};
+        char quad[4] = {alphabet[v >> 18], alphabet[(v >> 12) & 63],
+                        alphabet[(v >> 6) & 63], alphabet[v & 63]};
         ml_buf_add(out, quad, left > 2 ? 4 : left + 1);
     }
 }
@@ -72,7 +72,8 @@ static int sextet(char c)
 
 bool ml_dv_base64url_read(ml_buf *out, ml_str text)
 {
-    while (text.n && text.p[text.n - 1] == '=') text.n--;
+    while (text.n && text.p[text.n - 1] == '=')
+        text.n--;
     if (text.n % 4 == 1) return false;
     uint32_t v = 0;
     int bits = 0;
@@ -103,8 +104,10 @@ static bool decode(ml_str s, ml_buf *out)
             ml_buf_add_char(out, s.p[i] == '+' ? ' ' : s.p[i]);
             continue;
         }
-        if (s.n - i < 3 || nibble(s.p[i + 1]) < 0 || nibble(s.p[i + 2]) < 0) return false;
-        ml_buf_add_char(out, (char)(nibble(s.p[i + 1]) << 4 | nibble(s.p[i + 2])));
+        int high = s.n - i < 3 ? -1 : nibble(s.p[i + 1]);
+        int low = s.n - i < 3 ? -1 : nibble(s.p[i + 2]);
+        if (high < 0 || low < 0) return false;
+        ml_buf_add_char(out, (char)(high * 16 + low));
         i += 2;
     }
     return ml_buf_ok(out);
@@ -117,7 +120,8 @@ bool ml_dv_form_get(ml_str form, const char *name, ml_buf *out)
         size_t n = ml_str_find(form, '&');
         ml_str pair = {form.p, n};
         size_t eq = ml_str_find(pair, '=');
-        bool is_it = decode((ml_str){pair.p, eq}, out) && ml_str_eq(ml_buf_str(out), wanted);
+        bool is_it =
+            decode((ml_str){pair.p, eq}, out) && ml_str_eq(ml_buf_str(out), wanted);
         if (is_it) {
             size_t from = eq < pair.n ? eq + 1 : eq;
             return decode((ml_str){pair.p + from, pair.n - from}, out);
@@ -149,6 +153,7 @@ bool ml_dv_is_hex(ml_str s)
 size_t ml_dv_count_chars(ml_str s)
 {
     size_t n = 0;
-    for (size_t i = 0; i < s.n; i++) n += ((unsigned char)s.p[i] & 0xc0) != 0x80;
+    for (size_t i = 0; i < s.n; i++)
+        n += ((unsigned char)s.p[i] & 0xc0) != 0x80;
     return n;
 }

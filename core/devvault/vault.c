@@ -14,9 +14,9 @@
 #include "devvault/misbehave.h"
 
 typedef struct route {
-    bool deleted;      /* below /deletedsecrets */
-    int segments;      /* behind the collection */
-    const char *word;  /* the last segment; NULL: any */
+    bool deleted;     /* below /deletedsecrets */
+    int segments;     /* behind the collection */
+    const char *word; /* the last segment; NULL: any */
     enum evhttp_cmd_type method;
     const char *op;
     const char *permission;
@@ -31,7 +31,8 @@ static const route routes[] = {
     {false, 1, NULL, EVHTTP_REQ_PUT, "set", "set", ml_dv_op_set},
     {false, 1, NULL, EVHTTP_REQ_PATCH, "update", "set", ml_dv_op_update},
     {false, 1, NULL, EVHTTP_REQ_DELETE, "delete", "delete", ml_dv_op_delete},
-    {false, 2, "versions", EVHTTP_REQ_GET, "list-versions", "list", ml_dv_op_list_versions},
+    {false, 2, "versions", EVHTTP_REQ_GET, "list-versions", "list",
+     ml_dv_op_list_versions},
     {false, 2, "backup", EVHTTP_REQ_POST, "backup", "backup", ml_dv_op_backup},
     {false, 2, NULL, EVHTTP_REQ_GET, "get", "get", ml_dv_op_get},
     {false, 2, NULL, EVHTTP_REQ_PATCH, "update", "set", ml_dv_op_update},
@@ -47,11 +48,24 @@ typedef struct api_version {
 } api_version;
 
 static const api_version api_versions[] = {
-    {"2016-10-01", false}, {"7.0", false}, {"7.1", false}, {"7.2", false}, {"7.3", false},
-    {"7.4-preview.1", false}, {"7.4", false}, {"7.5-preview.1", false}, {"7.5", false},
-    {"7.6-preview.1", false}, {"7.6-preview.2", false}, {"7.6", false},
-    {"2025-06-01-preview", true}, {"2025-07-01", true}, {"2026-01-01-preview", true},
-    {"2026-03-01-preview", true}, {"2026-04-01", true}, {"2026-05-01-preview", true},
+    {"2016-10-01", false},
+    {"7.0", false},
+    {"7.1", false},
+    {"7.2", false},
+    {"7.3", false},
+    {"7.4-preview.1", false},
+    {"7.4", false},
+    {"7.5-preview.1", false},
+    {"7.5", false},
+    {"7.6-preview.1", false},
+    {"7.6-preview.2", false},
+    {"7.6", false},
+    {"2025-06-01-preview", true},
+    {"2025-07-01", true},
+    {"2026-01-01-preview", true},
+    {"2026-03-01-preview", true},
+    {"2026-04-01", true},
+    {"2026-05-01-preview", true},
     {"2026-07-01-preview", true},
 };
 
@@ -72,7 +86,8 @@ bool ml_dv_name_ok(ml_str name)
     return true;
 }
 
-/* The segments behind the collection; one trailing slash is as none.  3 means too many. */
+/* The segments behind the collection; one trailing slash is as none.  3 means too many.
+ */
 static int split(ml_str path, ml_str segments[2])
 {
     int n = 0;
@@ -104,7 +119,8 @@ static bool check_api_version(ml_dv_call *c)
     ml_buf_init(&b, 0);
     bool given = ml_dv_query(c->x, "api-version", &b) && b.len > 0;
     bool known = false;
-    for (size_t i = 0; given && i < sizeof(api_versions) / sizeof(api_versions[0]); i++) {
+    for (size_t i = 0; given && i < sizeof(api_versions) / sizeof(api_versions[0]);
+         i++) {
         if (!ml_str_ieq(ml_buf_str(&b), ml_str_of(api_versions[i].name))) continue;
         known = true;
         c->is_new_api = api_versions[i].is_new;
@@ -114,8 +130,9 @@ static bool check_api_version(ml_dv_call *c)
     ml_buf_fini(&b);
     if (known) return true;
     if (!given) {
-        return ml_dv_refuse(c->x, 400, "BadParameter", NULL,
-                            "The request URI must contain the query parameter api-version.");
+        return ml_dv_refuse(
+            c->x, 400, "BadParameter", NULL,
+            "The request URI must contain the query parameter api-version.");
     }
     return ml_dv_refuse(c->x, 400, "BadParameter", NULL,
                         "The specified api-version '%s' is not supported.", shown);
@@ -148,28 +165,36 @@ static void forbid(ml_dv_call *c, const char *reason, const char *permission)
     if (strcmp(reason, "rbac") == 0) {
         ml_dv_refuse(x, 403, "Forbidden", "ForbiddenByRbac",
                      "Caller is not authorized to perform action on resource.\r\n"
-                     "Caller: appid=%s\r\nAction: 'Microsoft.KeyVault/vaults/secrets/%s/action'\r\n"
+                     "Caller: appid=%s\r\nAction: "
+                     "'Microsoft.KeyVault/vaults/secrets/%s/action'\r\n"
                      "Resource: '/vaults/%s/secrets/%s'\r\nAssignment: (not found)\r\n"
-                     "DenyAssignmentId: null\r\nDecisionReason: null\r\nVault: %s;location=local",
+                     "DenyAssignmentId: null\r\nDecisionReason: null\r\nVault: "
+                     "%s;location=local",
                      who, permission, vault, c->name, vault);
     } else if (strcmp(reason, "policy") == 0) {
-        ml_dv_refuse(x, 403, "Forbidden", "ForbiddenByPolicy",
-                     "The application 'appid=%s' does not have secrets %s permission on key "
-                     "vault '%s;location=local'.", who, permission, vault);
+        ml_dv_refuse(
+            x, 403, "Forbidden", "ForbiddenByPolicy",
+            "The application 'appid=%s' does not have secrets %s permission on key "
+            "vault '%s;location=local'.",
+            who, permission, vault);
     } else if (strcmp(reason, "firewall") == 0) {
-        ml_dv_refuse(x, 403, "Forbidden", "ForbiddenByFirewall",
-                     "Client address is not authorized and caller is not a trusted service.\r\n"
-                     "Client address: 127.0.0.1\r\nCaller: appid=%s\r\nVault: %s;location=local",
-                     who, vault);
+        ml_dv_refuse(
+            x, 403, "Forbidden", "ForbiddenByFirewall",
+            "Client address is not authorized and caller is not a trusted service.\r\n"
+            "Client address: 127.0.0.1\r\nCaller: appid=%s\r\nVault: %s;location=local",
+            who, vault);
     } else if (strcmp(reason, "connection") == 0) {
-        ml_dv_refuse(x, 403, "Forbidden", "ForbiddenByConnection",
-                     "Public network access is disabled and request is not from a trusted "
-                     "service nor via an approved private link.\r\nCaller: appid=%s\r\n"
-                     "Vault: %s;location=local", who, vault);
+        ml_dv_refuse(
+            x, 403, "Forbidden", "ForbiddenByConnection",
+            "Public network access is disabled and request is not from a trusted "
+            "service nor via an approved private link.\r\nCaller: appid=%s\r\n"
+            "Vault: %s;location=local",
+            who, vault);
     } else {
         ml_dv_refuse(x, 403, "Forbidden", "AccessDenied",
                      "Access denied. Caller was not found on any access policy.\r\n"
-                     "Caller: appid=%s\r\nVault: %s;location=local", who, vault);
+                     "Caller: appid=%s\r\nVault: %s;location=local",
+                     who, vault);
     }
 }
 
@@ -205,9 +230,11 @@ bool ml_dv_is_disabled(ml_dv_call *c, const ml_dv_record *r)
 static bool check_vault(ml_dv_exchange *x)
 {
     if (x->vault) return true;
-    return ml_dv_refuse(x, 421, "MisdirectedRequest", NULL,
-                        "This dev vault serves no vault at host %s; it was started without "
-                        "--vault of that name.", x->hostname);
+    return ml_dv_refuse(
+        x, 421, "MisdirectedRequest", NULL,
+        "This dev vault serves no vault at host %s; it was started without "
+        "--vault of that name.",
+        x->hostname);
 }
 
 static void serve_route(ml_dv_exchange *x, const route *r, const ml_str segments[2])
@@ -239,6 +266,7 @@ void ml_dv_serve_vault(ml_dv_exchange *x)
         ml_dv_refuse(x, 405, "MethodNotAllowed", NULL,
                      "The HTTP method is not allowed on this path.");
     } else {
-        ml_dv_refuse(x, 400, "BadParameter", NULL, "The request URI is not an operation.");
+        ml_dv_refuse(x, 400, "BadParameter", NULL,
+                     "The request URI is not an operation.");
     }
 }

@@ -13,18 +13,21 @@
 
 enum { NONCE = 12, TAG = 16, MAX_VERSIONS = 500, LARGEST = 48 * 1024 * 1024 };
 
-/* ---- sealing ---------------------------------------------------------------------- */
+/* ---- sealing ----------------------------------------------------------------------
+ */
 
 static bool seal(const ml_dv *dv, ml_str plain, ml_buf *out)
 {
     unsigned char nonce[NONCE], tag[TAG], block[4096 + 16];
     ml_dv_random_bytes(nonce, sizeof(nonce));
     EVP_CIPHER_CTX *ctx = EVP_CIPHER_CTX_new();
-    bool ok = ctx && EVP_EncryptInit_ex(ctx, EVP_aes_256_gcm(), NULL, dv->backup_key, nonce);
+    bool ok =
+        ctx && EVP_EncryptInit_ex(ctx, EVP_aes_256_gcm(), NULL, dv->backup_key, nonce);
     ml_buf_add(out, nonce, sizeof(nonce));
     for (size_t i = 0; ok && i < plain.n; i += 4096) {
         int n = 0, left = (int)(plain.n - i < 4096 ? plain.n - i : 4096);
-        ok = EVP_EncryptUpdate(ctx, block, &n, (const unsigned char *)plain.p + i, left);
+        ok =
+            EVP_EncryptUpdate(ctx, block, &n, (const unsigned char *)plain.p + i, left);
         ml_buf_add(out, block, (size_t)n);
     }
     int n = 0;
@@ -43,7 +46,8 @@ static bool unseal(const ml_dv *dv, ml_str sealed, ml_buf *out)
     size_t end = sealed.n - TAG;
     memcpy(tag, p + end, TAG);
     EVP_CIPHER_CTX *ctx = EVP_CIPHER_CTX_new();
-    bool ok = ctx && EVP_DecryptInit_ex(ctx, EVP_aes_256_gcm(), NULL, dv->backup_key, p);
+    bool ok =
+        ctx && EVP_DecryptInit_ex(ctx, EVP_aes_256_gcm(), NULL, dv->backup_key, p);
     for (size_t i = NONCE; ok && i < end; i += 4096) {
         int n = 0, left = (int)(end - i < 4096 ? end - i : 4096);
         ok = EVP_DecryptUpdate(ctx, block, &n, p + i, left);
@@ -56,7 +60,8 @@ static bool unseal(const ml_dv *dv, ml_str sealed, ml_buf *out)
     return ok && ml_buf_ok(out);
 }
 
-/* ---- backup ----------------------------------------------------------------------- */
+/* ---- backup -----------------------------------------------------------------------
+ */
 
 typedef struct backup {
     ml_buf text;
@@ -68,9 +73,11 @@ static bool add_version(void *arg, const ml_dv_record *r)
     backup *b = arg;
     ml_buf *t = &b->text;
     if (b->n++ > 0) ml_buf_add_char(t, ',');
-    ml_buf_addf(t, "{\"version\":\"%s\",\"created\":%lld,\"updated\":%lld,\"attributes\":"
-                   "{\"enabled\":%s", r->version, (long long)r->created,
-                (long long)r->updated, r->enabled ? "true" : "false");
+    ml_buf_addf(t,
+                "{\"version\":\"%s\",\"created\":%lld,\"updated\":%lld,\"attributes\":"
+                "{\"enabled\":%s",
+                r->version, (long long)r->created, (long long)r->updated,
+                r->enabled ? "true" : "false");
     if (r->has_nbf) ml_buf_addf(t, ",\"nbf\":%lld", (long long)r->nbf);
     if (r->has_exp) ml_buf_addf(t, ",\"exp\":%lld", (long long)r->exp);
     ml_buf_add_text(t, "},\"value\":");
@@ -111,8 +118,8 @@ void ml_dv_op_backup(ml_dv_call *c)
     ml_err e = {0};
     ml_buf_init(&b.text, LARGEST);
     ml_buf_addf(&b.text, "{\"name\":\"%s\",\"versions\":[", c->r.name);
-    int rc = ml_dv_store_versions(c->x->dv->store, c->x->vault, c->name, 0, -1, add_version, &b,
-                                  &e);
+    int rc = ml_dv_store_versions(c->x->dv->store, c->x->vault, c->name, 0, -1,
+                                  add_version, &b, &e);
     ml_buf_add_text(&b.text, "]}");
     if (rc) {
         ml_dv_broken(c->x, &e);
@@ -125,7 +132,8 @@ void ml_dv_op_backup(ml_dv_call *c)
     ml_buf_fini(&b.text);
 }
 
-/* ---- restore ---------------------------------------------------------------------- */
+/* ---- restore ----------------------------------------------------------------------
+ */
 
 static bool read_version(ml_json *j, ml_dv_record *r)
 {
@@ -154,15 +162,17 @@ static bool read_version(ml_json *j, ml_dv_record *r)
     return !j->failed;
 }
 
-/* Adds what the blob's text says; the name must be free. 0, ML_EINVALID, or the store's. */
+/* Adds what the blob's text says; the name must be free. 0, ML_EINVALID, or the
+ * store's. */
 static int add_versions(ml_dv_call *c, ml_json *j, ml_err *e)
 {
     while (ml_json_next_item(j)) {
         ml_dv_record r;
         ml_dv_record_init(&r);
         snprintf(r.name, sizeof(r.name), "%s", c->name);
-        int rc = read_version(j, &r) ? ml_dv_store_add(c->x->dv->store, c->x->vault, &r, e)
-                                     : ML_EINVALID;
+        int rc = read_version(j, &r)
+                     ? ml_dv_store_add(c->x->dv->store, c->x->vault, &r, e)
+                     : ML_EINVALID;
         ml_dv_record_fini(&r);
         if (rc) return rc;
     }
@@ -176,8 +186,10 @@ static bool name_is_free(ml_dv_call *c)
     if (rc == ML_EMISSING) return true;
     if (rc) return ml_dv_broken(c->x, &e);
     if (!ml_dv_refuse_if_taken(c)) return false;
-    return ml_dv_refuse(c->x, 409, "Conflict", NULL, "There was a conflict restoring the secret "
-                        "'%s': a secret of this name exists already.", c->name);
+    return ml_dv_refuse(c->x, 409, "Conflict", NULL,
+                        "There was a conflict restoring the secret "
+                        "'%s': a secret of this name exists already.",
+                        c->name);
 }
 
 static bool invalid_blob(ml_dv_call *c)

@@ -12,9 +12,9 @@ typedef struct page {
     ml_dv_call *c;
     int flags;
     int size;
-    int n;           /* written so far */
+    int n; /* written so far */
     bool has_more;
-    char last[160];  /* where the next page begins */
+    char last[160]; /* where the next page begins */
     bool by_version;
     bool starts_empty; /* a fault: nothing here, everything behind a nextLink */
 } page;
@@ -25,7 +25,8 @@ static bool read_size(page *p)
     ml_buf_init(&b, 0);
     uint64_t n = 0;
     bool given = ml_dv_query(p->c->x, "maxresults", &b);
-    bool ok = !given || (ml_str_to_u64(ml_buf_str(&b), &n) && n >= 1 && n <= ML_DV_PAGE_SIZE);
+    bool ok =
+        !given || (ml_str_to_u64(ml_buf_str(&b), &n) && n >= 1 && n <= ML_DV_PAGE_SIZE);
     ml_buf_fini(&b);
     p->size = given ? (int)n : p->c->x->dv->config.page_size;
     return ok || ml_dv_refuse(p->c->x, 400, "BadParameter", NULL,
@@ -40,16 +41,19 @@ static bool read_token(page *p)
     ml_buf_init(&b, 0);
     ml_buf_init(&text, 0);
     bool given = ml_dv_query(p->c->x, "$skiptoken", &b);
-    bool ok = !given || (ml_dv_base64url_read(&text, ml_buf_str(&b)) && text.len >= 1 &&
-                         text.len < sizeof(p->last) && !memchr(text.data, '\0', text.len) &&
-                         text.data[0] == (p->by_version ? 'v' : 'n'));
+    bool ok =
+        !given || (ml_dv_base64url_read(&text, ml_buf_str(&b)) && text.len >= 1 &&
+                   text.len < sizeof(p->last) && !memchr(text.data, '\0', text.len) &&
+                   text.data[0] == (p->by_version ? 'v' : 'n'));
     if (given && ok) snprintf(p->last, sizeof(p->last), "%s", text.data + 1);
     ml_buf_fini(&b);
     ml_buf_fini(&text);
-    if (!given && ml_dv_faults_of(&p->c->x->dv->faults, ML_DV_EMPTY_PAGE, false, p->c->x->op)) {
+    if (!given &&
+        ml_dv_faults_of(&p->c->x->dv->faults, ML_DV_EMPTY_PAGE, false, p->c->x->op)) {
         p->starts_empty = true;
     }
-    return ok || ml_dv_refuse(p->c->x, 400, "BadParameter", NULL, "$skiptoken is invalid.");
+    return ok ||
+           ml_dv_refuse(p->c->x, 400, "BadParameter", NULL, "$skiptoken is invalid.");
 }
 
 static bool add_item(void *arg, const ml_dv_record *r)
@@ -65,8 +69,10 @@ static bool add_item(void *arg, const ml_dv_record *r)
         ml_dv_write_bundle(p->c, r, p->flags);
         p->n++;
     }
-    if (p->by_version) snprintf(p->last, sizeof(p->last), "%lld", (long long)r->version_id);
-    else snprintf(p->last, sizeof(p->last), "%s", r->name);
+    if (p->by_version)
+        snprintf(p->last, sizeof(p->last), "%lld", (long long)r->version_id);
+    else
+        snprintf(p->last, sizeof(p->last), "%s", r->name);
     return true;
 }
 
@@ -83,7 +89,8 @@ static void write_next_link(page *p)
         bool has_port = x->host[strlen(x->hostname)] == ':';
         ml_dv_query(x, "api-version", &version);
         char position[sizeof(p->last) + 1];
-        int n = snprintf(position, sizeof(position), "%c%s", p->by_version ? 'v' : 'n', p->last);
+        int n = snprintf(position, sizeof(position), "%c%s", p->by_version ? 'v' : 'n',
+                         p->last);
         ml_buf_addf(&url, "https://%s%s%.*s?api-version=%s&$skiptoken=", x->host,
                     has_port ? "" : ":443", (int)x->path.n, x->path.p, version.data);
         ml_dv_base64url(&url, (ml_str){position, (size_t)n});
@@ -128,15 +135,18 @@ static bool begin_page(page *p)
 
 static void list(ml_dv_call *c, bool deleted)
 {
-    page p = {.c = c, .flags = ML_DV_WITHOUT_VERSION | (deleted ? ML_DV_AS_DELETED : 0)};
+    page p = {.c = c,
+              .flags = ML_DV_WITHOUT_VERSION | (deleted ? ML_DV_AS_DELETED : 0)};
     ml_err e = {0};
     if (!begin_page(&p)) return;
     char after[sizeof(p.last)];
     snprintf(after, sizeof(after), "%s", p.last);
-    int rc = ml_dv_store_list(c->x->dv->store, c->x->vault, deleted, after, -1, add_item, &p,
-                              &e);
-    if (rc) ml_dv_broken(c->x, &e);
-    else end_page(&p);
+    int rc = ml_dv_store_list(c->x->dv->store, c->x->vault, deleted, after, -1,
+                              add_item, &p, &e);
+    if (rc)
+        ml_dv_broken(c->x, &e);
+    else
+        end_page(&p);
 }
 
 void ml_dv_op_list(ml_dv_call *c)
@@ -156,8 +166,10 @@ void ml_dv_op_list_versions(ml_dv_call *c)
     if (!begin_page(&p)) return;
     uint64_t after = 0;
     ml_str_to_u64(ml_str_of(p.last), &after);
-    int rc = ml_dv_store_versions(c->x->dv->store, c->x->vault, c->name, (int64_t)after, -1,
-                                  add_item, &p, &e);
-    if (rc) ml_dv_broken(c->x, &e);
-    else end_page(&p);
+    int rc = ml_dv_store_versions(c->x->dv->store, c->x->vault, c->name, (int64_t)after,
+                                  -1, add_item, &p, &e);
+    if (rc)
+        ml_dv_broken(c->x, &e);
+    else
+        end_page(&p);
 }

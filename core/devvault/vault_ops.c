@@ -22,20 +22,22 @@ bool ml_dv_is_busy(const ml_dv_record *r)
 bool ml_dv_not_found(ml_dv_call *c, bool deleted)
 {
     if (deleted) {
-        return ml_dv_refuse(c->x, 404, "SecretNotFound", NULL, "Deleted Secret not found: %s",
-                            c->name);
+        return ml_dv_refuse(c->x, 404, "SecretNotFound", NULL,
+                            "Deleted Secret not found: %s", c->name);
     }
-    return ml_dv_refuse(c->x, 404, "SecretNotFound", NULL,
-                        "A secret with (name/id) %s%s%s was not found in this key vault. If you "
-                        "recently deleted this secret, you may be able to recover it.", c->name,
-                        c->version[0] ? "/" : "", c->version);
+    return ml_dv_refuse(
+        c->x, 404, "SecretNotFound", NULL,
+        "A secret with (name/id) %s%s%s was not found in this key vault. If you "
+        "recently deleted this secret, you may be able to recover it.",
+        c->name, c->version[0] ? "/" : "", c->version);
 }
 
 /* 0, or ML_EMISSING; a broken store has been answered: ML_ESYSTEM. */
 static int find(ml_dv_call *c, const char *version)
 {
     ml_err e = {0};
-    int rc = ml_dv_store_find(c->x->dv->store, c->x->vault, c->name, version, &c->r, &e);
+    int rc =
+        ml_dv_store_find(c->x->dv->store, c->x->vault, c->name, version, &c->r, &e);
     if (rc == 0 || rc == ML_EMISSING) return rc;
     ml_dv_broken(c->x, &e);
     return ML_ESYSTEM;
@@ -61,15 +63,18 @@ bool ml_dv_refuse_if_taken(ml_dv_call *c)
     const ml_dv_record *r = &c->r;
     if (ml_dv_is_busy(r)) {
         return ml_dv_refuse(c->x, 409, "Conflict",
-                            r->deleted ? "ObjectIsBeingDeleted" : "ObjectIsBeingRecovered",
-                            "Secret %s is currently being %s. Try again later.", r->name,
-                            r->deleted ? "deleted" : "restored");
+                            r->deleted ? "ObjectIsBeingDeleted"
+                                       : "ObjectIsBeingRecovered",
+                            "Secret %s is currently being %s. Try again later.",
+                            r->name, r->deleted ? "deleted" : "restored");
     }
     if (!r->deleted) return true;
-    return ml_dv_refuse(c->x, 409, "Conflict", "ObjectIsDeletedButRecoverable",
-                        "Secret %s is currently in a deleted but recoverable state, and its "
-                        "name cannot be reused; in this state, the secret can only be recovered "
-                        "or purged.", r->name);
+    return ml_dv_refuse(
+        c->x, 409, "Conflict", "ObjectIsDeletedButRecoverable",
+        "Secret %s is currently in a deleted but recoverable state, and its "
+        "name cannot be reused; in this state, the secret can only be recovered "
+        "or purged.",
+        r->name);
 }
 
 /* Reads the request's body over c->r. */
@@ -99,7 +104,8 @@ static bool add_version(ml_dv_call *c)
     c->r.created = c->r.updated = ml_dv_now_s();
     bool ok = ml_dv_store_begin(s) && ml_dv_store_add(s, c->x->vault, &c->r, &e) == 0;
     ok = ml_dv_store_end(s, ok) && ok;
-    if (ok && ml_dv_store_find(s, c->x->vault, c->name, NULL, &c->r, &e) == 0) return true;
+    if (ok && ml_dv_store_find(s, c->x->vault, c->name, NULL, &c->r, &e) == 0)
+        return true;
     return ml_dv_broken(c->x, &e);
 }
 
@@ -112,7 +118,8 @@ void ml_dv_op_set(ml_dv_call *c)
     bool has_value = false;
     if (!read_body(c, &has_value)) return;
     if (!has_value) {
-        ml_dv_refuse(c->x, 400, "BadParameter", NULL, "The request body must contain value.");
+        ml_dv_refuse(c->x, 400, "BadParameter", NULL,
+                     "The request body must contain value.");
         return;
     }
     if (add_version(c)) answer(c, ML_DV_WITH_VALUE);
@@ -127,8 +134,9 @@ static bool check_conversion(ml_dv_call *c)
     bool same = asked && ml_str_eq(ml_buf_str(&b), ml_buf_str(&c->r.content_type));
     ml_buf_fini(&b);
     if (!asked || same) return true;
-    return ml_dv_refuse(c->x, 400, "BadParameter", NULL,
-                        "outContentType is only supported for secrets of certificates.");
+    return ml_dv_refuse(
+        c->x, 400, "BadParameter", NULL,
+        "outContentType is only supported for secrets of certificates.");
 }
 
 void ml_dv_op_get(ml_dv_call *c)
@@ -148,17 +156,22 @@ void ml_dv_op_update(ml_dv_call *c)
     ml_err e = {0};
     if (!ml_dv_load(c, c->version) || !read_body(c, &has_value)) return;
     c->r.updated = ml_dv_now_s();
-    if (ml_dv_store_update(c->x->dv->store, &c->r, &e) != 0) ml_dv_broken(c->x, &e);
-    else answer(c, 0);
+    if (ml_dv_store_update(c->x->dv->store, &c->r, &e) != 0)
+        ml_dv_broken(c->x, &e);
+    else
+        answer(c, 0);
 }
 
-/* Moves c->r between the living and the deleted; with a limbo fault it takes a while. */
+/* Moves c->r between the living and the deleted; with a limbo fault it takes a while.
+ */
 static bool move(ml_dv_call *c, bool to_deleted)
 {
     ml_err e = {0};
-    ml_dv_fault *limbo = ml_dv_faults_of(&c->x->dv->faults, ML_DV_LIMBO, false, c->x->op);
+    ml_dv_fault *limbo =
+        ml_dv_faults_of(&c->x->dv->faults, ML_DV_LIMBO, false, c->x->op);
     c->r.deleted = to_deleted ? ml_dv_now_s() : 0;
-    c->r.purge = to_deleted ? c->r.deleted + (int64_t)ML_DV_RECOVERABLE_DAYS * DAY_S : 0;
+    c->r.purge =
+        to_deleted ? c->r.deleted + (int64_t)ML_DV_RECOVERABLE_DAYS * DAY_S : 0;
     c->r.busy_until_ms = limbo ? ml_dv_now_ms() + limbo->number : 0;
     if (ml_dv_store_set_state(c->x->dv->store, &c->r, &e) == 0) return true;
     return ml_dv_broken(c->x, &e);
@@ -172,8 +185,10 @@ void ml_dv_op_delete(ml_dv_call *c)
 void ml_dv_op_get_deleted(ml_dv_call *c)
 {
     if (!load_deleted(c)) return;
-    if (ml_dv_is_busy(&c->r)) ml_dv_not_found(c, true);
-    else answer(c, ML_DV_AS_DELETED);
+    if (ml_dv_is_busy(&c->r))
+        ml_dv_not_found(c, true);
+    else
+        answer(c, ML_DV_AS_DELETED);
 }
 
 void ml_dv_op_purge(ml_dv_call *c)
@@ -192,6 +207,8 @@ void ml_dv_op_purge(ml_dv_call *c)
 void ml_dv_op_recover(ml_dv_call *c)
 {
     if (!load_deleted(c)) return;
-    if (ml_dv_is_busy(&c->r)) ml_dv_refuse_if_taken(c);
-    else if (move(c, false)) answer(c, 0);
+    if (ml_dv_is_busy(&c->r))
+        ml_dv_refuse_if_taken(c);
+    else if (move(c, false))
+        answer(c, 0);
 }
