@@ -29,7 +29,7 @@ extern "C" {
 #define ML_VERSION "0.1.0"
 
 #if defined(__GNUC__)
-#define ML_API __attribute__((visibility("default")))
+#define ML_API  __attribute__((visibility("default")))
 #define ML_MUST __attribute__((warn_unused_result))
 #else
 #define ML_API
@@ -38,22 +38,22 @@ extern "C" {
 
 /* Codes: name, value, outcome (the word that policies and traces use), sentence.
  * A caller can act on each differently; the text of an ml_err says the rest. */
-#define ML_CODES(X)                                                                     \
-    X(ML_OK, 0, "found", "fine")                                                        \
-    X(ML_EMISSING, -1, "missing", "no source has it")                                   \
-    X(ML_EDISABLED, -2, "disabled", "it exists but is disabled")                        \
-    X(ML_EFORBIDDEN, -3, "forbidden", "the identity may not do that")                   \
-    X(ML_EUNAUTHENTICATED, -4, "unauthenticated", "no identity, or it was refused")     \
-    X(ML_ETHROTTLED, -5, "throttled", "the service asks to slow down")                  \
-    X(ML_EUNAVAILABLE, -6, "unavailable", "no usable answer in time")                   \
-    X(ML_EINVALID, -7, "invalid", "an answer or a stored value that cannot be used")    \
-    X(ML_EPOLICY, -8, "policy", "the policy is broken or refuses")                      \
-    X(ML_EUSAGE, -9, "invalid", "the caller's input cannot be used")                    \
-    X(ML_ECONFLICT, -10, "conflict", "the state of the secret forbids it")              \
-    X(ML_ECANCELED, -11, "canceled", "the caller took it back")                         \
-    X(ML_EBUSY, -12, "busy", "not allowed from inside a callback")                      \
-    X(ML_EFORKED, -13, "forked", "the handle belongs to the parent process")            \
-    X(ML_ENOMEM, -14, "nomem", "out of memory")                                         \
+#define ML_CODES(X)                                                                    \
+    X(ML_OK, 0, "found", "fine")                                                       \
+    X(ML_EMISSING, -1, "missing", "no source has it")                                  \
+    X(ML_EDISABLED, -2, "disabled", "it exists but is disabled")                       \
+    X(ML_EFORBIDDEN, -3, "forbidden", "the identity may not do that")                  \
+    X(ML_EUNAUTHENTICATED, -4, "unauthenticated", "no identity, or it was refused")    \
+    X(ML_ETHROTTLED, -5, "throttled", "the service asks to slow down")                 \
+    X(ML_EUNAVAILABLE, -6, "unavailable", "no usable answer in time")                  \
+    X(ML_EINVALID, -7, "invalid", "an answer or a stored value that cannot be used")   \
+    X(ML_EPOLICY, -8, "policy", "the policy is broken or refuses")                     \
+    X(ML_EUSAGE, -9, "invalid", "the caller's input cannot be used")                   \
+    X(ML_ECONFLICT, -10, "conflict", "the state of the secret forbids it")             \
+    X(ML_ECANCELED, -11, "canceled", "the caller took it back")                        \
+    X(ML_EBUSY, -12, "busy", "not allowed from inside a callback")                     \
+    X(ML_EFORKED, -13, "forked", "the handle belongs to the parent process")           \
+    X(ML_ENOMEM, -14, "nomem", "out of memory")                                        \
     X(ML_ESYSTEM, -15, "system", "the operating system refused")
 
 #define ML_CODE_ENUM(name, value, outcome, sentence) name = value,
@@ -79,7 +79,7 @@ ML_API const char *ml_strerror(int code);
 typedef struct ml_resolver ml_resolver; /* one policy and everything it needs */
 typedef struct ml_request ml_request;   /* one call in flight; dead after its done */
 typedef struct ml_answer ml_answer;     /* what a call brought: secrets, or text */
-typedef struct ml_secret ml_secret;     /* immutable, ref-counted, scrubbed when freed */
+typedef struct ml_secret ml_secret; /* immutable, ref-counted, scrubbed when freed */
 
 typedef struct ml_pair {
     const char *name;
@@ -95,22 +95,22 @@ ML_API const void *ml_secret_data(const ml_secret *s, size_t *len);
 ML_API ml_secret *ml_secret_ref(ml_secret *s);
 ML_API void ml_secret_unref(ml_secret *s);
 /* Texts are "" when the source does not know them. */
-ML_API const char *ml_secret_name(const ml_secret *s);         /* logical name */
-ML_API const char *ml_secret_source(const ml_secret *s);       /* alias of the source */
-ML_API const char *ml_secret_key(const ml_secret *s);          /* key in that source */
+ML_API const char *ml_secret_name(const ml_secret *s);   /* logical name */
+ML_API const char *ml_secret_source(const ml_secret *s); /* alias of the source */
+ML_API const char *ml_secret_key(const ml_secret *s);    /* key in that source */
 ML_API const char *ml_secret_version(const ml_secret *s);
 ML_API const char *ml_secret_content_type(const ml_secret *s);
-ML_API const char *ml_secret_recovery_id(const ml_secret *s);  /* deleted ones */
+ML_API const char *ml_secret_recovery_id(const ml_secret *s); /* deleted ones */
 ML_API size_t ml_secret_tag_count(const ml_secret *s);
-ML_API ml_pair ml_secret_tag_at(const ml_secret *s, size_t i); /* i < count */
+ML_API ml_pair ml_secret_tag_at(const ml_secret *s, size_t i);          /* i < count */
 ML_API const char *ml_secret_tag(const ml_secret *s, const char *name); /* or NULL */
 
 typedef struct ml_attributes {
     bool enabled;
-    bool managed;              /* a certificate owns it */
-    int64_t created_s;         /* 0: unknown; the same for all below */
+    bool managed;      /* a certificate owns it */
+    int64_t created_s; /* 0: unknown; the same for all below */
     int64_t updated_s;
-    int64_t not_before_s;      /* informational: Key Vault answers outside the window */
+    int64_t not_before_s; /* informational: Key Vault answers outside the window */
     int64_t expires_s;
     int64_t deleted_s;
     int64_t scheduled_purge_s;
@@ -120,11 +120,17 @@ ML_API ml_attributes ml_secret_attributes(const ml_secret *s);
 
 /* ---- opening ------------------------------------------------------------------- */
 
-typedef enum ml_log_level { ML_LOG_ERROR, ML_LOG_WARN, ML_LOG_INFO, ML_LOG_DEBUG } ml_log_level;
+typedef enum ml_log_level {
+    ML_LOG_ERROR,
+    ML_LOG_WARN,
+    ML_LOG_INFO,
+    ML_LOG_DEBUG
+} ml_log_level;
 
 /* One log line: `area` is a short word ("http", "policy"), text one line, no secrets.
  * Called from whichever thread is inside the library; must not call back into it. */
-typedef void ml_log_fn(void *arg, ml_log_level level, const char *area, const char *text);
+typedef void ml_log_fn(void *arg, ml_log_level level, const char *area,
+                       const char *text);
 
 /* Time for tests and simulators: monotonic milliseconds, and unix seconds. */
 typedef struct ml_clock {
@@ -133,33 +139,34 @@ typedef struct ml_clock {
     void *arg;
 } ml_clock;
 
-/* Everything is copied; zero means the default.  Give one of policy_file, policy_text. */
+/* Everything is copied; zero means the default.  Give one of policy_file, policy_text.
+ */
 typedef struct ml_options {
-    size_t size;               /* filled by ML_OPTIONS_INIT */
-    const char *policy_file;   /* path of a Lua policy */
-    const char *policy_text;   /* or the policy itself, e.g. ML_POLICY_AIRFLOW */
-    const char *policy_name;   /* what to call policy_text in messages */
-    const ml_pair *env;        /* variables that shadow the process environment */
+    size_t size;             /* filled by ML_OPTIONS_INIT */
+    const char *policy_file; /* path of a Lua policy */
+    const char *policy_text; /* or the policy itself, e.g. ML_POLICY_AIRFLOW */
+    const char *policy_name; /* what to call policy_text in messages */
+    const ml_pair *env;      /* variables that shadow the process environment */
     size_t n_env;
-    const char *ca_file;       /* PEM bundle; default SSL_CERT_FILE, then the system's */
-    const char *proxy;         /* default HTTPS_PROXY / NO_PROXY */
-    int deadline_ms;           /* of one call, everything included; default 30000 */
-    int connect_ms;            /* of one TCP + TLS connect; default 5000 */
-    int cache_ttl_ms;          /* default 60000; -1: no cache */
-    size_t cache_max_bytes;    /* default 8 MiB */
-    size_t lua_max_bytes;      /* memory cap of the policy VM; default 64 MiB */
+    const char *ca_file;    /* PEM bundle; default SSL_CERT_FILE, then the system's */
+    const char *proxy;      /* default HTTPS_PROXY / NO_PROXY */
+    int deadline_ms;        /* of one call, everything included; default 30000 */
+    int connect_ms;         /* of one TCP + TLS connect; default 5000 */
+    int cache_ttl_ms;       /* default 60000; -1: no cache */
+    size_t cache_max_bytes; /* default 8 MiB */
+    size_t lua_max_bytes;   /* memory cap of the policy VM; default 64 MiB */
     int64_t lua_max_instructions; /* of one plan; default 10 million */
-    int lua_deadline_ms;       /* wall clock of one plan; default 500 */
-    ml_log_fn *log;            /* default: silence */
+    int lua_deadline_ms;          /* wall clock of one plan; default 500 */
+    ml_log_fn *log;               /* default: silence */
     void *log_arg;
-    ml_log_level log_level;    /* lines above it are not built */
-    const ml_clock *clock;     /* default: the system's */
+    ml_log_level log_level; /* lines above it are not built */
+    const ml_clock *clock;  /* default: the system's */
 } ml_options;
 #define ML_OPTIONS_INIT .size = sizeof(ml_options)
 
 /* The whole policy of an Airflow user: read AIRFLOW__SECRETS__BACKEND_KWARGS as
  * AzureKeyVaultBackend does. */
-#define ML_POLICY_AIRFLOW                                                               \
+#define ML_POLICY_AIRFLOW                                                              \
     "local ml = require 'moonlatch.policy'\nreturn ml.policy { ml.airflow {} }\n"
 
 /* Loads and checks the policy; no network.  ML_EPOLICY (with file:line), ML_EUSAGE. */
@@ -172,44 +179,46 @@ ML_API void ml_close(ml_resolver *r);
 
 /* Verbs other than GET and EXPLAIN go to the first step of the name's plan. */
 typedef enum ml_verb {
-    ML_GET,         /* name, version? -> the secret */
-    ML_EXPLAIN,     /* name -> text: rules tried, plan, outcome of each step */
-    ML_LIST,        /* pattern or NULL for all -> metadata */
-    ML_PUT,         /* name, value -> metadata of the new version */
-    ML_UPDATE,      /* name, version?, attributes -> metadata */
-    ML_DELETE,      /* name -> metadata of the (soft-)deleted secret */
-    ML_VERSIONS,    /* name -> metadata of every version */
-    ML_LIST_DELETED,/* pattern or NULL -> metadata */
-    ML_GET_DELETED, /* name -> metadata */
-    ML_RECOVER,     /* name -> metadata */
-    ML_PURGE,       /* name -> nothing */
-    ML_BACKUP,      /* name -> one secret whose data is the backup blob */
-    ML_RESTORE,     /* name (names the source), value = the blob -> metadata */
+    ML_GET,          /* name, version? -> the secret */
+    ML_EXPLAIN,      /* name -> text: rules tried, plan, outcome of each step */
+    ML_LIST,         /* pattern or NULL for all -> metadata */
+    ML_PUT,          /* name, value -> metadata of the new version */
+    ML_UPDATE,       /* name, version?, attributes -> metadata */
+    ML_DELETE,       /* name -> metadata of the (soft-)deleted secret */
+    ML_VERSIONS,     /* name -> metadata of every version */
+    ML_LIST_DELETED, /* pattern or NULL -> metadata */
+    ML_GET_DELETED,  /* name -> metadata */
+    ML_RECOVER,      /* name -> metadata */
+    ML_PURGE,        /* name -> nothing */
+    ML_BACKUP,       /* name -> one secret whose data is the backup blob */
+    ML_RESTORE,      /* name (names the source), value = the blob -> metadata */
     ML_VERB_COUNT
 } ml_verb;
 
-enum { ML_REFRESH = 1,    /* do not answer from the cache */
-       ML_PLAN_ONLY = 2,  /* ML_EXPLAIN: no network */
-       ML_AS_JSON = 4,    /* ML_EXPLAIN: text is JSON */
-       ML_REPLACE_METADATA = 8 /* ML_PUT: do not keep tags and content type */ };
+enum {
+    ML_REFRESH = 1,         /* do not answer from the cache */
+    ML_PLAN_ONLY = 2,       /* ML_EXPLAIN: no network */
+    ML_AS_JSON = 4,         /* ML_EXPLAIN: text is JSON */
+    ML_REPLACE_METADATA = 8 /* ML_PUT: do not keep tags and content type */
+};
 
 typedef struct ml_call {
-    size_t size;                /* filled by ML_CALL_INIT */
+    size_t size; /* filled by ML_CALL_INIT */
     ml_verb verb;
-    const char *name;           /* or a pattern for the lists */
-    const ml_pair *context;     /* attributes for the policy: team, env, ... */
+    const char *name;       /* or a pattern for the lists */
+    const ml_pair *context; /* attributes for the policy: team, env, ... */
     size_t n_context;
-    const char *version;        /* NULL: the latest */
-    const void *value;          /* ML_PUT, ML_RESTORE; copied */
+    const char *version; /* NULL: the latest */
+    const void *value;   /* ML_PUT, ML_RESTORE; copied */
     size_t value_len;
-    const char *content_type;   /* NULL: keep */
-    const ml_pair *tags;        /* NULL: keep */
+    const char *content_type; /* NULL: keep */
+    const ml_pair *tags;      /* NULL: keep */
     size_t n_tags;
-    int enabled;                /* 0 keep, 1 yes, -1 no */
-    int64_t not_before_s;       /* 0 keep */
-    int64_t expires_s;          /* 0 keep */
-    int deadline_ms;            /* 0: ml_options.deadline_ms */
-    unsigned flags;             /* ML_REFRESH ... */
+    int enabled;          /* 0 keep, 1 yes, -1 no */
+    int64_t not_before_s; /* 0 keep */
+    int64_t expires_s;    /* 0 keep */
+    int deadline_ms;      /* 0: ml_options.deadline_ms */
+    unsigned flags;       /* ML_REFRESH ... */
 } ml_call;
 #define ML_CALL_INIT .size = sizeof(ml_call)
 
@@ -217,17 +226,19 @@ typedef struct ml_call {
 ML_API size_t ml_answer_count(const ml_answer *a);
 ML_API ml_secret *ml_answer_at(const ml_answer *a, size_t i); /* borrowed */
 ML_API const char *ml_answer_text(const ml_answer *a);
-ML_API void ml_answer_free(ml_answer *a);                     /* accepts NULL */
+ML_API void ml_answer_free(ml_answer *a); /* accepts NULL */
 
 /* Blocking; thread-safe; many threads may wait at once on one handle.  On success the
  * answer (or secret) belongs to the caller.  ML_EBUSY inside a done. */
-ML_API ML_MUST int ml_run(ml_resolver *r, const ml_call *call, ml_answer **out, ml_err *e);
+ML_API ML_MUST int ml_run(ml_resolver *r, const ml_call *call, ml_answer **out,
+                          ml_err *e);
 ML_API ML_MUST int ml_get(ml_resolver *r, const char *name, const ml_pair *context,
                           size_t n_context, ml_secret **out, ml_err *e);
 ML_API ML_MUST int ml_list(ml_resolver *r, const char *pattern, const ml_pair *context,
                            size_t n_context, ml_answer **out, ml_err *e);
-ML_API ML_MUST int ml_put(ml_resolver *r, const char *name, const void *value, size_t len,
-                          const ml_pair *context, size_t n_context, ml_err *e);
+ML_API ML_MUST int ml_put(ml_resolver *r, const char *name, const void *value,
+                          size_t len, const ml_pair *context, size_t n_context,
+                          ml_err *e);
 ML_API ML_MUST int ml_delete(ml_resolver *r, const char *name, const ml_pair *context,
                              size_t n_context, ml_err *e);
 /* *out is NUL-terminated text; give it back with ml_answer_free on *out's answer. */
@@ -238,12 +249,13 @@ ML_API ML_MUST int ml_explain(ml_resolver *r, const char *name, const ml_pair *c
  * ml_close.  answer is NULL and e->code negative on failure, e->code 0 on success.
  * Both are borrowed: ml_secret_ref keeps a secret.  Inside: start and cancel are
  * allowed; step and blocking calls answer ML_EBUSY. */
-typedef void ml_done(ml_request *q, const ml_answer *answer, const ml_err *e, void *arg);
+typedef void ml_done(ml_request *q, const ml_answer *answer, const ml_err *e,
+                     void *arg);
 
 /* Starts a call; done comes later, never from inside.  NULL and *e when it cannot even
  * start (ML_EUSAGE, ML_ENOMEM, ML_EFORKED); done is not called then. */
-ML_API ml_request *ml_start(ml_resolver *r, const ml_call *call, ml_done *done, void *arg,
-                            ml_err *e);
+ML_API ml_request *ml_start(ml_resolver *r, const ml_call *call, ml_done *done,
+                            void *arg, ml_err *e);
 /* Its done will see ML_ECANCELED, unless it had finished already. */
 ML_API void ml_cancel(ml_request *q);
 

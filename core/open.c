@@ -42,7 +42,8 @@ static int or_default(int value, int fallback)
 static int check_options(const ml_options *o, ml_err *e)
 {
     if (!o || o->size < sizeof(size_t) || o->size > sizeof(*o)) {
-        return ml_fail(e, ML_EUSAGE, "options were not filled with ML_OPTIONS_INIT of "
+        return ml_fail(e, ML_EUSAGE,
+                       "options were not filled with ML_OPTIONS_INIT of "
                        "version " ML_VERSION " or older");
     }
     return 0;
@@ -56,18 +57,20 @@ static ml_options widened(const ml_options *o)
     return full;
 }
 
-/* ---- the parts, from the ground up ---------------------------------------------------- */
+/* ---- the parts, from the ground up
+ * ---------------------------------------------------- */
 
 /* One byte that a forked child finds as zero. */
 static int map_alive(ml_resolver *r, ml_err *e)
 {
     size_t page = (size_t)sysconf(_SC_PAGESIZE);
-    unsigned char *p = mmap(NULL, page, PROT_READ | PROT_WRITE,
-                            MAP_PRIVATE | MAP_ANONYMOUS, -1, 0);
+    unsigned char *p =
+        mmap(NULL, page, PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS, -1, 0);
     if (p == MAP_FAILED) return ml_fail(e, ML_ENOMEM, "out of memory");
     if (madvise(p, page, MADV_WIPEONFORK) != 0) {
         munmap(p, page);
-        return ml_fail(e, ML_ESYSTEM, "this kernel cannot tell a forked child "
+        return ml_fail(e, ML_ESYSTEM,
+                       "this kernel cannot tell a forked child "
                        "(MADV_WIPEONFORK, Linux 4.14)");
     }
     p[0] = 1;
@@ -108,7 +111,9 @@ static int open_io(ml_resolver *r, const ml_options *o, ml_err *e)
     if (o->proxy) r->proxy = ml_dup(o->proxy);
     r->loop = ml_loop_new(&r->clock, &r->log, e);
     if (!r->loop) return e ? e->code : ML_ENOMEM;
-    r->client = (ml_http_client){.loop = r->loop, .tls = &r->tls, .proxy = r->proxy,
+    r->client = (ml_http_client){.loop = r->loop,
+                                 .tls = &r->tls,
+                                 .proxy = r->proxy,
                                  .connect_ms = or_default(o->connect_ms, CONNECT_MS),
                                  .retry = {RETRY_TRIES, RETRY_BASE_MS, RETRY_CAP_MS}};
     r->azure = ml_azure_new(&r->client, &r->env);
@@ -117,8 +122,11 @@ static int open_io(ml_resolver *r, const ml_options *o, ml_err *e)
 
 static int open_vm(ml_resolver *r, const ml_options *o, ml_err *e)
 {
-    r->host = (ml_host){.loop = r->loop, .azure = r->azure, .env = &r->env,
-                        .log = &r->log, .clock = &r->clock};
+    r->host = (ml_host){.loop = r->loop,
+                        .azure = r->azure,
+                        .env = &r->env,
+                        .log = &r->log,
+                        .clock = &r->clock};
     ml_vm_limits limits = {
         .max_bytes = o->lua_max_bytes ? o->lua_max_bytes : LUA_BYTES,
         .max_instructions =
@@ -134,8 +142,10 @@ static int read_policy(const char *path, ml_buf *text, ml_err *e)
     struct stat st;
     if (!f || fstat(fileno(f), &st) != 0 || S_ISDIR(st.st_mode)) {
         if (f) fclose(f);
-        return ml_fail(e, ML_EPOLICY, "policy %s cannot be read: check the path and its "
-                       "permissions", path);
+        return ml_fail(e, ML_EPOLICY,
+                       "policy %s cannot be read: check the path and its "
+                       "permissions",
+                       path);
     }
     char chunk[4096];
     size_t n;
@@ -144,8 +154,9 @@ static int read_policy(const char *path, ml_buf *text, ml_err *e)
     fclose(f);
     ml_scrub(chunk, sizeof(chunk));
     if (ok) return 0;
-    return ml_fail(e, ML_EPOLICY, "policy %s cannot be read, or is larger than %d bytes",
-                   path, POLICY_FILE_BYTES);
+    return ml_fail(e, ML_EPOLICY,
+                   "policy %s cannot be read, or is larger than %d bytes", path,
+                   POLICY_FILE_BYTES);
 }
 
 static int load_policy(ml_resolver *r, const ml_options *o, ml_err *e)
@@ -165,7 +176,8 @@ static int load_policy(ml_resolver *r, const ml_options *o, ml_err *e)
     return rc;
 }
 
-/* ---- opening and freeing ----------------------------------------------------------------- */
+/* ---- opening and freeing
+ * ----------------------------------------------------------------- */
 
 int ml_open(ml_resolver **out, const ml_options *opt, ml_err *e)
 {

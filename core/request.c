@@ -11,12 +11,16 @@
 static int check_call(const ml_call *c, ml_err *e)
 {
     if (!c || c->size < sizeof(size_t) || c->size > sizeof(*c)) {
-        return ml_fail(e, ML_EUSAGE, "the call was not filled with ML_CALL_INIT of version "
-                       ML_VERSION " or older");
+        return ml_fail(
+            e, ML_EUSAGE,
+            "the call was not filled with ML_CALL_INIT of version " ML_VERSION
+            " or older");
     }
-    if (c->verb < 0 || c->verb >= ML_VERB_COUNT) return ml_fail(e, ML_EUSAGE, "no such verb");
+    if (c->verb < 0 || c->verb >= ML_VERB_COUNT)
+        return ml_fail(e, ML_EUSAGE, "no such verb");
     bool is_list = c->verb == ML_LIST || c->verb == ML_LIST_DELETED;
-    if (!is_list && (!c->name || !*c->name)) return ml_fail(e, ML_EUSAGE, "a name is missing");
+    if (!is_list && (!c->name || !*c->name))
+        return ml_fail(e, ML_EUSAGE, "a name is missing");
     if (c->value_len && !c->value) return ml_fail(e, ML_EUSAGE, "a value is missing");
     for (size_t i = 0; i < c->n_context; i++) {
         if (!c->context[i].name || !c->context[i].value) {
@@ -107,7 +111,8 @@ static void take_answer(ml_request *q, ml_op *op)
     if (op->secret) { /* a hit of the cache comes as a plain op */
         ml_secret *secret = op->secret;
         op->secret = NULL;
-        if (!ml_secrets_add(&a->list, secret)) ml_fail(&q->err, ML_ENOMEM, "out of memory");
+        if (!ml_secrets_add(&a->list, secret))
+            ml_fail(&q->err, ML_ENOMEM, "out of memory");
     }
 }
 
@@ -122,8 +127,10 @@ static void finish(ml_request *q)
     q->op = NULL;
     q->next = NULL;
     if (!q->done) return; /* its blocking caller looks at is_finished */
-    if (r->finished_last) r->finished_last->next = q;
-    else r->finished_first = q;
+    if (r->finished_last)
+        r->finished_last->next = q;
+    else
+        r->finished_first = q;
     r->finished_last = q;
 }
 
@@ -152,8 +159,8 @@ static void on_task(ml_op *op, void *arg)
 static bool start_from_cache(ml_request *q)
 {
     ml_cache_key key = key_of(q);
-    ml_secret *secret = ml_cache_get(q->resolver->cache, &key,
-                                     ml_loop_now_ms(q->resolver->loop));
+    ml_secret *secret =
+        ml_cache_get(q->resolver->cache, &key, ml_loop_now_ms(q->resolver->loop));
     if (!secret) return false;
     q->op = ml_ready_new(q->resolver->loop, on_hit, q);
     if (!q->op) {
@@ -172,6 +179,7 @@ int ml_request_start(ml_request *q, const ml_call *call, ml_err *e)
     memcpy(&full, call, call->size);
     if (q->keeps_answer && !(full.flags & ML_REFRESH) && start_from_cache(q)) return 0;
     int deadline_ms = full.deadline_ms > 0 ? full.deadline_ms : r->deadline_ms;
-    q->op = ml_task_start(r->vm, &full, ml_loop_now_ms(r->loop) + deadline_ms, on_task, q, e);
+    q->op = ml_task_start(r->vm, &full, ml_loop_now_ms(r->loop) + deadline_ms, on_task,
+                          q, e);
     return q->op ? 0 : e->code;
 }

@@ -10,7 +10,8 @@
 static int check_alive(const ml_resolver *r, ml_err *e)
 {
     if (ml_resolver_is_alive(r)) return 0;
-    return ml_fail(e, ML_EFORKED, "this handle belongs to the parent process: open a new "
+    return ml_fail(e, ML_EFORKED,
+                   "this handle belongs to the parent process: open a new "
                    "one after fork");
 }
 
@@ -20,7 +21,8 @@ static bool is_inside_done(const ml_resolver *r)
     return r->is_reporting && pthread_equal(r->leader, pthread_self());
 }
 
-/* ---- leading ------------------------------------------------------------------------------ */
+/* ---- leading
+ * ------------------------------------------------------------------------------ */
 
 static ml_request *take_finished(ml_resolver *r)
 {
@@ -130,7 +132,8 @@ void ml_wake(ml_resolver *r)
     if (ml_resolver_is_alive(r)) ml_loop_wake(r->loop);
 }
 
-/* ---- starting and canceling ------------------------------------------------------------------ */
+/* ---- starting and canceling
+ * ------------------------------------------------------------------ */
 
 /* With the lock. */
 static ml_request *start(ml_resolver *r, const ml_call *call, ml_done *done, void *arg,
@@ -175,7 +178,8 @@ void ml_cancel(ml_request *q)
     pthread_mutex_unlock(&r->lock);
 }
 
-/* ---- blocking: start + step until done ---------------------------------------------------------- */
+/* ---- blocking: start + step until done
+ * ---------------------------------------------------------- */
 
 static ml_secret *hit(ml_resolver *r, const ml_call *c)
 {
@@ -189,8 +193,10 @@ static int wait_for(ml_resolver *r, const ml_call *call, ml_answer **out, ml_err
     ml_request *q = start(r, call, NULL, NULL, e);
     if (!q) return e->code;
     while (!q->is_finished) {
-        if (r->has_leader) follow(r, -1);
-        else lead(r, -1);
+        if (r->has_leader)
+            follow(r, -1);
+        else
+            lead(r, -1);
     }
     int code = q->err.code;
     if (code) {
@@ -211,8 +217,10 @@ int ml_run(ml_resolver *r, const ml_call *call, ml_answer **out, ml_err *e)
     int rc = check_alive(r, e);
     if (rc < 0) return rc;
     pthread_mutex_lock(&r->lock);
-    if (is_inside_done(r)) rc = ml_fail(e, ML_EBUSY, "blocking calls are not allowed inside a done");
-    else rc = wait_for(r, call, out, e);
+    if (is_inside_done(r))
+        rc = ml_fail(e, ML_EBUSY, "blocking calls are not allowed inside a done");
+    else
+        rc = wait_for(r, call, out, e);
     bool is_closing = r->is_closing && !r->is_reporting;
     pthread_mutex_unlock(&r->lock);
     close_if_asked(r, is_closing);
@@ -236,14 +244,17 @@ int ml_get(ml_resolver *r, const char *name, const ml_pair *context, size_t n_co
     if (rc < 0) return rc;
     *out = ml_secret_ref(ml_answer_at(answer, 0));
     ml_answer_free(answer);
-    return *out ? 0 : ml_fail(e, ML_EINVALID, "the policy gave no secret for %.100s", name);
+    return *out ? 0
+                : ml_fail(e, ML_EINVALID, "the policy gave no secret for %.100s", name);
 }
 
-int ml_list(ml_resolver *r, const char *pattern, const ml_pair *context, size_t n_context,
-            ml_answer **out, ml_err *e)
+int ml_list(ml_resolver *r, const char *pattern, const ml_pair *context,
+            size_t n_context, ml_answer **out, ml_err *e)
 {
-    return ml_run(r, &(ml_call){ML_CALL_INIT, .verb = ML_LIST, .name = pattern,
-                                .context = context, .n_context = n_context}, out, e);
+    return ml_run(r,
+                  &(ml_call){ML_CALL_INIT, .verb = ML_LIST, .name = pattern,
+                             .context = context, .n_context = n_context},
+                  out, e);
 }
 
 static int run_quietly(ml_resolver *r, const ml_call *call, ml_err *e)
@@ -257,26 +268,34 @@ static int run_quietly(ml_resolver *r, const ml_call *call, ml_err *e)
 int ml_put(ml_resolver *r, const char *name, const void *value, size_t len,
            const ml_pair *context, size_t n_context, ml_err *e)
 {
-    return run_quietly(r, &(ml_call){ML_CALL_INIT, .verb = ML_PUT, .name = name,
-                                     .value = value, .value_len = len, .context = context,
-                                     .n_context = n_context}, e);
+    return run_quietly(r,
+                       &(ml_call){ML_CALL_INIT, .verb = ML_PUT, .name = name,
+                                  .value = value, .value_len = len, .context = context,
+                                  .n_context = n_context},
+                       e);
 }
 
-int ml_delete(ml_resolver *r, const char *name, const ml_pair *context, size_t n_context,
-              ml_err *e)
+int ml_delete(ml_resolver *r, const char *name, const ml_pair *context,
+              size_t n_context, ml_err *e)
 {
-    return run_quietly(r, &(ml_call){ML_CALL_INIT, .verb = ML_DELETE, .name = name,
-                                     .context = context, .n_context = n_context}, e);
+    return run_quietly(r,
+                       &(ml_call){ML_CALL_INIT, .verb = ML_DELETE, .name = name,
+                                  .context = context, .n_context = n_context},
+                       e);
 }
 
-int ml_explain(ml_resolver *r, const char *name, const ml_pair *context, size_t n_context,
-               ml_answer **out, ml_err *e)
+int ml_explain(ml_resolver *r, const char *name, const ml_pair *context,
+               size_t n_context, ml_answer **out, ml_err *e)
 {
-    return ml_run(r, &(ml_call){ML_CALL_INIT, .verb = ML_EXPLAIN, .name = name,
-                                .context = context, .n_context = n_context}, out, e);
+    return ml_run(r,
+                  &(ml_call){ML_CALL_INIT, .verb = ML_EXPLAIN, .name = name,
+                             .context = context, .n_context = n_context},
+                  out, e);
 }
 
-/* ---- closing --------------------------------------------------------------------------------------- */
+/* ---- closing
+ * ---------------------------------------------------------------------------------------
+ */
 
 static void close_now(ml_resolver *r)
 {

@@ -1,9 +1,9 @@
 /* resolver.h - the handle from inside: what open.c, resolver.c and calls.c share.
  *
- * Threads.  One lock guards everything but the cache and ml_wake.  Whoever needs progress
- * and finds no leader becomes it: it waits on the loop's descriptor without the lock,
- * turns the loop with the lock, and calls the done functions of finished requests without
- * the lock again.  Everybody else waits for `changed`. */
+ * Threads.  One lock guards everything but the cache and ml_wake.  Whoever needs
+ * progress and finds no leader becomes it: it waits on the loop's descriptor without
+ * the lock, turns the loop with the lock, and calls the done functions of finished
+ * requests without the lock again.  Everybody else waits for `changed`. */
 #pragma once
 #include <pthread.h>
 
@@ -21,25 +21,25 @@ struct ml_answer {
 
 struct ml_request {
     ml_resolver *resolver;
-    ml_op *op;          /* NULL once it has ended */
-    ml_done *done;      /* NULL: a blocking call waits for it */
+    ml_op *op;     /* NULL once it has ended */
+    ml_done *done; /* NULL: a blocking call waits for it */
     void *arg;
-    ml_answer *answer;  /* NULL on failure */
+    ml_answer *answer; /* NULL on failure */
     ml_err err;
     bool is_finished;
-    bool keeps_answer;  /* may go into the cache */
-    bool changes_store; /* what was cached before is stale afterwards */
+    bool keeps_answer;    /* may go into the cache */
+    bool changes_store;   /* what was cached before is stale afterwards */
     char *name, *version; /* with the context: the cache key */
     ml_pair *context;
     size_t n_context;
-    ml_request *next;   /* in `finished` */
+    ml_request *next; /* in `finished` */
 };
 
 struct ml_resolver {
     pthread_mutex_t lock;
     pthread_cond_t changed;
     bool has_leader;
-    bool is_reporting;       /* the leader is inside done functions */
+    bool is_reporting; /* the leader is inside done functions */
     bool is_closing;
     pthread_t leader;
     ml_request *finished_first, *finished_last; /* their done is due */

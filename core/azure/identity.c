@@ -1,7 +1,8 @@
 /* identity.c - who we are towards Entra ID: a service principal, and where to log in.
  *
- * Variables and their meaning as in the Azure SDKs' EnvironmentCredential; but a service
- * principal that is given in part is an error, not a silent change of identity. */
+ * Variables and their meaning as in the Azure SDKs' EnvironmentCredential; but a
+ * service principal that is given in part is an error, not a silent change of identity.
+ */
 #include "azure/identity.h"
 
 #include <stdio.h>
@@ -27,7 +28,8 @@ static int set_principal(ml_identity *id, const char *tenant_id, const char *cli
 {
     if (ml_tenant_check(ml_str_of(tenant_id), e) < 0) return e ? e->code : ML_EUSAGE;
     int rc = copy(id->tenant_id, sizeof(id->tenant_id), tenant_id, "tenant_id", e);
-    if (rc == 0) rc = copy(id->client_id, sizeof(id->client_id), client_id, "client_id", e);
+    if (rc == 0)
+        rc = copy(id->client_id, sizeof(id->client_id), client_id, "client_id", e);
     if (rc == 0) id->client_secret = ml_secret_ref(secret);
     return rc;
 }
@@ -40,13 +42,17 @@ static int principal_from_env(ml_identity *id, const ml_env *env, ml_err *e)
     const char *missing = NULL;
     for (int i = 0; i < 3; i++) {
         values[i] = ml_env_get(env, names[i]);
-        if (is_given(values[i])) n++;
-        else missing = names[i];
+        if (is_given(values[i]))
+            n++;
+        else
+            missing = names[i];
     }
     if (!is_given(values[2])) return 0; /* other credentials use the first two alone */
     if (n < 3) {
-        return ml_fail(e, ML_EUSAGE, "%s is not set, but AZURE_CLIENT_SECRET is: a service "
-                       "principal needs tenant, client and secret", missing);
+        return ml_fail(e, ML_EUSAGE,
+                       "%s is not set, but AZURE_CLIENT_SECRET is: a service "
+                       "principal needs tenant, client and secret",
+                       missing);
     }
     ml_secret *secret = ml_secret_of_bytes(ml_str_of(values[2]));
     if (!secret) return ml_fail(e, ML_ENOMEM, "out of memory");
@@ -59,10 +65,12 @@ static int set_authority(ml_identity *id, const ml_env *env, const char *authori
                          const char *cloud_authority, ml_err *e)
 {
     const char *from_env = ml_env_get(env, "AZURE_AUTHORITY_HOST");
-    const char *chosen = is_given(authority) ? authority
-                       : is_given(from_env) ? from_env : cloud_authority;
+    const char *chosen = is_given(authority)  ? authority
+                         : is_given(from_env) ? from_env
+                                              : cloud_authority;
     if (!is_given(chosen)) return 0;
-    return ml_authority_check(ml_str_of(chosen), id->authority, sizeof(id->authority), e);
+    return ml_authority_check(ml_str_of(chosen), id->authority, sizeof(id->authority),
+                              e);
 }
 
 int ml_identity_init(ml_identity *id, const ml_env *env, const char *tenant_id,
@@ -72,9 +80,12 @@ int ml_identity_init(ml_identity *id, const ml_env *env, const char *tenant_id,
     *id = (ml_identity){0};
     int n = is_given(tenant_id) + is_given(client_id) + (client_secret != NULL);
     if (n != 0 && n != 3) {
-        return ml_fail(e, ML_EUSAGE, "a service principal needs tenant_id, client_id and "
-                       "client_secret; %s is missing", !is_given(tenant_id) ? "tenant_id"
-                       : !is_given(client_id) ? "client_id" : "client_secret");
+        return ml_fail(e, ML_EUSAGE,
+                       "a service principal needs tenant_id, client_id and "
+                       "client_secret; %s is missing",
+                       !is_given(tenant_id)   ? "tenant_id"
+                       : !is_given(client_id) ? "client_id"
+                                              : "client_secret");
     }
     int rc = n == 3 ? set_principal(id, tenant_id, client_id, client_secret, e)
                     : principal_from_env(id, env, e);
@@ -106,8 +117,10 @@ bool ml_identity_allows_tenant(const ml_identity *id, const char *tenant)
     while (rest.n) {
         size_t end = ml_str_find(rest, ';');
         ml_str one = ml_str_trim((ml_str){rest.p, end});
-        if (ml_str_eq(one, ML_LIT("*")) || (one.n && ml_str_ieq(one, wanted))) return true;
-        rest = end < rest.n ? (ml_str){rest.p + end + 1, rest.n - end - 1} : (ml_str){0};
+        if (ml_str_eq(one, ML_LIT("*")) || (one.n && ml_str_ieq(one, wanted)))
+            return true;
+        rest =
+            end < rest.n ? (ml_str){rest.p + end + 1, rest.n - end - 1} : (ml_str){0};
     }
     return false;
 }

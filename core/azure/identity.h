@@ -1,14 +1,15 @@
-/* identity.h - who we are towards Entra ID: a service principal, and where to log in. */
+/* identity.h - who we are towards Entra ID: a service principal, and where to log in.
+ */
 #pragma once
 #include "azure/url.h"
 #include "base/env.h"
 #include "base/secret.h"
 
 typedef struct ml_identity {
-    char authority[300];       /* "" : not known (no cloud, no AZURE_AUTHORITY_HOST) */
-    char tenant_id[256];       /* "" : no identity at all */
+    char authority[300]; /* "" : not known (no cloud, no AZURE_AUTHORITY_HOST) */
+    char tenant_id[256]; /* "" : no identity at all */
     char client_id[256];
-    ml_secret *client_secret;  /* owned */
+    ml_secret *client_secret;     /* owned */
     char additional_tenants[512]; /* AZURE_ADDITIONALLY_ALLOWED_TENANTS */
 } ml_identity;
 

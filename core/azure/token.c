@@ -2,9 +2,9 @@
  * they expire.
  *
  *            want                 answer                renew time        usable time
- *   EMPTY ---------> IN FLIGHT -----------> FRESH ----------------> AGING -----------> EMPTY
- *     ^                  | refused            ^    (served, while one request
- *     +---- REFUSED <----+                    +---- for a new one runs)               */
+ *   EMPTY ---------> IN FLIGHT -----------> FRESH ----------------> AGING ----------->
+ * EMPTY ^                  | refused            ^    (served, while one request
+ *     +---- REFUSED <----+                    +---- for a new one runs) */
 #include "azure/token.h"
 
 #include <openssl/crypto.h>
@@ -30,11 +30,11 @@ struct ml_token_entry {
     ml_azure *azure;
     char *authority, *tenant, *audience, *client_id;
     ml_secret *client_secret;
-    ml_secret *token;     /* NULL: none */
-    int64_t renew_ms;     /* from here on, ask for a new one */
-    int64_t usable_ms;    /* from here on, do not use this one */
-    ml_err refused;       /* code 0: not refused */
-    int64_t refused_ms;   /* until when */
+    ml_secret *token;   /* NULL: none */
+    int64_t renew_ms;   /* from here on, ask for a new one */
+    int64_t usable_ms;  /* from here on, do not use this one */
+    ml_err refused;     /* code 0: not refused */
+    int64_t refused_ms; /* until when */
     ml_op *flight;
     int64_t sent_ms;
     ml_trace flight_trace;
@@ -50,8 +50,8 @@ static bool same_secret(const ml_secret *a, const ml_secret *b)
 
 static bool matches(const ml_token_entry *t, const ml_token_want *w)
 {
-    return strcmp(t->authority, w->authority) == 0 && strcmp(t->tenant, w->tenant) == 0 &&
-           strcmp(t->audience, w->audience) == 0 &&
+    return strcmp(t->authority, w->authority) == 0 &&
+           strcmp(t->tenant, w->tenant) == 0 && strcmp(t->audience, w->audience) == 0 &&
            strcmp(t->client_id, w->client_id) == 0 &&
            same_secret(t->client_secret, w->client_secret);
 }
@@ -81,8 +81,10 @@ static ml_token_entry *find_or_add(ml_azure *a, const ml_token_want *w)
     if (t) return t;
     t = calloc(1, sizeof(*t));
     if (!t) return NULL;
-    *t = (ml_token_entry){.azure = a, .authority = ml_dup(w->authority),
-                          .tenant = ml_dup(w->tenant), .audience = ml_dup(w->audience),
+    *t = (ml_token_entry){.azure = a,
+                          .authority = ml_dup(w->authority),
+                          .tenant = ml_dup(w->tenant),
+                          .audience = ml_dup(w->audience),
                           .client_id = ml_dup(w->client_id),
                           .client_secret = ml_secret_ref(w->client_secret)};
     if (!t->authority || !t->tenant || !t->audience || !t->client_id) {
@@ -94,7 +96,8 @@ static ml_token_entry *find_or_add(ml_azure *a, const ml_token_want *w)
     return t;
 }
 
-/* ---- those who wait ---------------------------------------------------------------- */
+/* ---- those who wait ----------------------------------------------------------------
+ */
 
 static void leave(waiter *w)
 {
@@ -123,7 +126,8 @@ static void on_deadline(ml_timer *t, void *arg)
     (void)t;
     waiter *w = arg;
     leave(w);
-    ml_op_fail(&w->op, ML_EUNAVAILABLE, "no token from %s in time", w->entry->authority);
+    ml_op_fail(&w->op, ML_EUNAVAILABLE, "no token from %s in time",
+               w->entry->authority);
 }
 
 static void share_trace(const ml_token_entry *t, ml_trace *trace)
@@ -136,12 +140,15 @@ static void share_trace(const ml_token_entry *t, ml_trace *trace)
 
 static void answer(waiter *w, ml_secret *token, const ml_err *err)
 {
-    if (err->code) w->op.err = *err;
-    else w->op.secret = ml_secret_ref(token);
+    if (err->code)
+        w->op.err = *err;
+    else
+        w->op.secret = ml_secret_ref(token);
     ml_op_finish(&w->op);
 }
 
-/* ---- the flight --------------------------------------------------------------------- */
+/* ---- the flight ---------------------------------------------------------------------
+ */
 
 static void keep_token(ml_token_entry *t, const ml_token *got)
 {
@@ -174,7 +181,8 @@ static void land(ml_token_entry *t, ml_op *op, ml_err *err)
         keep_token(t, &got);
         return;
     }
-    if (t->token) t->renew_ms = now_ms + RENEW_PAUSE_MS; /* the old one goes on serving */
+    if (t->token)
+        t->renew_ms = now_ms + RENEW_PAUSE_MS; /* the old one goes on serving */
     if (err->code != ML_EUNAUTHENTICATED) return;
     t->refused = *err;
     t->refused_ms = now_ms + REFUSED_MS;
@@ -220,19 +228,23 @@ static int take_off(ml_token_entry *t, ml_str claims, ml_err *e)
     t->sent_ms = ml_loop_now_ms(loop);
     q.deadline_ms = t->sent_ms + FLIGHT_MS;
     ml_trace_init(&t->flight_trace, ml_loop_clock(loop));
-    t->flight = ml_http_start(t->azure->client, &q, true, &t->flight_trace, on_flight, t);
+    t->flight =
+        ml_http_start(t->azure->client, &q, true, &t->flight_trace, on_flight, t);
     return t->flight ? 0 : ml_fail(e, ML_ENOMEM, "out of memory");
 }
 
-/* ---- asking ------------------------------------------------------------------------- */
+/* ---- asking -------------------------------------------------------------------------
+ */
 
 /* Answers at once when possible. */
-static bool serve(ml_token_entry *t, waiter *w, const ml_token_want *want, int64_t now_ms)
+static bool serve(ml_token_entry *t, waiter *w, const ml_token_want *want,
+                  int64_t now_ms)
 {
     if (want->claims.n) return false;
     if (t->token && now_ms < t->usable_ms) {
         ml_err unseen = {0};
-        if (now_ms >= t->renew_ms && !t->flight) (void)take_off(t, want->claims, &unseen);
+        if (now_ms >= t->renew_ms && !t->flight)
+            (void)take_off(t, want->claims, &unseen);
         ml_trace_add(want->trace, "token", "kept from before, for %s", t->audience);
         answer(w, t->token, &(ml_err){0});
         return true;
@@ -245,7 +257,8 @@ static bool serve(ml_token_entry *t, waiter *w, const ml_token_want *want, int64
     return false;
 }
 
-ml_op *ml_token_start(ml_azure *a, const ml_token_want *want, ml_op_done *done, void *arg)
+ml_op *ml_token_start(ml_azure *a, const ml_token_want *want, ml_op_done *done,
+                      void *arg)
 {
     ml_loop *loop = a->client->loop;
     ml_token_entry *t = find_or_add(a, want);

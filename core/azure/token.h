@@ -9,14 +9,14 @@
 
 /* Views, valid during the call. */
 typedef struct ml_token_want {
-    const char *authority;  /* checked by ml_authority_check */
+    const char *authority; /* checked by ml_authority_check */
     const char *tenant;
     const char *audience;
     const char *client_id;
     ml_secret *client_secret;
-    ml_str claims;          /* of a claims challenge; not empty: skip what is kept */
+    ml_str claims; /* of a claims challenge; not empty: skip what is kept */
     int64_t deadline_ms;
-    ml_trace *trace;        /* must outlive the op, may be NULL */
+    ml_trace *trace; /* must outlive the op, may be NULL */
 } ml_token_want;
 
 /* The op's secret is the token.  NULL when out of memory. */

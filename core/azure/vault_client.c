@@ -6,8 +6,8 @@
  *   request without token --> challenge <------+
  *
  * A request without a token carries no body: a value is not shown to a host that has
- * not been checked.  Tokens are asked for at our own authority; a challenge may name the
- * tenant (if allowed) and the audience (if it fits the vault), nothing else. */
+ * not been checked.  Tokens are asked for at our own authority; a challenge may name
+ * the tenant (if allowed) and the audience (if it fits the vault), nothing else. */
 #include "azure/vault_client.h"
 
 #include <stdio.h>
@@ -31,12 +31,12 @@ typedef struct request {
     ml_vault_call call; /* owned copy */
     int64_t deadline_ms;
     ml_trace *trace;
-    ml_op *child;       /* token or http, whichever is under way */
+    ml_op *child; /* token or http, whichever is under way */
     ml_secret *token;
     ml_buf claims;
     ml_buf next_link;
     int pages;
-    bool was_challenged;    /* without a token */
+    bool was_challenged; /* without a token */
     bool was_reauthenticated;
 } request;
 
@@ -74,16 +74,20 @@ static bool child_ended(request *r, const ml_op *child)
     return true;
 }
 
-/* ---- answers --------------------------------------------------------------------------- */
+/* ---- answers
+ * --------------------------------------------------------------------------- */
 
 static ml_token_want token_want(const request *r)
 {
     const ml_vault *v = r->vault;
-    return (ml_token_want){.authority = v->identity.authority, .tenant = v->tenant,
-                           .audience = v->audience, .client_id = v->identity.client_id,
+    return (ml_token_want){.authority = v->identity.authority,
+                           .tenant = v->tenant,
+                           .audience = v->audience,
+                           .client_id = v->identity.client_id,
                            .client_secret = v->identity.client_secret,
                            .claims = ml_buf_str(&r->claims),
-                           .deadline_ms = r->deadline_ms, .trace = r->trace};
+                           .deadline_ms = r->deadline_ms,
+                           .trace = r->trace};
 }
 
 static void add_http_facts(ml_err *err, const ml_http_response *http)
@@ -108,7 +112,8 @@ static bool take_page(request *r, ml_vault_answer *page, ml_err *err)
     ml_buf_add_str(&r->next_link, ml_buf_str(&page->next_link));
     if (r->next_link.len == 0) return true;
     if (!ml_next_link_is_safe(&r->vault->url, ml_buf_str(&r->next_link))) {
-        ml_fail(err, ML_EINVALID, "the next page of the list is on another host: refused");
+        ml_fail(err, ML_EINVALID,
+                "the next page of the list is on another host: refused");
         return false;
     }
     if (++r->pages < MAX_PAGES) return true;
@@ -121,12 +126,16 @@ static void on_good_answer(request *r, ml_vault_answer *answer)
     ml_err err = {0};
     r->op.secret = answer->secret;
     answer->secret = NULL;
-    if (!take_page(r, answer, &err)) finish_with(r, &err);
-    else if (r->next_link.len) send_request(r);
-    else ml_op_finish(&r->op);
+    if (!take_page(r, answer, &err))
+        finish_with(r, &err);
+    else if (r->next_link.len)
+        send_request(r);
+    else
+        ml_op_finish(&r->op);
 }
 
-/* ---- challenges -------------------------------------------------------------------------- */
+/* ---- challenges
+ * -------------------------------------------------------------------------- */
 
 /* Takes audience and tenant from a challenge that may be trusted. */
 static int learn(request *r, const ml_challenge *c, ml_err *err)
@@ -136,14 +145,17 @@ static int learn(request *r, const ml_challenge *c, ml_err *err)
     if (rc < 0) return rc;
     if (c->tenant[0] && v->identity.client_secret &&
         !ml_identity_allows_tenant(&v->identity, c->tenant)) {
-        return ml_fail(err, ML_EUNAUTHENTICATED, "the vault belongs to tenant %.64s, the "
-                       "credential is of tenant %.64s: use the vault's tenant id, or allow "
-                       "it with AZURE_ADDITIONALLY_ALLOWED_TENANTS", c->tenant,
-                       v->identity.tenant_id);
+        return ml_fail(
+            err, ML_EUNAUTHENTICATED,
+            "the vault belongs to tenant %.64s, the "
+            "credential is of tenant %.64s: use the vault's tenant id, or allow "
+            "it with AZURE_ADDITIONALLY_ALLOWED_TENANTS",
+            c->tenant, v->identity.tenant_id);
     }
     if (c->tenant[0]) snprintf(v->tenant, sizeof(v->tenant), "%s", c->tenant);
     if (c->resource[0]) snprintf(v->audience, sizeof(v->audience), "%s", c->resource);
-    ml_trace_add(r->trace, "challenge", "tenant %s, audience %s", v->tenant, v->audience);
+    ml_trace_add(r->trace, "challenge", "tenant %s, audience %s", v->tenant,
+                 v->audience);
     return 0;
 }
 
@@ -151,7 +163,8 @@ static int read_challenge(request *r, const ml_http_response *http, ml_challenge
                           ml_err *err)
 {
     ml_str lines[ML_HTTP_MAX_CHALLENGES];
-    for (int i = 0; i < http->n_challenges; i++) lines[i] = ml_str_of(http->challenges[i]);
+    for (int i = 0; i < http->n_challenges; i++)
+        lines[i] = ml_str_of(http->challenges[i]);
     int rc = ml_challenge_parse(c, lines, (size_t)http->n_challenges, err);
     if (rc < 0) return rc;
     /* A claims challenge names no resource: what is known stays. */
@@ -189,7 +202,8 @@ static void on_unauthorized(request *r, const ml_http_response *http, const ml_e
     get_token(r);
 }
 
-/* ---- requests ----------------------------------------------------------------------------- */
+/* ---- requests
+ * ----------------------------------------------------------------------------- */
 
 static void on_answer(ml_op *op, void *arg)
 {
@@ -205,8 +219,10 @@ static void on_answer(ml_op *op, void *arg)
         on_good_answer(r, &answer);
     } else {
         add_http_facts(&err, http);
-        if (http->status == 401) on_unauthorized(r, http, &err);
-        else finish_with(r, &err);
+        if (http->status == 401)
+            on_unauthorized(r, http, &err);
+        else
+            finish_with(r, &err);
     }
     ml_vault_answer_fini(&answer);
 }
@@ -261,12 +277,14 @@ static void get_token(request *r)
 {
     const ml_identity *id = &r->vault->identity;
     if (!id->client_secret) {
-        fail(r, ML_EUNAUTHENTICATED, "no credential: set AZURE_TENANT_ID, AZURE_CLIENT_ID "
+        fail(r, ML_EUNAUTHENTICATED,
+             "no credential: set AZURE_TENANT_ID, AZURE_CLIENT_ID "
              "and AZURE_CLIENT_SECRET, or give the policy a ml.client_secret");
         return;
     }
     if (!id->authority[0]) {
-        fail(r, ML_EUNAUTHENTICATED, "the login host is not known for this vault: set "
+        fail(r, ML_EUNAUTHENTICATED,
+             "the login host is not known for this vault: set "
              "AZURE_AUTHORITY_HOST");
         return;
     }
@@ -275,7 +293,9 @@ static void get_token(request *r)
     if (!r->child) fail(r, ML_ENOMEM, "out of memory for a token");
 }
 
-/* ---- life ------------------------------------------------------------------------------------ */
+/* ---- life
+ * ------------------------------------------------------------------------------------
+ */
 
 static void cancel(ml_op *op)
 {
@@ -296,9 +316,12 @@ static void destroy(ml_op *op)
 static void begin(request *r)
 {
     ml_err err = {0};
-    if (ml_vault_check(&r->call, &err) < 0) finish_with(r, &err);
-    else if (r->vault->audience[0]) get_token(r);
-    else send_request(r);
+    if (ml_vault_check(&r->call, &err) < 0)
+        finish_with(r, &err);
+    else if (r->vault->audience[0])
+        get_token(r);
+    else
+        send_request(r);
 }
 
 ml_op *ml_vault_start(ml_vault *v, const ml_vault_call *call, int64_t deadline_ms,

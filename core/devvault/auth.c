@@ -130,7 +130,8 @@ static bool audience_fits(const ml_dv_exchange *x, const char *aud)
     ml_str rest = ml_str_of(aud);
     if (!ml_str_starts(rest, ML_LIT("https://"))) return false;
     rest = (ml_str){rest.p + 8, rest.n - 8};
-    ml_str port = ml_str_of(x->host + strlen(x->hostname)); /* with its colon, or empty */
+    ml_str port =
+        ml_str_of(x->host + strlen(x->hostname)); /* with its colon, or empty */
     if (port.n && ml_str_iends(rest, port)) rest.n -= port.n;
     return ml_str_ieq(rest, ML_LIT("localhost")) ||
            ml_str_ieq(rest, ML_LIT("127.0.0.1")) || ml_str_ieq(rest, ML_LIT("[::1]")) ||

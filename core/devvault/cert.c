@@ -86,8 +86,7 @@ static bool make_leaf(pair *leaf, const pair *ca, const char *const *names, size
     ml_buf san;
     ml_buf_init(&san, 0);
     ml_buf_add_text(&san, "DNS:localhost,DNS:*.localhost,IP:127.0.0.1,IP:::1");
-    for (size_t i = 0; i < n; i++)
-        ml_buf_addf(&san, ",DNS:%s.localhost", names[i]);
+    for (size_t i = 0; i < n; i++) ml_buf_addf(&san, ",DNS:%s.localhost", names[i]);
     bool ok =
         ml_buf_ok(&san) && begin(leaf, "localhost", LEAF_DAYS, ca->cert) &&
         add_extension(leaf->cert, ca->cert, NID_basic_constraints,

@@ -165,8 +165,7 @@ static bool is_known_resource(ml_str resource)
         if (ml_str_ieq(host, ml_str_of(hosts[i]))) return true;
     }
     size_t colon = host.n; /* the port's, not one inside [::1] */
-    while (colon > 0 && host.p[colon - 1] >= '0' && host.p[colon - 1] <= '9')
-        colon--;
+    while (colon > 0 && host.p[colon - 1] >= '0' && host.p[colon - 1] <= '9') colon--;
     if (colon > 1 && colon < host.n && host.p[colon - 1] == ':') host.n = colon - 1;
     return ml_dv_is_local_host(host);
 }

@@ -122,19 +122,14 @@ static bool is_among(const char *words, ml_str word)
 static bool read_value(ml_dv_fault *f, const kind_row *row, ml_str value)
 {
     switch (row->form) {
-    case NOTHING:
-        return false;
-    case MILLIS:
-        return read_millis(value, &f->number);
-    case SECONDS:
-        return read_number(value, 1000000, &f->number);
-    case HTTP_STATUS:
-        return read_status(value, &f->number);
+    case NOTHING: return false;
+    case MILLIS: return read_millis(value, &f->number);
+    case SECONDS: return read_number(value, 1000000, &f->number);
+    case HTTP_STATUS: return read_status(value, &f->number);
     case WORD:
         if (!is_among(row->words, value)) return false;
         return copy_text(f->text, sizeof(f->text), value);
-    case TEXT:
-        return copy_text(f->text, sizeof(f->text), value);
+    case TEXT: return copy_text(f->text, sizeof(f->text), value);
     }
     return false;
 }

@@ -71,9 +71,7 @@ static void answer_text(ml_dv_exchange *x, int status, const char *text)
 static bool strike_before(ml_dv_exchange *x, const ml_dv_fault *f)
 {
     switch (f->kind) {
-    case ML_DV_DELAY:
-        x->delay_ms += f->number;
-        return true;
+    case ML_DV_DELAY: x->delay_ms += f->number; return true;
     case ML_DV_STATUS:
         answer_status(x, f->number);
         add_retry_after(x, f);
@@ -93,8 +91,7 @@ static bool strike_before(ml_dv_exchange *x, const ml_dv_fault *f)
         x->delivery = ML_DV_DROPPED;
         ml_dv_answer(x, 500); /* never sent */
         return false;
-    default:
-        return true;
+    default: return true;
     }
 }
 
@@ -133,10 +130,8 @@ static void make_deep(ml_dv_exchange *x)
 {
     ml_buf_clear(&x->out);
     ml_buf_add_text(&x->out, "{\"value\":");
-    for (int i = 0; i < DEEP_LEVELS; i++)
-        ml_buf_add_char(&x->out, '[');
-    for (int i = 0; i < DEEP_LEVELS; i++)
-        ml_buf_add_char(&x->out, ']');
+    for (int i = 0; i < DEEP_LEVELS; i++) ml_buf_add_char(&x->out, '[');
+    for (int i = 0; i < DEEP_LEVELS; i++) ml_buf_add_char(&x->out, ']');
     ml_buf_add_char(&x->out, '}');
 }
 
@@ -147,23 +142,12 @@ static void strike_after(ml_dv_exchange *x, ml_dv_fault_kind kind)
         ml_buf_clear(&x->out);
         ml_buf_add_text(&x->out, "{\"value\": not json \xff\xfe");
         break;
-    case ML_DV_BIG:
-        make_big(x);
-        break;
-    case ML_DV_DEEP:
-        make_deep(x);
-        break;
-    case ML_DV_CHUNKED:
-        x->delivery = ML_DV_IN_CHUNKS;
-        break;
-    case ML_DV_TRUNCATE:
-        x->delivery = ML_DV_TRUNCATED;
-        break;
-    case ML_DV_LOST:
-        x->delivery = ML_DV_DROPPED;
-        break;
-    default:
-        break;
+    case ML_DV_BIG: make_big(x); break;
+    case ML_DV_DEEP: make_deep(x); break;
+    case ML_DV_CHUNKED: x->delivery = ML_DV_IN_CHUNKS; break;
+    case ML_DV_TRUNCATE: x->delivery = ML_DV_TRUNCATED; break;
+    case ML_DV_LOST: x->delivery = ML_DV_DROPPED; break;
+    default: break;
     }
 }
 

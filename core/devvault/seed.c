@@ -40,8 +40,7 @@ int ml_dv_seed_load(const char *file, ml_buf *out, ml_err *e)
     ml_buf_init(out, LARGEST_FILE);
     char block[4096];
     size_t n;
-    while ((n = fread(block, 1, sizeof(block), f)) > 0)
-        ml_buf_add(out, block, n);
+    while ((n = fread(block, 1, sizeof(block), f)) > 0) ml_buf_add(out, block, n);
     ml_scrub(block, sizeof(block));
     bool ok = !ferror(f) && ml_buf_ok(out);
     fclose(f);

@@ -167,8 +167,7 @@ int ml_devvault_print_env(const char *state_dir, FILE *out, ml_err *e)
                        "vault, as its ready line says",
                        path, strerror(errno));
     }
-    while (fgets(line, sizeof(line), f))
-        fputs(line, out);
+    while (fgets(line, sizeof(line), f)) fputs(line, out);
     bool ok = !ferror(f) && fflush(out) == 0;
     fclose(f);
     return ok ? 0 : ml_fail(e, ML_ESYSTEM, "cannot copy %s", path);

@@ -27,8 +27,7 @@ static bool is_first_of_op(const ml_dv_stats *s, size_t i)
 void ml_dv_stats_write(const ml_dv_stats *s, ml_buf *out)
 {
     uint64_t total = 0;
-    for (size_t i = 0; i < s->n; i++)
-        total += s->counts[i].n;
+    for (size_t i = 0; i < s->n; i++) total += s->counts[i].n;
     ml_buf_addf(out, "{\"total\":%" PRIu64 ",\"ops\":{", total);
     const char *comma = "";
     for (size_t i = 0; i < s->n; i++) {

@@ -187,10 +187,11 @@ int ml_dv_store_find(ml_dv_store *s, const char *vault, const char *name,
                      const char *version, ml_dv_record *r, ml_err *e)
 {
     bool newest = !version || !version[0];
-    sqlite3_stmt *st = prepare(
-        s, newest ? COLUMNS NEWEST "WHERE s.vault = ? AND s.name = ?"
-                  : COLUMNS "v.secret = s.id "
-                            "WHERE s.vault = ? AND s.name = ? AND v.version = ?");
+    sqlite3_stmt *st =
+        prepare(s, newest ? COLUMNS NEWEST "WHERE s.vault = ? AND s.name = ?"
+                          : COLUMNS
+                       "v.secret = s.id "
+                       "WHERE s.vault = ? AND s.name = ? AND v.version = ?");
     bind_text(st, 1, vault);
     bind_text(st, 2, name);
     if (!newest) bind_text(st, 3, version);
@@ -303,9 +304,10 @@ static int walk(ml_dv_store *s, sqlite3_stmt *st, ml_dv_store_each *each, void *
 int ml_dv_store_list(ml_dv_store *s, const char *vault, bool deleted, const char *after,
                      int limit, ml_dv_store_each *each, void *arg, ml_err *e)
 {
-    sqlite3_stmt *st = prepare(
-        s, COLUMNS NEWEST "WHERE s.vault = ? AND (s.deleted != 0) = ? AND s.name > ?"
-                          " ORDER BY s.name LIMIT ?");
+    sqlite3_stmt *st =
+        prepare(s, COLUMNS NEWEST
+                "WHERE s.vault = ? AND (s.deleted != 0) = ? AND s.name > ?"
+                " ORDER BY s.name LIMIT ?");
     bind_text(st, 1, vault);
     sqlite3_bind_int(st, 2, deleted);
     bind_text(st, 3, after);

@@ -72,8 +72,7 @@ static int sextet(char c)
 
 bool ml_dv_base64url_read(ml_buf *out, ml_str text)
 {
-    while (text.n && text.p[text.n - 1] == '=')
-        text.n--;
+    while (text.n && text.p[text.n - 1] == '=') text.n--;
     if (text.n % 4 == 1) return false;
     uint32_t v = 0;
     int bits = 0;
@@ -153,7 +152,6 @@ bool ml_dv_is_hex(ml_str s)
 size_t ml_dv_count_chars(ml_str s)
 {
     size_t n = 0;
-    for (size_t i = 0; i < s.n; i++)
-        n += ((unsigned char)s.p[i] & 0xc0) != 0x80;
+    for (size_t i = 0; i < s.n; i++) n += ((unsigned char)s.p[i] & 0xc0) != 0x80;
     return n;
 }

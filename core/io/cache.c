@@ -46,7 +46,8 @@ ml_cache *ml_cache_new(size_t max_bytes)
     return c;
 }
 
-/* ---- keys: parts joined by their lengths, so that no two calls share one ----------- */
+/* ---- keys: parts joined by their lengths, so that no two calls share one -----------
+ */
 
 typedef struct key_walk {
     uint64_t hash;
@@ -91,17 +92,23 @@ enum { KEY_ON_STACK = 512 };
 
 static bool is_key_of(const entry *en, const key_walk *w, const char *key)
 {
-    return en->hash == w->hash && en->key_len == w->len && memcmp(en->key, key, w->len) == 0;
+    return en->hash == w->hash && en->key_len == w->len &&
+           memcmp(en->key, key, w->len) == 0;
 }
 
-/* ---- a locked shard ------------------------------------------------------------------ */
+/* ---- a locked shard
+ * ------------------------------------------------------------------ */
 
 static void unlink_use(shard *s, entry *en)
 {
-    if (en->newer) en->newer->older = en->older;
-    else s->recent = en->older;
-    if (en->older) en->older->newer = en->newer;
-    else s->oldest = en->newer;
+    if (en->newer)
+        en->newer->older = en->older;
+    else
+        s->recent = en->older;
+    if (en->older)
+        en->older->newer = en->newer;
+    else
+        s->oldest = en->newer;
     en->newer = en->older = NULL;
 }
 
@@ -109,8 +116,10 @@ static void link_recent(shard *s, entry *en)
 {
     en->newer = NULL;
     en->older = s->recent;
-    if (s->recent) s->recent->newer = en;
-    else s->oldest = en;
+    if (s->recent)
+        s->recent->newer = en;
+    else
+        s->oldest = en;
     s->recent = en;
 }
 
@@ -161,7 +170,8 @@ static ml_secret *hit(ml_cache *c, const key_walk *w, const char *key, int64_t n
     return found;
 }
 
-/* ---- the public side ------------------------------------------------------------------- */
+/* ---- the public side
+ * ------------------------------------------------------------------- */
 
 static size_t measure(const ml_cache_key *k)
 {
@@ -190,7 +200,8 @@ static entry *make_entry(const ml_cache_key *k, ml_secret *secret, int64_t expir
     size_t n = measure(k), len = 0;
     entry *en = malloc(sizeof(*en) + n);
     if (!en) return NULL;
-    *en = (entry){.secret = ml_secret_ref(secret), .expires_ms = expires_ms, .key_len = n};
+    *en = (entry){
+        .secret = ml_secret_ref(secret), .expires_ms = expires_ms, .key_len = n};
     key_walk w = {.out = en->key};
     walk_key(&w, k);
     ml_secret_data(secret, &len);
@@ -199,7 +210,8 @@ static entry *make_entry(const ml_cache_key *k, ml_secret *secret, int64_t expir
     return en;
 }
 
-void ml_cache_put(ml_cache *c, const ml_cache_key *k, ml_secret *secret, int64_t expires_ms)
+void ml_cache_put(ml_cache *c, const ml_cache_key *k, ml_secret *secret,
+                  int64_t expires_ms)
 {
     entry *en = make_entry(k, secret, expires_ms);
     if (!en) return;

@@ -13,7 +13,8 @@
 
 enum { DEFAULT_MAX_BYTES = 1024 * 1024, MAX_CHALLENGE_BYTES = 8192 };
 
-/* ---- headers to send: nodes of our own, so that they can be erased ---------------- */
+/* ---- headers to send: nodes of our own, so that they can be erased ----------------
+ */
 
 static bool add_header(ml_exchange *x, ml_str name, ml_str value)
 {
@@ -54,12 +55,14 @@ static bool add_headers(ml_exchange *x)
         ok = add_header(x, ML_LIT("Content-Type: "), ml_str_of(q->content_type));
     }
     if (ok && q->bearer) {
-        ok = add_header(x, ML_LIT("Authorization: Bearer "), ml_secret_value(q->bearer));
+        ok =
+            add_header(x, ML_LIT("Authorization: Bearer "), ml_secret_value(q->bearer));
     }
     return ok;
 }
 
-/* ---- what comes back --------------------------------------------------------------- */
+/* ---- what comes back ---------------------------------------------------------------
+ */
 
 static size_t on_body(char *p, size_t size, size_t n, void *arg)
 {
@@ -78,7 +81,8 @@ static void keep(char *out, size_t size, ml_str value)
 /* Past the limits a line is left out: the answer is a 401 all the same. */
 static void keep_challenge(ml_http_response *r, ml_str value)
 {
-    if (r->n_challenges == ML_HTTP_MAX_CHALLENGES || value.n > MAX_CHALLENGE_BYTES) return;
+    if (r->n_challenges == ML_HTTP_MAX_CHALLENGES || value.n > MAX_CHALLENGE_BYTES)
+        return;
     char *copy = malloc(value.n + 1);
     if (!copy) return;
     keep(copy, value.n + 1, value);
@@ -130,7 +134,8 @@ static size_t on_header(char *p, size_t size, size_t n, void *arg)
     return size * n;
 }
 
-/* ---- running ----------------------------------------------------------------------- */
+/* ---- running -----------------------------------------------------------------------
+ */
 
 /* Method, host and path: what logs and traces may show of a URL. */
 static ml_str without_query(ml_str url)
@@ -150,8 +155,9 @@ static void note_answer(ml_exchange *x, CURLcode code)
     const char *http = version == CURL_HTTP_VERSION_2_0 ? "HTTP/2" : "HTTP/1.1";
     char text[ML_TRACE_TEXT];
     if (code == CURLE_OK) {
-        snprintf(text, sizeof(text), "%s %.*s: %d in %d ms (%s, %s)", x->request->method,
-                 (int)url.n, url.p, x->response->status, took_ms, http, how);
+        snprintf(text, sizeof(text), "%s %.*s: %d in %d ms (%s, %s)",
+                 x->request->method, (int)url.n, url.p, x->response->status, took_ms,
+                 http, how);
     } else {
         snprintf(text, sizeof(text), "%s %.*s: %s after %d ms", x->request->method,
                  (int)url.n, url.p, curl_easy_strerror(code), took_ms);
@@ -164,7 +170,8 @@ static void read_retry_after(ml_exchange *x)
 {
     x->response->retry_after_ms =
         ml_retry_after_ms(ml_str_of(x->retry_after[0]), ml_str_of(x->retry_after[1]),
-                          ml_str_of(x->retry_after[2]), ml_loop_wall_s(x->client->loop));
+                          ml_str_of(x->retry_after[2]),
+                          ml_loop_wall_s(x->client->loop));
 }
 
 /* The same for every request of a client: set once a handle. */
@@ -259,20 +266,24 @@ void ml_exchange_stop(ml_exchange *x)
     give_back(x);
 }
 
-/* ---- judging ------------------------------------------------------------------------ */
+/* ---- judging ------------------------------------------------------------------------
+ */
 
 bool ml_exchange_may_repeat(const ml_exchange *x, CURLcode code)
 {
     switch (code) {
-    case CURLE_COULDNT_RESOLVE_HOST: case CURLE_COULDNT_RESOLVE_PROXY:
-    case CURLE_COULDNT_CONNECT: case CURLE_SSL_CONNECT_ERROR:
-        return true; /* nothing was sent */
-    case CURLE_OPERATION_TIMEDOUT: case CURLE_GOT_NOTHING: case CURLE_SEND_ERROR:
-    case CURLE_RECV_ERROR: case CURLE_PARTIAL_FILE: case CURLE_HTTP2:
-    case CURLE_HTTP2_STREAM:
-        return x->request->is_idempotent || !x->was_sent;
-    default:
-        return false;
+    case CURLE_COULDNT_RESOLVE_HOST:
+    case CURLE_COULDNT_RESOLVE_PROXY:
+    case CURLE_COULDNT_CONNECT:
+    case CURLE_SSL_CONNECT_ERROR: return true; /* nothing was sent */
+    case CURLE_OPERATION_TIMEDOUT:
+    case CURLE_GOT_NOTHING:
+    case CURLE_SEND_ERROR:
+    case CURLE_RECV_ERROR:
+    case CURLE_PARTIAL_FILE:
+    case CURLE_HTTP2:
+    case CURLE_HTTP2_STREAM: return x->request->is_idempotent || !x->was_sent;
+    default: return false;
     }
 }
 
@@ -291,34 +302,47 @@ void ml_exchange_explain(const ml_exchange *x, CURLcode code, ml_err *e)
     int n = (int)host.n;
     e->http_status = x->response->status;
     if (x->is_too_large) {
-        ml_fail(e, ML_EINVALID, "%.*s answered with more than %zu bytes: is it really a "
-                "Key Vault?", n, host.p, x->response->body.max);
+        ml_fail(e, ML_EINVALID,
+                "%.*s answered with more than %zu bytes: is it really a "
+                "Key Vault?",
+                n, host.p, x->response->body.max);
         return;
     }
     switch (code) {
     case CURLE_COULDNT_RESOLVE_HOST:
-        ml_fail(e, ML_EUNAVAILABLE, "host %.*s does not resolve: wrong vault name, wrong "
-                "cloud suffix, or a missing private DNS zone", n, host.p);
+        ml_fail(e, ML_EUNAVAILABLE,
+                "host %.*s does not resolve: wrong vault name, wrong "
+                "cloud suffix, or a missing private DNS zone",
+                n, host.p);
         return;
     case CURLE_COULDNT_RESOLVE_PROXY:
-        ml_fail(e, ML_EUNAVAILABLE, "the proxy for %.*s does not resolve: check "
-                "HTTPS_PROXY", n, host.p);
+        ml_fail(e, ML_EUNAVAILABLE,
+                "the proxy for %.*s does not resolve: check "
+                "HTTPS_PROXY",
+                n, host.p);
         return;
     case CURLE_COULDNT_CONNECT:
-        ml_fail(e, ML_EUNAVAILABLE, "cannot connect to %.*s: refused or unreachable; "
-                "check the port, the firewall and private endpoints", n, host.p);
+        ml_fail(e, ML_EUNAVAILABLE,
+                "cannot connect to %.*s: refused or unreachable; "
+                "check the port, the firewall and private endpoints",
+                n, host.p);
         return;
-    case CURLE_PEER_FAILED_VERIFICATION: case CURLE_SSL_CACERT_BADFILE:
+    case CURLE_PEER_FAILED_VERIFICATION:
+    case CURLE_SSL_CACERT_BADFILE:
     case CURLE_SSL_ISSUER_ERROR:
-        ml_fail(e, ML_EUNAVAILABLE, "the TLS certificate of %.*s is not trusted: set "
+        ml_fail(e, ML_EUNAVAILABLE,
+                "the TLS certificate of %.*s is not trusted: set "
                 "SSL_CERT_FILE or the CA file option; never switch checking off",
                 n, host.p);
         return;
     case CURLE_OPERATION_TIMEDOUT:
-        ml_fail(e, ML_EUNAVAILABLE, "no complete answer from %.*s in time: raise the "
-                "deadline, or look for a firewall that drops packets", n, host.p);
+        ml_fail(e, ML_EUNAVAILABLE,
+                "no complete answer from %.*s in time: raise the "
+                "deadline, or look for a firewall that drops packets",
+                n, host.p);
         return;
-    case CURLE_PARTIAL_FILE: case CURLE_GOT_NOTHING:
+    case CURLE_PARTIAL_FILE:
+    case CURLE_GOT_NOTHING:
         ml_fail(e, ML_EINVALID, "the answer of %.*s broke off", n, host.p);
         return;
     case CURLE_OUT_OF_MEMORY:

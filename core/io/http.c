@@ -2,7 +2,7 @@
  *
  *   send --answer--> transient and worth a retry? --no--> done
  *     ^                        | yes
- *     +------ wait ------------+          retry.c decides, exchange.c sends            */
+ *     +------ wait ------------+          retry.c decides, exchange.c sends */
 #include "io/http.h"
 
 #include <stdio.h>
@@ -57,7 +57,8 @@ static void send_now(ml_http *h)
 {
     int64_t left = left_ms(h);
     if (left <= 0) {
-        ml_op_fail(&h->op, ML_EUNAVAILABLE, "the deadline passed before the request to "
+        ml_op_fail(&h->op, ML_EUNAVAILABLE,
+                   "the deadline passed before the request to "
                    "the service could be sent");
         return;
     }
@@ -83,8 +84,8 @@ static int next_try(ml_http *h, CURLcode code)
     } else if (!ml_retry_is_transient(status)) {
         return ML_RETRY_STOP;
     }
-    return ml_retry_next(&rule, h->tries, status, h->response.retry_after_ms, left_ms(h),
-                         ml_loop_random(h->op.loop));
+    return ml_retry_next(&rule, h->tries, status, h->response.retry_after_ms,
+                         left_ms(h), ml_loop_random(h->op.loop));
 }
 
 static void on_exchange(ml_exchange *x, CURLcode code, void *arg)
@@ -93,7 +94,8 @@ static void on_exchange(ml_exchange *x, CURLcode code, void *arg)
     int wait_ms = next_try(h, code);
     if (wait_ms != ML_RETRY_STOP) {
         ml_trace_add(x->trace, "retry", "try %d in %d ms", h->tries + 1, wait_ms);
-        ml_timer_start(h->op.loop, &h->wait, ml_loop_now_ms(h->op.loop) + wait_ms, on_wait, h);
+        ml_timer_start(h->op.loop, &h->wait, ml_loop_now_ms(h->op.loop) + wait_ms,
+                       on_wait, h);
         return;
     }
     if (code != CURLE_OK) ml_exchange_explain(x, code, &h->op.err);
@@ -142,9 +144,12 @@ ml_op *ml_http_start(const ml_http_client *c, ml_http_request *q, bool retry,
     h->may_retry = retry;
     ml_buf_init(&h->response.body, 0);
     make_request_id(c->loop, h->request.client_request_id);
-    h->exchange = (ml_exchange){.client = c, .request = &h->request,
-                                .response = &h->response, .trace = trace,
-                                .done = on_exchange, .arg = h};
+    h->exchange = (ml_exchange){.client = c,
+                                .request = &h->request,
+                                .response = &h->response,
+                                .trace = trace,
+                                .done = on_exchange,
+                                .arg = h};
     send_now(h);
     return &h->op;
 }

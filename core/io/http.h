@@ -12,14 +12,14 @@
 enum { ML_HTTP_MAX_CHALLENGES = 4 };
 
 typedef struct ml_http_request {
-    const char *method;  /* "GET"; static text */
-    ml_buf url;          /* shown in traces and logs without its query */
+    const char *method; /* "GET"; static text */
+    ml_buf url;         /* shown in traces and logs without its query */
     ml_buf body;
     const char *content_type; /* static text; NULL: no body header */
-    ml_secret *bearer;   /* token for Authorization, or NULL; owned */
-    size_t max_bytes;    /* of the response body; 0 means 1 MiB */
-    int64_t deadline_ms; /* monotonic, for everything */
-    bool is_idempotent;  /* may be sent again when no answer came */
+    ml_secret *bearer;        /* token for Authorization, or NULL; owned */
+    size_t max_bytes;         /* of the response body; 0 means 1 MiB */
+    int64_t deadline_ms;      /* monotonic, for everything */
+    bool is_idempotent;       /* may be sent again when no answer came */
     char client_request_id[40];
 } ml_http_request;
 
@@ -27,9 +27,9 @@ typedef struct ml_http_response {
     int status;
     ml_buf body;
     char content_type[64];
-    char request_id[64];      /* x-ms-request-id */
-    int retry_after_ms;       /* 0: none */
-    int n_challenges;         /* WWW-Authenticate lines, in order */
+    char request_id[64]; /* x-ms-request-id */
+    int retry_after_ms;  /* 0: none */
+    int n_challenges;    /* WWW-Authenticate lines, in order */
     char *challenges[ML_HTTP_MAX_CHALLENGES];
 } ml_http_response;
 
@@ -39,7 +39,7 @@ typedef struct ml_http ml_http; /* an op */
 typedef struct ml_http_client {
     ml_loop *loop;
     const ml_tls *tls;
-    const char *proxy;      /* NULL: the environment decides */
+    const char *proxy; /* NULL: the environment decides */
     int connect_ms;
     ml_retry retry;
 } ml_http_client;

@@ -1,7 +1,7 @@
 /* loop.c - one descriptor that is readable exactly when there is something to do.
  *
- * What is in the epoll set: curl's sockets, a timerfd for the earliest timer (curl's own
- * time-out is one of them), and an eventfd that is written when an op becomes ready
+ * What is in the epoll set: curl's sockets, a timerfd for the earliest timer (curl's
+ * own time-out is one of them), and an eventfd that is written when an op becomes ready
  * outside of a turn, or by ml_loop_wake. */
 #include "io/loop.h"
 
@@ -17,7 +17,12 @@
 #include "base/err.h"
 #include "io/timers.h"
 
-enum { EVENTS_A_TURN = 64, MAX_HOST_CONNECTIONS = 16, MAX_IDLE_HANDLES = 64, LONGEST_WAIT_MS = 3600 * 1000 };
+enum {
+    EVENTS_A_TURN = 64,
+    MAX_HOST_CONNECTIONS = 16,
+    MAX_IDLE_HANDLES = 64,
+    LONGEST_WAIT_MS = 3600 * 1000
+};
 
 struct ml_loop {
     const ml_clock *clock;
@@ -31,7 +36,7 @@ struct ml_loop {
     CURL *idle[MAX_IDLE_HANDLES];
     int n_idle;
     ml_op *ready_first, *ready_last;
-    ml_op *live; /* every op that is not destroyed yet */
+    ml_op *live;      /* every op that is not destroyed yet */
     int64_t armed_ms; /* what timer_fd is set to, -1: off */
     bool in_turn;
     uint64_t random;
@@ -113,7 +118,8 @@ static int on_socket(CURL *easy, curl_socket_t fd, int what, void *arg, void *kn
     }
     uint32_t events = (what & CURL_POLL_IN ? (uint32_t)EPOLLIN : 0) |
                       (what & CURL_POLL_OUT ? (uint32_t)EPOLLOUT : 0);
-    /* A descriptor number may have been closed and reused: fall back to the other way. */
+    /* A descriptor number may have been closed and reused: fall back to the other way.
+     */
     int first = known ? EPOLL_CTL_MOD : EPOLL_CTL_ADD;
     int second = known ? EPOLL_CTL_ADD : EPOLL_CTL_MOD;
     if (!watch(l, fd, first, events) && !watch(l, fd, second, events)) return -1;
@@ -148,7 +154,8 @@ static bool open_curl(ml_loop *l)
     curl_multi_setopt(l->multi, CURLMOPT_SOCKETDATA, l);
     curl_multi_setopt(l->multi, CURLMOPT_TIMERFUNCTION, on_timer);
     curl_multi_setopt(l->multi, CURLMOPT_TIMERDATA, l);
-    curl_multi_setopt(l->multi, CURLMOPT_MAX_HOST_CONNECTIONS, (long)MAX_HOST_CONNECTIONS);
+    curl_multi_setopt(l->multi, CURLMOPT_MAX_HOST_CONNECTIONS,
+                      (long)MAX_HOST_CONNECTIONS);
     return true;
 }
 
@@ -160,8 +167,10 @@ CURL *ml_loop_curl_take(ml_loop *l, bool *is_fresh)
 
 void ml_loop_curl_give(ml_loop *l, CURL *easy)
 {
-    if (l->n_idle < MAX_IDLE_HANDLES) l->idle[l->n_idle++] = easy;
-    else curl_easy_cleanup(easy);
+    if (l->n_idle < MAX_IDLE_HANDLES)
+        l->idle[l->n_idle++] = easy;
+    else
+        curl_easy_cleanup(easy);
 }
 
 bool ml_loop_curl_add(ml_loop *l, CURL *easy, ml_loop_curl_done *fn, void *arg)
@@ -209,8 +218,12 @@ ml_loop *ml_loop_new(const ml_clock *clock, const ml_log *log, ml_err *e)
         ml_fail(e, ML_ENOMEM, "out of memory");
         return NULL;
     }
-    *l = (ml_loop){.clock = clock, .log = log, .epoll_fd = -1, .timer_fd = -1,
-                   .event_fd = -1, .armed_ms = -1};
+    *l = (ml_loop){.clock = clock,
+                   .log = log,
+                   .epoll_fd = -1,
+                   .timer_fd = -1,
+                   .event_fd = -1,
+                   .armed_ms = -1};
     if (open_descriptors(l) && open_curl(l) &&
         getrandom(&l->random, sizeof(l->random), 0) == (ssize_t)sizeof(l->random)) {
         return l;
@@ -268,7 +281,8 @@ void ml_loop_wake(ml_loop *l)
     ring(l);
 }
 
-/* ---- one turn --------------------------------------------------------------------- */
+/* ---- one turn ---------------------------------------------------------------------
+ */
 
 static void handle_descriptors(ml_loop *l)
 {
@@ -304,8 +318,10 @@ static void run_timers(ml_loop *l)
 
 static void bury(ml_loop *l, ml_op *op)
 {
-    if (op->prev_live) op->prev_live->next_live = op->next_live;
-    else l->live = op->next_live;
+    if (op->prev_live)
+        op->prev_live->next_live = op->next_live;
+    else
+        l->live = op->next_live;
     if (op->next_live) op->next_live->prev_live = op->prev_live;
     op->destroy(op);
 }
@@ -344,12 +360,15 @@ void ml_loop_ready(ml_loop *l, ml_op *op)
 {
     if (!l->ready_first && !l->in_turn) ring(l);
     op->next_ready = NULL;
-    if (l->ready_last) l->ready_last->next_ready = op;
-    else l->ready_first = op;
+    if (l->ready_last)
+        l->ready_last->next_ready = op;
+    else
+        l->ready_first = op;
     l->ready_last = op;
 }
 
-/* ---- timers, time, randomness ------------------------------------------------------ */
+/* ---- timers, time, randomness ------------------------------------------------------
+ */
 
 void ml_timer_start(ml_loop *l, ml_timer *t, int64_t at_ms, ml_timer_fn *fn, void *arg)
 {

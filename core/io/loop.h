@@ -1,8 +1,8 @@
 /* loop.h - one descriptor that is readable exactly when there is something to do.
  *
- * Inside: an epoll set of curl's sockets, one timerfd for the next deadline, one eventfd
- * for ready ops and wake-ups from other threads.  Not thread-safe: resolver.c holds the
- * lock, and leaves it only around ml_loop_wait. */
+ * Inside: an epoll set of curl's sockets, one timerfd for the next deadline, one
+ * eventfd for ready ops and wake-ups from other threads.  Not thread-safe: resolver.c
+ * holds the lock, and leaves it only around ml_loop_wait. */
 #pragma once
 #include <curl/curl.h>
 

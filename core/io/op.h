@@ -27,14 +27,15 @@ struct ml_op {
     void (*destroy)(ml_op *op); /* frees the whole thing */
     ml_err err;
     ml_secret *secret; /* owned: what a get brought */
-    ml_secrets list;      /* owned: what a list brought */
+    ml_secrets list;   /* owned: what a list brought */
     bool is_canceled;
     bool is_finished;
     ml_op *next_ready; /* private to the loop, like the two below */
     ml_op *prev_live, *next_live;
 };
 
-void ml_op_init(ml_op *op, ml_loop *loop, void (*cancel)(ml_op *), void (*destroy)(ml_op *));
+void ml_op_init(ml_op *op, ml_loop *loop, void (*cancel)(ml_op *),
+                void (*destroy)(ml_op *));
 /* Releases secret and list; for use by destroy functions. */
 void ml_op_fini(ml_op *op);
 /* Queues done for the next turn of the loop.  Once. */

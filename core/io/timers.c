@@ -57,8 +57,10 @@ void ml_timers_add(ml_timers *h, ml_timer *t)
 
 static void unlink_child(ml_timer *t)
 {
-    if (t->prev->child == t) t->prev->child = t->next;
-    else t->prev->next = t->next;
+    if (t->prev->child == t)
+        t->prev->child = t->next;
+    else
+        t->prev->next = t->next;
     if (t->next) t->next->prev = t->prev;
     t->next = t->prev = NULL;
 }

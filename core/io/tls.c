@@ -16,7 +16,8 @@ static bool is_given(const char *text)
 static int set_path(char **out, const char *path, const char *what, ml_err *e)
 {
     if (access(path, R_OK) != 0) {
-        return ml_fail(e, ML_EUSAGE, "%s %s cannot be read: check the path", what, path);
+        return ml_fail(e, ML_EUSAGE, "%s %s cannot be read: check the path", what,
+                       path);
     }
     *out = ml_dup(path);
     return *out ? 0 : ml_fail(e, ML_ENOMEM, "out of memory");

@@ -50,7 +50,8 @@ static int core_env_names(lua_State *L)
     return 1;
 }
 
-/* core.secret(text) -> secret: a value that stands in the policy, as a rule's default */
+/* core.secret(text) -> secret: a value that stands in the policy, as a rule's default
+ */
 static int core_secret(lua_State *L)
 {
     ml_str text;

@@ -3,8 +3,8 @@
  *   embed_tool MANIFEST OUT SYMBOL [from-disk]
  *
  * Each line of the manifest is NAME, a blank, PATH.  A file that ends in .lua is stored
- * as text and as byte code of the Lua that we are linked to, so that starting up does not
- * compile; a syntax error ends the build.  Other files are stored as they are. */
+ * as text and as byte code of the Lua that we are linked to, so that starting up does
+ * not compile; a syntax error ends the build.  Other files are stored as they are. */
 #include <lauxlib.h>
 #include <lua.h>
 #include <stdio.h>
@@ -79,7 +79,8 @@ static char *read_file(const char *path, size_t *n)
     long size = ftell(f);
     char *text = size < 0 ? NULL : malloc((size_t)size + 1);
     rewind(f);
-    if (!text || fread(text, 1, (size_t)size, f) != (size_t)size) die(path, "cannot be read");
+    if (!text || fread(text, 1, (size_t)size, f) != (size_t)size)
+        die(path, "cannot be read");
     fclose(f);
     *n = (size_t)size;
     return text;
@@ -131,15 +132,19 @@ static void write_all(FILE *out, const item *items, size_t n, const char *symbol
             fprintf(out, "    {\"%s\", NULL, 0, \"%s\", NULL, 0},\n", items[i].name,
                     items[i].path);
         } else {
-            fprintf(out, "    {\"%s\", (const char *)text_%zu, %zu, NULL, "
-                    "(const char *)code_%zu, %zu},\n", items[i].name, i, text_len[i], i,
-                    code_len[i]);
+            fprintf(out,
+                    "    {\"%s\", (const char *)text_%zu, %zu, NULL, "
+                    "(const char *)code_%zu, %zu},\n",
+                    items[i].name, i, text_len[i], i, code_len[i]);
         }
     }
-    fprintf(out, "    {\"\", \"\", 0, NULL, NULL, 0}, /* never found: C has no empty arrays */\n"
-            "};\n\nconst ml_embedded *%s(const char *name);\n\n"
-            "const ml_embedded *%s(const char *name)\n{\n"
-            "    return ml_embedded_in(table, %zu, name);\n}\n", symbol, symbol, n);
+    fprintf(
+        out,
+        "    {\"\", \"\", 0, NULL, NULL, 0}, /* never found: C has no empty arrays */\n"
+        "};\n\nconst ml_embedded *%s(const char *name);\n\n"
+        "const ml_embedded *%s(const char *name)\n{\n"
+        "    return ml_embedded_in(table, %zu, name);\n}\n",
+        symbol, symbol, n);
     lua_close(L);
 }
 

@@ -23,7 +23,8 @@ int ml_embedded_load(lua_State *L, const ml_embedded *m)
 {
     if (!m->text) return luaL_loadfilex(L, m->path, "t");
     if (m->code_len > 0) {
-        if (luaL_loadbufferx(L, m->code, m->code_len, m->name, "b") == LUA_OK) return LUA_OK;
+        if (luaL_loadbufferx(L, m->code, m->code_len, m->name, "b") == LUA_OK)
+            return LUA_OK;
         lua_pop(L, 1);
     }
     const char *chunkname = lua_pushfstring(L, "=%s", m->name);

@@ -22,5 +22,6 @@ const ml_embedded *ml_embedded_find(const char *name);
 const ml_embedded *ml_embedded_in(const ml_embedded *table, size_t n, const char *name);
 
 /* As luaL_loadbuffer: pushes the module's chunk, or an error message.  The byte code is
- * trusted because the build made it; a Lua that does not know its format gets the text. */
+ * trusted because the build made it; a Lua that does not know its format gets the text.
+ */
 int ml_embedded_load(lua_State *L, const ml_embedded *m);

@@ -28,7 +28,7 @@ struct ml_task {
     int64_t deadline_ms;
     ml_trace trace;
     size_t events_seen;
-    bool is_explain; /* only then somebody looks at the events */
+    bool is_explain;           /* only then somebody looks at the events */
     ml_secret_handle *secrets; /* the handles of this call */
     char *text;
 };

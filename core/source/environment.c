@@ -1,6 +1,7 @@
 /* environment.c - environment variables as a source: key = variable name, get and list.
  *
- * The environment itself cannot be scrubbed: whoever started the process put it there. */
+ * The environment itself cannot be scrubbed: whoever started the process put it there.
+ */
 #include "source/environment.h"
 
 #include <stdio.h>
@@ -29,9 +30,11 @@ static int check(const ml_source *s, ml_str key, ml_secret *value, ml_err *e)
 
 static ml_secret *make(const environment *v, ml_str key, const char *value)
 {
-    return ml_secret_new(&(ml_secret_fields){
-        .has_value = value != NULL, .value = ml_str_of(value), .key = key,
-        .source = ml_str_of(v->source.alias), .attributes.enabled = true});
+    return ml_secret_new(&(ml_secret_fields){.has_value = value != NULL,
+                                             .value = ml_str_of(value),
+                                             .key = key,
+                                             .source = ml_str_of(v->source.alias),
+                                             .attributes.enabled = true});
 }
 
 static void get(environment *v, const ml_source_call *c, ml_op *op)
@@ -46,7 +49,8 @@ static void get(environment *v, const ml_source_call *c, ml_op *op)
     }
     ml_trace_add(c->trace, "env", "%s", value ? "set" : "not set");
     if (!value) {
-        ml_fail(&op->err, ML_EMISSING, "variable %.*s is not set", (int)c->key.n, c->key.p);
+        ml_fail(&op->err, ML_EMISSING, "variable %.*s is not set", (int)c->key.n,
+                c->key.p);
         return;
     }
     op->secret = make(v, c->key, value);
@@ -83,9 +87,12 @@ static ml_op *start(ml_source *s, const ml_source_call *c, ml_op_done *done, voi
     if (!op) return NULL;
     snprintf(op->err.source, sizeof(op->err.source), "%s", s->alias);
     ml_copy_printable(op->err.key, sizeof(op->err.key), c->key.p, c->key.n);
-    if (c->verb == ML_GET) get(v, c, op);
-    else if (c->verb == ML_LIST) list(v, op);
-    else ml_fail(&op->err, ML_EUSAGE, "the environment can only be read");
+    if (c->verb == ML_GET)
+        get(v, c, op);
+    else if (c->verb == ML_LIST)
+        list(v, op);
+    else
+        ml_fail(&op->err, ML_EUSAGE, "the environment can only be read");
     ml_op_finish(op);
     return op;
 }
@@ -95,9 +102,11 @@ static void free_environment(ml_source *s)
     free(s);
 }
 
-static const ml_source_kind kind = {"environment", false, check, start, free_environment};
+static const ml_source_kind kind = {"environment", false, check, start,
+                                    free_environment};
 
-ml_source *ml_environment_source_new(ml_loop *loop, const ml_env *env, const char *alias)
+ml_source *ml_environment_source_new(ml_loop *loop, const ml_env *env,
+                                     const char *alias)
 {
     environment *v = calloc(1, sizeof(*v));
     if (!v) return NULL;

@@ -29,11 +29,16 @@ static bool op_of(ml_verb verb, ml_vault_op *op)
         ml_verb verb;
         ml_vault_op op;
     } table[] = {
-        {ML_GET, ML_VAULT_GET},           {ML_LIST, ML_VAULT_LIST},
-        {ML_PUT, ML_VAULT_SET},           {ML_UPDATE, ML_VAULT_UPDATE},
-        {ML_DELETE, ML_VAULT_DELETE},     {ML_VERSIONS, ML_VAULT_VERSIONS},
-        {ML_RECOVER, ML_VAULT_RECOVER},   {ML_PURGE, ML_VAULT_PURGE},
-        {ML_BACKUP, ML_VAULT_BACKUP},     {ML_RESTORE, ML_VAULT_RESTORE},
+        {ML_GET, ML_VAULT_GET},
+        {ML_LIST, ML_VAULT_LIST},
+        {ML_PUT, ML_VAULT_SET},
+        {ML_UPDATE, ML_VAULT_UPDATE},
+        {ML_DELETE, ML_VAULT_DELETE},
+        {ML_VERSIONS, ML_VAULT_VERSIONS},
+        {ML_RECOVER, ML_VAULT_RECOVER},
+        {ML_PURGE, ML_VAULT_PURGE},
+        {ML_BACKUP, ML_VAULT_BACKUP},
+        {ML_RESTORE, ML_VAULT_RESTORE},
         {ML_LIST_DELETED, ML_VAULT_LIST_DELETED},
         {ML_GET_DELETED, ML_VAULT_GET_DELETED},
     };
@@ -59,11 +64,18 @@ static ml_op *start(ml_source *s, const ml_source_call *c, ml_op_done *done, voi
     key_vault *v = (key_vault *)s;
     ml_vault_op op;
     if (!op_of(c->verb, &op)) return refuse(v, done, arg);
-    ml_vault_call call = {.op = op, .key = c->key, .version = c->version,
-                          .value = c->value, .has_content_type = c->has_content_type,
-                          .content_type = c->content_type, .has_tags = c->has_tags,
-                          .tags = c->tags, .n_tags = c->n_tags, .enabled = c->enabled,
-                          .not_before_s = c->not_before_s, .expires_s = c->expires_s};
+    ml_vault_call call = {.op = op,
+                          .key = c->key,
+                          .version = c->version,
+                          .value = c->value,
+                          .has_content_type = c->has_content_type,
+                          .content_type = c->content_type,
+                          .has_tags = c->has_tags,
+                          .tags = c->tags,
+                          .n_tags = c->n_tags,
+                          .enabled = c->enabled,
+                          .not_before_s = c->not_before_s,
+                          .expires_s = c->expires_s};
     return ml_vault_start(&v->vault, &call, c->deadline_ms, c->trace, done, arg);
 }
 
@@ -109,7 +121,8 @@ static int configure(key_vault *v, const ml_key_vault_options *o, ml_err *e)
 {
     ml_vault *vault = &v->vault;
     const char *alias = o->alias && *o->alias ? o->alias : "key_vault";
-    snprintf(vault->api_version, sizeof(vault->api_version), "%s", ML_VAULT_API_VERSION);
+    snprintf(vault->api_version, sizeof(vault->api_version), "%s",
+             ML_VAULT_API_VERSION);
     int rc = set(v->source.alias, sizeof(v->source.alias), alias, "alias", e);
     if (rc == 0) rc = set(vault->alias, sizeof(vault->alias), alias, "alias", e);
     if (rc == 0) {
@@ -133,7 +146,8 @@ static int configure(key_vault *v, const ml_key_vault_options *o, ml_err *e)
     return 0;
 }
 
-ml_source *ml_key_vault_source_new(ml_azure *a, const ml_key_vault_options *o, ml_err *e)
+ml_source *ml_key_vault_source_new(ml_azure *a, const ml_key_vault_options *o,
+                                   ml_err *e)
 {
     key_vault *v = calloc(1, sizeof(*v));
     if (!v) {

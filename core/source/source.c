@@ -17,7 +17,8 @@ int ml_source_check(const ml_source *s, ml_str key, ml_secret *value, ml_err *e)
     return s->kind->check(s, key, value, e);
 }
 
-ml_op *ml_source_start(ml_source *s, const ml_source_call *c, ml_op_done *done, void *arg)
+ml_op *ml_source_start(ml_source *s, const ml_source_call *c, ml_op_done *done,
+                       void *arg)
 {
     return s->kind->start(s, c, done, arg);
 }

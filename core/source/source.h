@@ -1,4 +1,5 @@
-/* source.h - something that can fetch a key: the one interface that plans are walked over. */
+/* source.h - something that can fetch a key: the one interface that plans are walked
+ * over. */
 #pragma once
 #include "base/secret.h"
 #include "io/loop.h"
@@ -6,26 +7,26 @@
 /* What a source is asked.  Views: they must live until the start function returns,
  * which copies what it needs. */
 typedef struct ml_source_call {
-    ml_verb verb;            /* any but ML_EXPLAIN */
+    ml_verb verb; /* any but ML_EXPLAIN */
     ml_str key;
-    ml_str version;          /* empty: the latest */
-    ml_secret *value;        /* ML_PUT, ML_RESTORE; borrowed, referenced if kept */
+    ml_str version;   /* empty: the latest */
+    ml_secret *value; /* ML_PUT, ML_RESTORE; borrowed, referenced if kept */
     bool has_content_type;
     ml_str content_type;
     bool has_tags;
     const ml_tag *tags;
     size_t n_tags;
-    int enabled;             /* 0 leave, 1 yes, -1 no */
-    int64_t not_before_s;    /* 0 leave */
-    int64_t expires_s;       /* 0 leave */
-    int64_t deadline_ms;     /* monotonic */
-    ml_trace *trace;         /* may be NULL; outlives the op */
+    int enabled;          /* 0 leave, 1 yes, -1 no */
+    int64_t not_before_s; /* 0 leave */
+    int64_t expires_s;    /* 0 leave */
+    int64_t deadline_ms;  /* monotonic */
+    ml_trace *trace;      /* may be NULL; outlives the op */
 } ml_source_call;
 
 typedef struct ml_source ml_source;
 
 typedef struct ml_source_kind {
-    const char *name;    /* "key_vault", "environment" */
+    const char *name; /* "key_vault", "environment" */
     bool is_writable;
     /* Is this key one that the source could have, and the value one that it could keep
      * (NULL: only the key is asked about)?  0, or ML_EUSAGE with the reason. */
@@ -39,9 +40,9 @@ typedef struct ml_source_kind {
 /* First member of every source. */
 struct ml_source {
     const ml_source_kind *kind;
-    int refs;            /* single-threaded: under the resolver's lock */
-    char alias[64];      /* how traces, errors and `list` call it */
-    char label[300];     /* what it is, for people: "https://acme.vault.azure.net" */
+    int refs;        /* single-threaded: under the resolver's lock */
+    char alias[64];  /* how traces, errors and `list` call it */
+    char label[300]; /* what it is, for people: "https://acme.vault.azure.net" */
 };
 
 ml_source *ml_source_ref(ml_source *s);
@@ -50,4 +51,5 @@ int ml_source_check(const ml_source *s, ml_str key, ml_secret *value, ml_err *e)
 /* A verb that the kind cannot do ends in ML_EUSAGE.  On success, a get, update, ...
  * leaves op->secret; lists leave op->list; purge leaves neither.  Secrets carry the
  * source's alias and the key.  In op->err, source and key are always filled. */
-ml_op *ml_source_start(ml_source *s, const ml_source_call *c, ml_op_done *done, void *arg);
+ml_op *ml_source_start(ml_source *s, const ml_source_call *c, ml_op_done *done,
+                       void *arg);

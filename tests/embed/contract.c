@@ -18,9 +18,9 @@
 
 #include "moonlatch.h"
 
-#define ENV_POLICY                                                                      \
-    "local ml = require 'moonlatch.policy'\n"                                           \
-    "local env = ml.environment {}\n"                                                   \
+#define ENV_POLICY                                                                     \
+    "local ml = require 'moonlatch.policy'\n"                                          \
+    "local env = ml.environment {}\n"                                                  \
     "return ml.policy { ml.rule '**' { from = { env } } }\n"
 
 static const ml_pair env[] = {{"ONE", "first"}, {"TWO", "second"}, {"EMPTY", ""}};
@@ -29,8 +29,8 @@ static ml_resolver *open_text(const char *text, int cache_ttl_ms)
 {
     ml_resolver *r = NULL;
     ml_err e;
-    ml_options o = {ML_OPTIONS_INIT, .policy_text = text, .env = env, .n_env = 3,
-                    .cache_ttl_ms = cache_ttl_ms, .deadline_ms = 5000};
+    ml_options o = {ML_OPTIONS_INIT, .policy_text = text,          .env = env,
+                    .n_env = 3,      .cache_ttl_ms = cache_ttl_ms, .deadline_ms = 5000};
     if (ml_open(&r, &o, &e) < 0) fail_msg("%s", e.text);
     return r;
 }
@@ -94,7 +94,8 @@ static void test_blocking(void **state)
     ml_close(r);
 }
 
-/* done comes once, later, from a step: never from inside the start, not even on a hit. */
+/* done comes once, later, from a step: never from inside the start, not even on a hit.
+ */
 static void test_done_is_never_early(void **state)
 {
     (void)state;
@@ -127,7 +128,8 @@ static void poke(ml_request *q, const ml_answer *a, const ml_err *e, void *arg)
     s->other = ml_start(s->r, &get_one, note, s, NULL);
 }
 
-/* Inside done: starting is fine, stepping and blocking are not, and a reference keeps. */
+/* Inside done: starting is fine, stepping and blocking are not, and a reference keeps.
+ */
 static void test_inside_done(void **state)
 {
     (void)state;
@@ -151,7 +153,8 @@ static void close_it(ml_request *q, const ml_answer *a, const ml_err *e, void *a
     ml_close(((seen *)arg)->r);
 }
 
-/* A close from inside done takes effect when the step ends; others in flight are told. */
+/* A close from inside done takes effect when the step ends; others in flight are told.
+ */
 static void test_close_inside_done(void **state)
 {
     (void)state;
@@ -172,9 +175,11 @@ static int silent_server(char policy[1024])
     assert_int_equal(bind(fd, (struct sockaddr *)&at, n), 0);
     assert_int_equal(listen(fd, 5), 0);
     assert_int_equal(getsockname(fd, (struct sockaddr *)&at, &n), 0);
-    snprintf(policy, 1024, "local ml = require 'moonlatch.policy'\n"
+    snprintf(policy, 1024,
+             "local ml = require 'moonlatch.policy'\n"
              "local kv = ml.azure_key_vault { vault_url = 'https://127.0.0.1:%d' }\n"
-             "return ml.policy { ml.rule '**' { from = { kv } } }\n", ntohs(at.sin_port));
+             "return ml.policy { ml.rule '**' { from = { kv } } }\n",
+             ntohs(at.sin_port));
     return fd;
 }
 
@@ -185,7 +190,8 @@ static void test_cancel_and_deadline(void **state)
     int server = silent_server(policy);
     ml_resolver *r = open_text(policy, 0);
     seen canceled = {0}, late = {0}, closed = {0};
-    ml_call slow = {ML_CALL_INIT, .verb = ML_GET, .name = "hangs", .deadline_ms = 60000};
+    ml_call slow = {ML_CALL_INIT, .verb = ML_GET, .name = "hangs",
+                    .deadline_ms = 60000};
     ml_call brief = {ML_CALL_INIT, .verb = ML_GET, .name = "hangs", .deadline_ms = 50};
     ml_request *q = ml_start(r, &slow, note, &canceled, NULL);
     assert_non_null(q);
@@ -219,7 +225,8 @@ static void test_fork(void **state)
     if (child == 0) {
         bool clean = ml_get(r, "ONE", NULL, 0, &s, &e) == ML_EFORKED &&
                      ml_step(r, 0) == ML_EFORKED &&
-                     ml_start(r, &get_one, note, NULL, &e) == NULL && e.code == ML_EFORKED;
+                     ml_start(r, &get_one, note, NULL, &e) == NULL &&
+                     e.code == ML_EFORKED;
         ml_close(r);
         _exit(clean ? 0 : 1);
     }
@@ -237,19 +244,29 @@ static void test_bad_options(void **state)
     ml_resolver *r = NULL;
     ml_err e;
     assert_int_equal(ml_open(&r, &(ml_options){ML_OPTIONS_INIT}, &e), ML_EUSAGE);
-    assert_int_equal(ml_open(&r, &(ml_options){.policy_text = ENV_POLICY}, &e), ML_EUSAGE);
-    assert_int_equal(ml_open(&r, &(ml_options){ML_OPTIONS_INIT, .policy_text = "return 1",
-                                               .policy_name = "one.lua"}, &e), ML_EPOLICY);
-    assert_non_null(strstr(e.text, "one.lua"));
-    assert_int_equal(ml_open(&r, &(ml_options){ML_OPTIONS_INIT, .policy_text = "x = = 1",
-                                               .policy_name = "two.lua"}, &e), ML_EPOLICY);
-    assert_non_null(strstr(e.text, "two.lua:1"));
-    assert_int_equal(ml_open(&r, &(ml_options){ML_OPTIONS_INIT,
-                                               .policy_file = "/nonexistent.lua"}, &e),
+    assert_int_equal(ml_open(&r, &(ml_options){.policy_text = ENV_POLICY}, &e),
+                     ML_EUSAGE);
+    assert_int_equal(ml_open(&r,
+                             &(ml_options){ML_OPTIONS_INIT, .policy_text = "return 1",
+                                           .policy_name = "one.lua"},
+                             &e),
                      ML_EPOLICY);
+    assert_non_null(strstr(e.text, "one.lua"));
+    assert_int_equal(ml_open(&r,
+                             &(ml_options){ML_OPTIONS_INIT, .policy_text = "x = = 1",
+                                           .policy_name = "two.lua"},
+                             &e),
+                     ML_EPOLICY);
+    assert_non_null(strstr(e.text, "two.lua:1"));
+    assert_int_equal(
+        ml_open(&r, &(ml_options){ML_OPTIONS_INIT, .policy_file = "/nonexistent.lua"},
+                &e),
+        ML_EPOLICY);
     assert_non_null(strstr(e.text, "/nonexistent.lua"));
-    assert_int_equal(ml_open(&r, &(ml_options){ML_OPTIONS_INIT, .policy_text = ENV_POLICY,
-                                               .ca_file = "/nonexistent.pem"}, &e),
+    assert_int_equal(ml_open(&r,
+                             &(ml_options){ML_OPTIONS_INIT, .policy_text = ENV_POLICY,
+                                           .ca_file = "/nonexistent.pem"},
+                             &e),
                      ML_EUSAGE);
     assert_null(r);
     ml_close(NULL);
@@ -259,10 +276,12 @@ static void test_bad_options(void **state)
 static void test_context(void **state)
 {
     (void)state;
-    ml_resolver *r = open_text("local ml = require 'moonlatch.policy'\n"
-                               "local env = ml.environment {}\n"
-                               "return ml.policy { ml.rule '**' { prefix = { '{which}' },"
-                               " from = { env } } }\n", 0);
+    ml_resolver *r =
+        open_text("local ml = require 'moonlatch.policy'\n"
+                  "local env = ml.environment {}\n"
+                  "return ml.policy { ml.rule '**' { prefix = { '{which}' },"
+                  " from = { env } } }\n",
+                  0);
     ml_err e;
     ml_secret *s = NULL;
     for (int round = 0; round < 2; round++) {

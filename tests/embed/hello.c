@@ -4,11 +4,12 @@
 
 #include "moonlatch.h"
 
-static const char policy[] = "local ml = require 'moonlatch.policy'\n"
-                             "local kv = ml.azure_key_vault { vault_url = ml.env 'VAULT_URL' }\n"
-                             "return ml.policy {\n"
-                             "  ml.rule 'db/**' { replace = { ['/'] = '-' }, from = { kv } },\n"
-                             "}\n";
+static const char policy[] =
+    "local ml = require 'moonlatch.policy'\n"
+    "local kv = ml.azure_key_vault { vault_url = ml.env 'VAULT_URL' }\n"
+    "return ml.policy {\n"
+    "  ml.rule 'db/**' { replace = { ['/'] = '-' }, from = { kv } },\n"
+    "}\n";
 
 int main(int argc, char **argv)
 {

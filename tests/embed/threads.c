@@ -1,4 +1,5 @@
-/* threads.c - one handle, many threads: blocking gets, hits, cancels and steps at once. */
+/* threads.c - one handle, many threads: blocking gets, hits, cancels and steps at once.
+ */
 #include <setjmp.h>
 #include <stdarg.h>
 #include <stdio.h>
@@ -51,7 +52,8 @@ static void count(ml_request *q, const ml_answer *a, const ml_err *e, void *arg)
 static void *start_many(void *arg)
 {
     (void)arg;
-    ml_call call = {ML_CALL_INIT, .verb = ML_GET, .name = "NAME_1", .flags = ML_REFRESH};
+    ml_call call = {ML_CALL_INIT, .verb = ML_GET, .name = "NAME_1",
+                    .flags = ML_REFRESH};
     for (int i = 0; i < ROUNDS; i++) {
         if (!ml_start(resolver, &call, count, NULL, NULL)) wrong++;
         if (i % 10 == 0) ml_wake(resolver);
@@ -69,17 +71,20 @@ static void run_with_cache(int cache_ttl_ms)
         snprintf(values[i], sizeof(values[i]), "value-%d", i);
         env[i] = (ml_pair){names[i], values[i]};
     }
-    ml_options o = {ML_OPTIONS_INIT, .env = env, .n_env = NAMES, .cache_ttl_ms = cache_ttl_ms,
-                    .policy_text = "local ml = require 'moonlatch.policy'\n"
-                                   "local env = ml.environment {}\n"
-                                   "return ml.policy { ml.rule '**' { from = { env } } }\n"};
+    ml_options o = {ML_OPTIONS_INIT, .env = env, .n_env = NAMES,
+                    .cache_ttl_ms = cache_ttl_ms,
+                    .policy_text =
+                        "local ml = require 'moonlatch.policy'\n"
+                        "local env = ml.environment {}\n"
+                        "return ml.policy { ml.rule '**' { from = { env } } }\n"};
     ml_err e;
     if (ml_open(&resolver, &o, &e) < 0) fail_msg("%s", e.text);
     pthread_t threads[THREADS];
     dones = 0;
     for (int i = 0; i < THREADS; i++) {
         void *(*run)(void *) = i % 4 == 3 ? start_many : get_many;
-        assert_int_equal(pthread_create(&threads[i], NULL, run, (void *)(uintptr_t)(i + 1)), 0);
+        assert_int_equal(
+            pthread_create(&threads[i], NULL, run, (void *)(uintptr_t)(i + 1)), 0);
     }
     for (int i = 0; i < THREADS; i++) pthread_join(threads[i], NULL);
     while (dones < ROUNDS * (THREADS / 4)) assert_true(ml_step(resolver, 1000) >= 0);

@@ -45,65 +45,30 @@ int main(int argc, char **argv)
     int c;
     while ((c = getopt_long(argc, argv, "v", flags, NULL)) != -1) {
         switch (c) {
-        case 'l':
-            o.listen = optarg;
-            break;
-        case 'm':
-            o.imds_listen = optarg;
-            break;
-        case 'R':
-            o.allow_remote = true;
-            break;
+        case 'l': o.listen = optarg; break;
+        case 'm': o.imds_listen = optarg; break;
+        case 'R': o.allow_remote = true; break;
         case 'n':
             if (o.n_vaults < MAX_MANY) vaults[o.n_vaults++] = optarg;
             break;
-        case 's':
-            o.seed_file = optarg;
-            break;
-        case 'S':
-            o.store_file = optarg;
-            break;
-        case 'd':
-            o.state_dir = optarg;
-            break;
-        case 't':
-            o.tenant_id = optarg;
-            break;
-        case 'c':
-            o.client_id = optarg;
-            break;
-        case 'x':
-            o.client_secret = optarg;
-            break;
-        case 'X':
-            o.client_secret_expired = optarg;
-            break;
-        case 'i':
-            o.identity_header = optarg;
-            break;
+        case 's': o.seed_file = optarg; break;
+        case 'S': o.store_file = optarg; break;
+        case 'd': o.state_dir = optarg; break;
+        case 't': o.tenant_id = optarg; break;
+        case 'c': o.client_id = optarg; break;
+        case 'x': o.client_secret = optarg; break;
+        case 'X': o.client_secret_expired = optarg; break;
+        case 'i': o.identity_header = optarg; break;
         case 'f':
             if (o.n_faults < MAX_MANY) faults[o.n_faults++] = optarg;
             break;
-        case 'F':
-            o.fault_seed = strtoull(optarg, NULL, 10);
-            break;
-        case 'p':
-            o.page_size = atoi(optarg);
-            break;
-        case 'T':
-            o.token_lifetime_s = atoi(optarg);
-            break;
-        case 'r':
-            o.ready_fd = atoi(optarg);
-            break;
-        case 'e':
-            env_dir = optarg;
-            break;
-        case 'v':
-            o.verbose = true;
-            break;
-        default:
-            return 2;
+        case 'F': o.fault_seed = strtoull(optarg, NULL, 10); break;
+        case 'p': o.page_size = atoi(optarg); break;
+        case 'T': o.token_lifetime_s = atoi(optarg); break;
+        case 'r': o.ready_fd = atoi(optarg); break;
+        case 'e': env_dir = optarg; break;
+        case 'v': o.verbose = true; break;
+        default: return 2;
         }
     }
     if (env_dir) return report(ml_devvault_print_env(env_dir, stdout, &e), &e);

@@ -51,10 +51,15 @@ static void test_secret_keeps_fields(void **state)
     (void)state;
     char value[] = "a\0b";
     ml_tag tags[] = {{ML_LIT("env"), ML_LIT("prod")}, {ML_LIT("empty"), ML_LIT("")}};
-    ml_secret *s = ml_secret_new(&(ml_secret_fields){
-        .has_value = true, .value = {value, 3}, .key = ML_LIT("k"),
-        .version = ML_LIT("v1"), .content_type = ML_LIT("text/plain"),
-        .tags = tags, .n_tags = 2, .attributes = {.enabled = true, .created_s = 5}});
+    ml_secret *s = ml_secret_new(
+        &(ml_secret_fields){.has_value = true,
+                            .value = {value, 3},
+                            .key = ML_LIT("k"),
+                            .version = ML_LIT("v1"),
+                            .content_type = ML_LIT("text/plain"),
+                            .tags = tags,
+                            .n_tags = 2,
+                            .attributes = {.enabled = true, .created_s = 5}});
     assert_non_null(s);
     memset(value, 'x', sizeof(value));
     size_t n = 0;
@@ -90,10 +95,15 @@ static void test_secret_without_value(void **state)
 static void test_utf8(void **state)
 {
     (void)state;
-    const char *good[] = {"", "plain", "\xc3\xa4", "\xe2\x82\xac", "\xf0\x9f\x8c\x99", "\xed\x9f\xbf",
+    const char *good[] = {"",
+                          "plain",
+                          "\xc3\xa4",
+                          "\xe2\x82\xac",
+                          "\xf0\x9f\x8c\x99",
+                          "\xed\x9f\xbf",
                           "\xf4\x8f\xbf\xbf"};
-    const char *bad[] = {"\x80", "\xc0\x80", "\xc3", "\xe0\x80\x80", "\xed\xa0\x80", "\xf4\x90\x80\x80",
-                         "\xff", "a\xe2\x82"};
+    const char *bad[] = {"\x80",         "\xc0\x80",         "\xc3", "\xe0\x80\x80",
+                         "\xed\xa0\x80", "\xf4\x90\x80\x80", "\xff", "a\xe2\x82"};
     for (size_t i = 0; i < sizeof(good) / sizeof(*good); i++) {
         assert_true(ml_utf8_valid(ml_str_of(good[i])));
     }

@@ -1,8 +1,8 @@
 /* test_cache.c - kept answers: found until they expire, bounded, never mixed up. */
 #include <setjmp.h>
 #include <stdarg.h>
-#include <stdlib.h>
 #include <stdio.h>
+#include <stdlib.h>
 #include <string.h>
 
 #include <cmocka.h>
@@ -14,7 +14,8 @@ static ml_secret *secret_of(const char *text)
     return ml_secret_of_bytes(ml_str_of(text));
 }
 
-static void put(ml_cache *c, const ml_cache_key *k, const char *text, int64_t expires_ms)
+static void put(ml_cache *c, const ml_cache_key *k, const char *text,
+                int64_t expires_ms)
 {
     ml_secret *s = secret_of(text);
     ml_cache_put(c, k, s, expires_ms);
@@ -45,12 +46,14 @@ static void test_found_until_it_expires(void **state)
     ml_cache_free(c);
 }
 
-/* Name, version and context are all part of the key, and can't be shifted into each other. */
+/* Name, version and context are all part of the key, and can't be shifted into each
+ * other. */
 static void test_keys_do_not_mix(void **state)
 {
     (void)state;
     ml_cache *c = ml_cache_new(1024 * 1024);
-    ml_pair team_a[] = {{"team", "a"}}, team_b[] = {{"team", "b"}}, shifted[] = {{"tea", "ma"}};
+    ml_pair team_a[] = {{"team", "a"}}, team_b[] = {{"team", "b"}},
+            shifted[] = {{"tea", "ma"}};
     ml_cache_key keys[] = {
         {.name = "n"},
         {.name = "n", .version = "v"},

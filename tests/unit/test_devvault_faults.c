@@ -160,9 +160,9 @@ static void test_strikes(void **state)
 {
     (void)state;
     ml_dv_faults fs;
-    assert_int_equal(
-        ml_dv_faults_init(&fs, (const char *const[]){"429:first=3,op=get"}, 1, 1, NULL),
-        0);
+    assert_int_equal(ml_dv_faults_init(&fs, (const char *const[]){"429:first=3,op=get"},
+                                       1, 1, NULL),
+                     0);
     assert_int_equal(count(&fs, "set", 5), 0);
     assert_int_equal(count(&fs, "get", 5), 3);
     ml_dv_faults_fini(&fs);
@@ -186,8 +186,7 @@ static void test_seed(void **state)
         ml_dv_faults fs;
         assert_int_equal(
             ml_dv_faults_init(&fs, (const char *const[]){"503:0.5"}, 1, 9, NULL), 0);
-        for (int i = 0; i < 100; i++)
-            story[run][i] = count(&fs, "get", 1) == 1;
+        for (int i = 0; i < 100; i++) story[run][i] = count(&fs, "get", 1) == 1;
         ml_dv_faults_fini(&fs);
     }
     assert_memory_equal(story[0], story[1], sizeof(story[0]));

@@ -112,9 +112,9 @@ static void test_stop(void **state)
 {
     (void)state;
     ml_err e = {0};
-    assert_int_equal(
-        ml_dv_seed_read(ML_LIT("{\"one\":{\"a\":\"v\"}}"), "f", NULL, refuse, NULL, &e),
-        ML_ESYSTEM);
+    assert_int_equal(ml_dv_seed_read(ML_LIT("{\"one\":{\"a\":\"v\"}}"), "f", NULL,
+                                     refuse, NULL, &e),
+                     ML_ESYSTEM);
 }
 
 /* The longest value fits, one byte more does not. */
@@ -125,8 +125,7 @@ static void test_limit(void **state)
         ml_buf b;
         ml_buf_init(&b, 0);
         ml_buf_add_text(&b, "{\"one\":{\"a\":\"");
-        for (size_t i = 0; i < n; i++)
-            ml_buf_add_char(&b, 'x');
+        for (size_t i = 0; i < n; i++) ml_buf_add_char(&b, 'x');
         ml_buf_add_text(&b, "\"}}");
         int rc = ml_dv_seed_read(ml_buf_str(&b), "f", NULL, NULL, NULL, NULL);
         assert_int_equal(rc, n == 25600 ? 0 : ML_EUSAGE);

@@ -1,4 +1,5 @@
-/* test_loop.c - timers, ops and wake-ups: done exactly once, never from inside start. */
+/* test_loop.c - timers, ops and wake-ups: done exactly once, never from inside start.
+ */
 #include <setjmp.h>
 #include <stdarg.h>
 #include <stdlib.h>

@@ -154,7 +154,7 @@ static const ml_embedded *find_broken(const char *name)
 static const ml_embedded *find_gone(const char *name)
 {
     (void)name;
-    static const ml_embedded m = {"moonlatch.engine", NULL, 0,
+    static const ml_embedded m = {"moonlatch.engine",        NULL, 0,
                                   "/nonexistent/engine.lua", NULL, 0};
     return &m;
 }
