@@ -131,10 +131,11 @@ class Challenge(Case):
     def test_without_token(self):
         dv = self.start("--vault", "named")
         t, p = dv.ready["tenant_id"], dv.port
-        for host, resource in (
-            ("localhost", "localhost"),
-            ("named.localhost", "localhost"),
-            ("127.0.0.1", "127.0.0.1"),
+        # Python's and Go's clients compare the port of a named vault as well.
+        for host, authority, resource in (
+            ("localhost", "localhost", "localhost"),
+            ("named.localhost", "localhost", "localhost:%d" % p),
+            ("127.0.0.1", "127.0.0.1", "127.0.0.1"),
         ):
             a = dv.call("PUT", "/secrets/a", "", token=False, host=host)
             self.refused(a, 401, "Unauthorized")
@@ -142,8 +143,14 @@ class Challenge(Case):
             self.assertEqual(
                 a.headers["WWW-Authenticate"],
                 'Bearer authorization="https://%s:%d/%s", resource="https://%s"'
-                % (resource, p, t, resource),
+                % (authority, p, t, resource),
             )
+            self.audience_works(dv, host, "https://" + resource)
+
+    def audience_works(self, dv, host, resource):
+        token = dv.ask_token(scope=resource + "/.default").json["access_token"]
+        a = dv.call("GET", "/secrets", token=token, host=host)
+        self.assertEqual(a.status, 200, a.body)
 
     def test_challenge_as_scope(self):
         dv = self.with_faults("challenge=scope")
