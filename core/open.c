@@ -65,6 +65,7 @@ static int map_alive(ml_resolver *r, ml_err *e)
 {
     size_t page = (size_t)sysconf(_SC_PAGESIZE);
     unsigned char *p =
+        /* cppcheck-suppress invalidFunctionArg ; an anonymous mapping has no file */
         mmap(NULL, page, PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS, -1, 0);
     if (p == MAP_FAILED) return ml_fail(e, ML_ENOMEM, "out of memory");
     if (madvise(p, page, MADV_WIPEONFORK) != 0) {

@@ -37,7 +37,7 @@ bool ml_dv_token_issue(ml_dv *dv, const ml_dv_grant *g, int64_t now, ml_buf *out
     ml_buf_init(&claims, 0);
     ml_buf_init(&text, 0);
     ml_buf_addf(&claims, "{\"iat\":%lld,\"nbf\":%lld,\"exp\":%lld", (long long)now,
-                (long long)now, (long long)(now + g->lifetime_s));
+                (long long)now, (long long)now + g->lifetime_s);
     char issuer[192];
     snprintf(issuer, sizeof(issuer), "https://sts.windows.net/%s/", g->tenant);
     add_claim(&claims, "aud", g->audience);

@@ -49,9 +49,17 @@ class DevVault:
         self.home = tempfile.mkdtemp(prefix="devvault-test-")
         env = dict(os.environ, TMPDIR=self.home)
         self.log = open(os.path.join(self.home, "log"), "w+b")
-        self.process = subprocess.Popen(
-            [PROGRAM, "-v", *flags], stdout=subprocess.PIPE, stderr=self.log, env=env
-        )
+        try:
+            self.process = subprocess.Popen(
+                [PROGRAM, "-v", *flags],
+                stdout=subprocess.PIPE,
+                stderr=self.log,
+                env=env,
+            )
+        except OSError:  # the program is missing
+            self.log.close()
+            shutil.rmtree(self.home)
+            raise
         line = self.process.stdout.readline()
         if not line:
             code = self.process.wait(WAIT_S)

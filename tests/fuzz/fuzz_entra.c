@@ -9,8 +9,8 @@
 const char *const fuzz_seeds[] = {
     "0{\"token_type\":\"Bearer\",\"expires_in\":3599,\"access_token\":\"CANARY\"}",
     "0{\"access_token\":\"CANARY\",\"expires_on\":\"1700000100\",\"refresh_in\":\"5\"}",
-    "1{\"error\":\"invalid_client\",\"error_description\":\"AADSTS7000215: CANARY\","
-    "\"error_codes\":[7000215],\"trace_id\":\"t-1\"}",
+    "1{\"error\":\"invalid_client\",\"error_codes\":[7000215],\"trace_id\":\"t-1\"}",
+    "1{\"error\":\"invalid_client\",\"error_description\":\"AADSTS7000215: CANARY\"}",
     "2{\"error\":{\"code\":\"x\",\"message\":\"CANARY\"}}",
     "5<html>CANARY</html>",
     NULL};

@@ -2,6 +2,7 @@
  *
  * The flags are those of `moonlatch dev-vault`. */
 #include <getopt.h>
+#include <limits.h>
 #include <stdio.h>
 #include <stdlib.h>
 
@@ -37,6 +38,14 @@ static int report(int rc, const ml_err *e)
     return rc == ML_EUSAGE ? 2 : 1;
 }
 
+static bool read_int(int *n, const char *text)
+{
+    char *end;
+    long value = strtol(text, &end, 10);
+    *n = (int)value;
+    return end != text && !*end && value >= INT_MIN && value <= INT_MAX;
+}
+
 int main(int argc, char **argv)
 {
     const char *vaults[MAX_MANY], *faults[MAX_MANY], *env_dir = NULL;
@@ -63,9 +72,15 @@ int main(int argc, char **argv)
             if (o.n_faults < MAX_MANY) faults[o.n_faults++] = optarg;
             break;
         case 'F': o.fault_seed = strtoull(optarg, NULL, 10); break;
-        case 'p': o.page_size = atoi(optarg); break;
-        case 'T': o.token_lifetime_s = atoi(optarg); break;
-        case 'r': o.ready_fd = atoi(optarg); break;
+        case 'p':
+            if (!read_int(&o.page_size, optarg)) return 2;
+            break;
+        case 'T':
+            if (!read_int(&o.token_lifetime_s, optarg)) return 2;
+            break;
+        case 'r':
+            if (!read_int(&o.ready_fd, optarg)) return 2;
+            break;
         case 'e': env_dir = optarg; break;
         case 'v': o.verbose = true; break;
         default: return 2;

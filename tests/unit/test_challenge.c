@@ -77,8 +77,9 @@ static void test_good(void **state)
         ml_err e = {0};
         if (parse_one(&c, rows[i].line, &e) != 0)
             fail_msg("%s: %s", rows[i].line, e.text);
-        if (strcmp(c.tenant, rows[i].tenant) || strcmp(c.resource, rows[i].resource) ||
-            strcmp(c.error, rows[i].error)) {
+        if (strcmp(c.tenant, rows[i].tenant) != 0 ||
+            strcmp(c.resource, rows[i].resource) != 0 ||
+            strcmp(c.error, rows[i].error) != 0) {
             fail_msg("%s: '%s' '%s' '%s'", rows[i].line, c.tenant, c.resource, c.error);
         }
         assert_int_equal(c.claims.len, 0);

@@ -244,7 +244,7 @@ static void test_errors(void **state)
         ml_err e;
         int rc = parse(rows[i].status, rows[i].body, 0, &t, &e);
         if (rc != rows[i].code || e.code != rc ||
-            strcmp(e.service_code, rows[i].service_code) ||
+            strcmp(e.service_code, rows[i].service_code) != 0 ||
             !strstr(e.text, rows[i].text)) {
             fail_msg("%d %s: %d '%s' '%s'", rows[i].status, rows[i].body, rc,
                      e.service_code, e.text);

@@ -13,12 +13,14 @@
 #include "azure/entra.h"
 #include "azure/vault.h"
 
+/* NOLINTBEGIN(readability-identifier-naming): the linker's --wrap gives these names */
 void *__real_malloc(size_t n);
 void *__real_calloc(size_t count, size_t n);
 void __real_free(void *p);
 void *__wrap_malloc(size_t n);
 void *__wrap_calloc(size_t count, size_t n);
 void __wrap_free(void *p);
+/* NOLINTEND(readability-identifier-naming) */
 
 static long live;    /* blocks that were not given back */
 static long to_fail; /* counts down; the allocation that finds 1 fails */

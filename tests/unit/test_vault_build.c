@@ -191,7 +191,10 @@ static void test_check_metadata(void **state)
     (void)state;
     const ml_str key = ML_LIT("k");
     char text[1100];
-    for (size_t i = 0; i < sizeof(text); i += 2) memcpy(text + i, "\xc3\xa4", 2);
+    for (size_t i = 0; i < sizeof(text); i += 2) {
+        text[i] = '\xc3';
+        text[i + 1] = '\xa4';
+    }
     const ml_str chars_512 = {text, 1024}, chars_513 = {text, 1026},
                  chars_255 = {text, 510}, chars_256 = {text, 512}, half = {text, 3};
     ml_tag tags[16] = {{chars_512, chars_512}};
