@@ -35,7 +35,7 @@ ANSWERS = {
     "cut-json": (200, {}, secret("canary-value-cut")[:40]),
     "no-value": (200, {}, b"{}"),
     "wrong-type": (200, {}, b'{"value": {"a": 1}, "id": 3}'),
-    "big": (200, {}, b'{"value": "' + b"x" * (10 << 20) + b'"}'),
+    "big": (200, {}, b'{"value": "' + b"x" * (64 << 20) + b'"}'),
     "deep": (200, {}, b'{"value": ' + b"[" * 100000 + b"]" * 100000 + b"}"),
     "raw-bytes": (200, {}, b'{"value": "\xff\xfe", "id": "https://localhost/secrets/x/1"}'),
     "forbidden": (403, {}, error("Forbidden", "ForbiddenByRbac")),
