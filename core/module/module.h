@@ -34,7 +34,7 @@ void ml_lua_errors_register(lua_State *L);
 void ml_lua_push_secret(lua_State *L, ml_secret *s);
 /* Pushes nil and the error table; returns 2. */
 int ml_lua_push_failure(lua_State *L, const ml_err *e);
-/* The exit code of design.md section 5 for an ML_E... code. */
+/* The exit code of a command that ends with an ML_E... code (README, Command line). */
 int ml_lua_exit_code(int code);
 
 /* {name = value} of plain texts at idx -> pairs that live while the userdata pushed by

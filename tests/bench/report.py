@@ -8,7 +8,7 @@ import statistics
 import sys
 
 # name, value, unit, ratio, what the ratio is to, budget (on "ratio" or "value"): from
-# medians m[...].  Budgets are those of design.md, section 7.
+# medians m[...].
 ROWS = [
     ("cold gets, concurrent", lambda m: m["gets_per_s"], "gets/s",
      lambda m: m["gets_per_s"] / m["bare_gets_per_s"],
