@@ -1,29 +1,30 @@
 /* lua_moonlatch.c - what `require "moonlatch"` returns.
  *
- *   moonlatch.version                the version, a string
- *   moonlatch.policy_airflow         the text of the policy that --policy airflow means
- *   moonlatch.open { options }       resolver | nil, err
- *     policy_file or policy_text (and policy_name); env = {NAME = "value"}, ca_file, proxy;
- *     deadline_ms, connect_ms, cache_ttl_ms (-1: no cache); log = function(level, area,
- *     text), log_level = "error" | "warn" | "info" | "debug"
+ *   moonlatch.version               the version, a string
+ *   moonlatch.policy_airflow        the text of the policy that --policy airflow means
+ *   moonlatch.open { options }      resolver | nil, err
+ *     policy_file or policy_text (and policy_name); env = {NAME = "value"}, ca_file,
+ *     proxy; deadline_ms, connect_ms, cache_ttl_ms (-1: no cache); log_level = "error"
+ *     | "warn" | "info" | "debug", log = function(level, area, text)
  *
- *   resolver:get(name [, opts])      secret | nil, err; waits for the answer
- *   resolver:run(verb, name, opts)   {secrets = {...}, text = "..."} | nil, err
- *   resolver:explain, list, update, delete, versions, list_deleted, get_deleted, recover,
- *   purge, backup (name [, opts]);   resolver:put, restore (name, bytes [, opts])
- *   resolver:close()                 also when collected
- *     opts = {context = {}, version, timeout_ms, refresh, plan_only, json, content_type,
- *     tags = {}, enabled, not_before_s, expires_s, replace_metadata}
+ *   resolver:get(name [, opts])     secret | nil, err; waits for the answer
+ *   resolver:run(verb, name, opts)  {secrets = {...}, text = "..."} | nil, err
+ *   resolver:explain, list, update, delete, versions, list_deleted, get_deleted,
+ *   recover, purge, backup (name [, opts]);  put, restore (name, bytes [, opts])
+ *   resolver:close()                also when collected
+ *     opts = {context = {}, version, timeout_ms, refresh, plan_only, json,
+ *     content_type, tags = {}, enabled, not_before_s, expires_s, replace_metadata}
  *
- *   secret:bytes()                   a string, or nil for metadata; from here on the copy
- *                                    is Lua's, erased only if the state's allocator does so
- *   secret:name(), source(), key(), version(), content_type(), recovery_id()   strings
- *   secret:tags()                    {name = value}
- *   secret:attributes()              {enabled, managed, created_s, ...}: those known
+ *   secret:bytes()                  a string, or nil for metadata; from here on the
+ *                                   copy is Lua's: erased only if its allocator does so
+ *   secret:name(), source(), key(), version(), content_type(), recovery_id()  strings
+ *   secret:tags()                   {name = value}
+ *   secret:attributes()             {enabled, managed, created_s, ...}: those known
  *
- *   err                              {code, outcome, exit, text, source, key, http_status,
- *                                    service_code, request_id, retry_after_ms}; tostring
- *                                    gives text.  Wrong arguments raise instead. */
+ *   err                             {code, outcome, exit, text, source, key,
+ *                                   http_status, service_code, request_id,
+ *                                   retry_after_ms}; tostring gives text.  Wrong
+ *                                   arguments raise instead. */
 #include <lauxlib.h>
 
 #include "module/module.h"
