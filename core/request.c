@@ -93,10 +93,17 @@ static ml_cache_key key_of(const ml_request *q)
     return (ml_cache_key){q->name, q->version, q->context, q->n_context};
 }
 
+static void note_change(ml_resolver *r)
+{
+    r->generation++;
+    if (r->cache) ml_cache_clear(r->cache);
+}
+
 static void remember(ml_request *q)
 {
     ml_resolver *r = q->resolver;
-    if (q->changes_store && r->cache) ml_cache_clear(r->cache);
+    /* What was asked before a change is not kept: it may be the old value. */
+    if (q->generation != r->generation) return;
     if (!q->keeps_answer || q->answer->list.n != 1) return;
     ml_cache_key key = key_of(q);
     int64_t expires_ms = ml_loop_now_ms(r->loop) + r->cache_ttl_ms;
@@ -152,6 +159,7 @@ static void on_task(ml_op *op, void *arg)
         q->answer->text = ml_dup(ml_task_text(op));
         if (!q->answer->text) ml_fail(&q->err, ML_ENOMEM, "out of memory");
     }
+    if (q->changes_store) note_change(q->resolver); /* failed ones may have changed it */
     if (q->err.code == 0) remember(q);
     finish(q);
 }
@@ -172,14 +180,23 @@ static bool start_from_cache(ml_request *q)
     return true;
 }
 
+static int64_t cached_ms(const ml_resolver *r, const ml_call *c)
+{
+    if (!r->cache || c->verb != ML_EXPLAIN) return 0;
+    ml_cache_key key = {c->name, c->version, c->context, c->n_context};
+    return ml_cache_left_ms(r->cache, &key, ml_loop_now_ms(r->loop));
+}
+
 int ml_request_start(ml_request *q, const ml_call *call, ml_err *e)
 {
     ml_resolver *r = q->resolver;
     ml_call full = {0};
     memcpy(&full, call, call->size);
     if (q->keeps_answer && !(full.flags & ML_REFRESH) && start_from_cache(q)) return 0;
+    if (q->changes_store) note_change(r);
+    q->generation = r->generation;
     int deadline_ms = full.deadline_ms > 0 ? full.deadline_ms : r->deadline_ms;
-    q->op = ml_task_start(r->vm, &full, ml_loop_now_ms(r->loop) + deadline_ms, on_task,
-                          q, e);
+    q->op = ml_task_start(r->vm, &full, ml_loop_now_ms(r->loop) + deadline_ms,
+                          cached_ms(r, &full), on_task, q, e);
     return q->op ? 0 : e->code;
 }

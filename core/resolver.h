@@ -29,6 +29,7 @@ struct ml_request {
     bool is_finished;
     bool keeps_answer;    /* may go into the cache */
     bool changes_store;   /* what was cached before is stale afterwards */
+    uint64_t generation; /* of the store when it began */
     char *name, *version; /* with the context: the cache key */
     ml_pair *context;
     size_t n_context;
@@ -57,6 +58,7 @@ struct ml_resolver {
     ml_vm *vm;
     ml_cache *cache; /* NULL: switched off */
     int cache_ttl_ms;
+    uint64_t generation; /* counts changes of the store through this handle */
     int deadline_ms;
 };
 

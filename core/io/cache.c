@@ -182,17 +182,43 @@ static size_t measure(const ml_cache_key *k)
     return n;
 }
 
+/* Writes the key out, on the stack if it fits; what it returns goes to drop_key. */
+static char *write_key(const ml_cache_key *k, char *small, key_walk *w)
+{
+    size_t n = measure(k);
+    *w = (key_walk){.out = n <= KEY_ON_STACK ? small : malloc(n)};
+    if (w->out) walk_key(w, k);
+    return w->out;
+}
+
+static void drop_key(char *key, const char *small)
+{
+    if (key != small) free(key);
+}
+
 ml_secret *ml_cache_get(ml_cache *c, const ml_cache_key *k, int64_t now_ms)
 {
     char small[KEY_ON_STACK];
-    size_t n = measure(k);
-    char *key = n <= sizeof(small) ? small : malloc(n);
-    if (!key) return NULL;
-    key_walk w = {.out = key};
-    walk_key(&w, k);
-    ml_secret *found = hit(c, &w, key, now_ms);
-    if (key != small) free(key);
+    key_walk w;
+    char *key = write_key(k, small, &w);
+    ml_secret *found = key ? hit(c, &w, key, now_ms) : NULL;
+    drop_key(key, small);
     return found;
+}
+
+int64_t ml_cache_left_ms(ml_cache *c, const ml_cache_key *k, int64_t now_ms)
+{
+    char small[KEY_ON_STACK];
+    key_walk w;
+    char *key = write_key(k, small, &w);
+    if (!key) return 0;
+    shard *s = shard_of(c, w.hash);
+    pthread_mutex_lock(&s->lock);
+    const entry *en = find(s, &w, key);
+    int64_t left_ms = en && en->expires_ms > now_ms ? en->expires_ms - now_ms : 0;
+    pthread_mutex_unlock(&s->lock);
+    drop_key(key, small);
+    return left_ms;
 }
 
 static entry *make_entry(const ml_cache_key *k, ml_secret *secret, int64_t expires_ms)

@@ -20,6 +20,8 @@ typedef struct ml_cache_key {
 
 /* A new reference, or NULL.  now_ms: monotonic. */
 ml_secret *ml_cache_get(ml_cache *c, const ml_cache_key *k, int64_t now_ms);
+/* How much longer this answer is kept, in milliseconds; 0: it is not.  Not a use. */
+int64_t ml_cache_left_ms(ml_cache *c, const ml_cache_key *k, int64_t now_ms);
 /* Takes a reference of its own.  Drops the least recently used when full; what cannot
  * be kept is simply not kept. */
 void ml_cache_put(ml_cache *c, const ml_cache_key *k, ml_secret *s, int64_t expires_ms);

@@ -39,7 +39,8 @@ static bool has_value(const ml_call *call)
     return call->value || call->verb == ML_PUT || call->verb == ML_RESTORE;
 }
 
-void ml_script_push_call(lua_State *L, const ml_call *call, ml_secret_handle **list)
+void ml_script_push_call(lua_State *L, const ml_call *call, int64_t cached_ms,
+                         ml_secret_handle **list)
 {
     luaL_checkstack(L, 6, NULL);
     lua_createtable(L, 0, 14);
@@ -52,6 +53,8 @@ void ml_script_push_call(lua_State *L, const ml_call *call, ml_secret_handle **l
     if (call->enabled != 0) set_flag(L, "enabled", call->enabled > 0);
     set_seconds(L, "not_before_s", call->not_before_s);
     set_seconds(L, "expires_s", call->expires_s);
+    lua_pushinteger(L, cached_ms);
+    lua_setfield(L, -2, "cached_ms");
     set_flag(L, "plan_only", (call->flags & ML_PLAN_ONLY) != 0);
     set_flag(L, "json", (call->flags & ML_AS_JSON) != 0);
     set_flag(L, "replace_metadata", (call->flags & ML_REPLACE_METADATA) != 0);

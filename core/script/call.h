@@ -5,4 +5,5 @@
 #include "script/bind_secret.h"
 
 /* Pushes {verb=, name=, context={}, ...}; a value becomes a handle in list. */
-void ml_script_push_call(lua_State *L, const ml_call *call, ml_secret_handle **list);
+void ml_script_push_call(lua_State *L, const ml_call *call, int64_t cached_ms,
+                         ml_secret_handle **list);

@@ -301,6 +301,7 @@ static void destroy(ml_op *op)
 typedef struct birth {
     ml_task *task;
     const ml_call *call;
+    int64_t cached_ms;
 } birth;
 
 /* Protected: the coroutine, with what its first resume needs. */
@@ -313,7 +314,7 @@ static int make_coroutine(lua_State *L)
     lua_pushlightuserdata(L, t);
     lua_rawgeti(L, LUA_REGISTRYINDEX, t->vm->run_ref);
     lua_rawgeti(L, LUA_REGISTRYINDEX, t->vm->policy_ref);
-    ml_script_push_call(L, b->call, &t->secrets);
+    ml_script_push_call(L, b->call, b->cached_ms, &t->secrets);
     if (!lua_checkstack(co, 5)) return luaL_error(L, "stack overflow");
     lua_xmove(L, co, 5);
     t->co_ref = luaL_ref(L, LUA_REGISTRYINDEX);
@@ -321,7 +322,7 @@ static int make_coroutine(lua_State *L)
     return 0;
 }
 
-ml_op *ml_task_start(ml_vm *vm, const ml_call *call, int64_t deadline_ms,
+ml_op *ml_task_start(ml_vm *vm, const ml_call *call, int64_t deadline_ms, int64_t cached_ms,
                      ml_op_done *done, void *arg, ml_err *e)
 {
     if (vm->policy_ref == LUA_NOREF) {
@@ -336,7 +337,7 @@ ml_op *ml_task_start(ml_vm *vm, const ml_call *call, int64_t deadline_ms,
     t->vm = vm;
     t->deadline_ms = deadline_ms;
     t->is_explain = call->verb == ML_EXPLAIN;
-    if (ml_vm_protect(vm, make_coroutine, &(birth){t, call}, e) != 0) {
+    if (ml_vm_protect(vm, make_coroutine, &(birth){t, call, cached_ms}, e) != 0) {
         ml_script_close_secrets(&t->secrets);
         free(t);
         return NULL;

@@ -3,7 +3,7 @@
 -- The real thing is run, plan and walk, with somebody watching; plan_only stops before
 -- the first source is asked.
 --
---   trace = { name, context, plan_only, rules = {...}, steps = {...},
+--   trace = { name, context, plan_only, cached_ms, rules = {...}, steps = {...},
 --             result = { outcome, source, key, version, text } }
 local core = require "moonlatch.core"
 local fault = require "moonlatch.fault"
@@ -59,6 +59,7 @@ end
 local function watch(policy, call)
   local trace = {
     name = call.name, context = call.context, plan_only = call.plan_only or false,
+    cached_ms = call.cached_ms or 0,
     rules = {}, steps = {},
   }
   local steps, rule = plan.make(policy, call.name, call.context, trace.rules)
@@ -127,6 +128,10 @@ local function head_rows(trace)
   for k, v in sorted_pairs(trace.context) do words[#words + 1] = k .. "=" .. v end
   local rows = { { "name", trace.name } }
   if #words > 0 then rows[2] = { "context", table.concat(words, " ") } end
+  if trace.cached_ms > 0 then -- explain asks the sources all the same
+    rows[#rows + 1] = { "cache", ("a get is answered from memory for another %.1f s"):format(
+      trace.cached_ms / 1000) }
+  end
   return rows
 end
 
@@ -260,7 +265,7 @@ end
 local function as_json(trace)
   return json.encode(object(
     "name", trace.name, "context", flat_object(trace.context),
-    "plan_only", trace.plan_only, "rules", each(trace.rules, json_rule),
+    "plan_only", trace.plan_only, "cached_ms", trace.cached_ms, "rules", each(trace.rules, json_rule),
     "steps", each(trace.steps, json_step), "result", json_result(trace.result))) .. "\n"
 end
 

@@ -238,6 +238,27 @@ static void test_fork(void **state)
     ml_close(r);
 }
 
+/* explain tells that the answer is kept, and asks the sources all the same. */
+static void test_explain_tells_of_the_cache(void **state)
+{
+    (void)state;
+    ml_resolver *r = open_text(ENV_POLICY, 0);
+    ml_err e;
+    for (int round = 0; round < 2; round++) {
+        ml_answer *a = NULL;
+        ml_secret *s = NULL;
+        assert_int_equal(ml_explain(r, "ONE", NULL, 0, &a, &e), 0);
+        bool is_kept = strstr(ml_answer_text(a), "answered from memory") != NULL;
+        assert_int_equal(is_kept, round == 1);
+        assert_non_null(strstr(ml_answer_text(a), "found"));
+        assert_null(strstr(ml_answer_text(a), "first"));
+        ml_answer_free(a);
+        assert_int_equal(ml_get(r, "ONE", NULL, 0, &s, &e), 0);
+        ml_secret_unref(s);
+    }
+    ml_close(r);
+}
+
 static void test_bad_options(void **state)
 {
     (void)state;
@@ -309,6 +330,7 @@ int main(void)
         cmocka_unit_test(test_close_inside_done),
         cmocka_unit_test(test_cancel_and_deadline),
         cmocka_unit_test(test_fork),
+        cmocka_unit_test(test_explain_tells_of_the_cache),
         cmocka_unit_test(test_bad_options),
         cmocka_unit_test(test_context),
     };

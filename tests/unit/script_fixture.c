@@ -257,7 +257,7 @@ static void on_done(ml_op *op, void *arg)
 ml_op *fixture_start(fixture *f, const ml_call *call, outcome *o)
 {
     *o = (outcome){0};
-    return ml_task_start(f->vm, call, f->now_ms + 30000, on_done, o, &o->err);
+    return ml_task_start(f->vm, call, f->now_ms + 30000, 0, on_done, o, &o->err);
 }
 
 void fixture_finish(fixture *f, outcome *o)

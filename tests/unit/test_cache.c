@@ -37,6 +37,9 @@ static void test_found_until_it_expires(void **state)
     ml_cache_key k = {.name = "a"};
     put(c, &k, "one", 100);
     assert_true(holds(c, &k, 99, "one"));
+    assert_int_equal(ml_cache_left_ms(c, &k, 60), 40);
+    assert_int_equal(ml_cache_left_ms(c, &k, 100), 0);
+    assert_int_equal(ml_cache_left_ms(c, &(ml_cache_key){.name = "b"}, 60), 0);
     put(c, &k, "two", 200);
     assert_true(holds(c, &k, 150, "two"));
     assert_false(holds(c, &k, 200, "two"));
