@@ -159,7 +159,7 @@ static void on_task(ml_op *op, void *arg)
         q->answer->text = ml_dup(ml_task_text(op));
         if (!q->answer->text) ml_fail(&q->err, ML_ENOMEM, "out of memory");
     }
-    if (q->changes_store) note_change(q->resolver); /* failed ones may have changed it */
+    if (q->changes_store) note_change(q->resolver); /* failed ones may have, too */
     if (q->err.code == 0) remember(q);
     finish(q);
 }

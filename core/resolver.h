@@ -29,7 +29,7 @@ struct ml_request {
     bool is_finished;
     bool keeps_answer;    /* may go into the cache */
     bool changes_store;   /* what was cached before is stale afterwards */
-    uint64_t generation; /* of the store when it began */
+    uint64_t generation;  /* of the store when it began */
     char *name, *version; /* with the context: the cache key */
     ml_pair *context;
     size_t n_context;

@@ -322,8 +322,8 @@ static int make_coroutine(lua_State *L)
     return 0;
 }
 
-ml_op *ml_task_start(ml_vm *vm, const ml_call *call, int64_t deadline_ms, int64_t cached_ms,
-                     ml_op_done *done, void *arg, ml_err *e)
+ml_op *ml_task_start(ml_vm *vm, const ml_call *call, int64_t deadline_ms,
+                     int64_t cached_ms, ml_op_done *done, void *arg, ml_err *e)
 {
     if (vm->policy_ref == LUA_NOREF) {
         ml_fail(e, ML_EPOLICY, "no policy is loaded");

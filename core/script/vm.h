@@ -25,7 +25,7 @@ int ml_vm_load(ml_vm *vm, ml_str text, const char *chunkname, ml_err *e);
 /* Runs one call in a coroutine of its own; everything in call is copied.  cached_ms is
  * for explain: how much longer the answer is kept, 0 when it is not.  The op's
  * list holds the secrets of the answer, ml_task_text its text. */
-ml_op *ml_task_start(ml_vm *vm, const ml_call *call, int64_t deadline_ms, int64_t cached_ms,
-                     ml_op_done *done, void *arg, ml_err *e);
+ml_op *ml_task_start(ml_vm *vm, const ml_call *call, int64_t deadline_ms,
+                     int64_t cached_ms, ml_op_done *done, void *arg, ml_err *e);
 /* In done: the text of the answer ("" when none). */
 const char *ml_task_text(const ml_op *op);
