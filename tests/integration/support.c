@@ -108,13 +108,14 @@ server *hostile_start(const server *vault)
     server *s = server_new();
     char key[256], record[256], line[64] = "";
     snprintf(key, sizeof(key), "%s/key.pem", vault->dir);
-    snprintf(record, sizeof(record), "%s/record", s->dir);
-    *s = (server){.port = 0, .pid = 0};
-    *s = *vault;
-    s->pid = 0;
-    snprintf(s->dir, sizeof(s->dir), "%.*s", (int)(strlen(record) - 7), record);
-    char *argv[] = {"python3", "-B",   HOSTILE,      (char *)(uintptr_t)vault->ca_file,
-                    key,       record, s->tenant_id, NULL};
+    snprintf(record, sizeof(record), "%s", server_file(s, "record"));
+    memcpy(s->ca_file, vault->ca_file, sizeof(s->ca_file));
+    memcpy(s->tenant_id, vault->tenant_id, sizeof(s->tenant_id));
+    memcpy(s->client_id, vault->client_id, sizeof(s->client_id));
+    memcpy(s->client_secret, vault->client_secret, sizeof(s->client_secret));
+    char *argv[] = {"python3",    "-B", (char *)(uintptr_t)HOSTILE,
+                    s->ca_file,   key,  record,
+                    s->tenant_id, NULL};
     spawn(s, argv, line, sizeof(line));
     s->port = atoi(line);
     snprintf(s->url, sizeof(s->url), "https://localhost:%d", s->port);
