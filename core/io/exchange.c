@@ -134,6 +134,47 @@ static size_t on_header(char *p, size_t size, size_t n, void *arg)
     return size * n;
 }
 
+/* ---- a body that is sent once ------------------------------------------------------
+ *
+ * When a used connection breaks before the first byte of an answer, libcurl opens a new
+ * one and sends again by itself, whatever the method is.  It must rewind a body that it
+ * reads through a function, and ours cannot be: so the request fails instead. */
+
+static size_t on_read(char *p, size_t size, size_t n, void *arg)
+{
+    ml_exchange *x = arg;
+    const ml_buf *body = &x->request->body;
+    size_t left = body->len - x->body_read, room = size * n;
+    if (left > room) left = room;
+    memcpy(p, body->data + x->body_read, left);
+    x->body_read += left;
+    return left;
+}
+
+static int on_rewind(void *arg, curl_off_t offset, int origin)
+{
+    (void)arg;
+    (void)offset;
+    (void)origin;
+    return CURL_SEEKFUNC_FAIL;
+}
+
+static void send_body(ml_exchange *x, CURL *easy)
+{
+    const ml_http_request *q = x->request;
+    bool once = !q->is_idempotent && q->body.len > 0;
+    curl_easy_setopt(easy, CURLOPT_POSTFIELDSIZE_LARGE, (curl_off_t)q->body.len);
+    if (!once) {
+        curl_easy_setopt(easy, CURLOPT_POSTFIELDS, q->body.data ? q->body.data : "");
+        return;
+    }
+    x->body_read = 0;
+    curl_easy_setopt(easy, CURLOPT_POST, 1L);
+    curl_easy_setopt(easy, CURLOPT_READFUNCTION, on_read);
+    curl_easy_setopt(easy, CURLOPT_READDATA, x);
+    curl_easy_setopt(easy, CURLOPT_SEEKFUNCTION, on_rewind);
+}
+
 /* ---- running -----------------------------------------------------------------------
  */
 
@@ -189,15 +230,13 @@ static void set_fixed(const ml_http_client *c, CURL *easy)
     ml_tls_apply(c->tls, easy);
 }
 
-static void set_method(const ml_http_request *q, CURL *easy)
+static void set_method(ml_exchange *x, CURL *easy)
 {
+    const ml_http_request *q = x->request;
     bool is_get = strcmp(q->method, "GET") == 0;
     bool has_body = !is_get && (q->body.len > 0 || strcmp(q->method, "DELETE") != 0);
     curl_easy_setopt(easy, CURLOPT_HTTPGET, 1L); /* forgets the last use's method */
-    if (has_body) { /* an empty one too: Content-Length: 0 */
-        curl_easy_setopt(easy, CURLOPT_POSTFIELDSIZE_LARGE, (curl_off_t)q->body.len);
-        curl_easy_setopt(easy, CURLOPT_POSTFIELDS, q->body.data ? q->body.data : "");
-    }
+    if (has_body) send_body(x, easy); /* an empty one too: Content-Length: 0 */
     curl_easy_setopt(easy, CURLOPT_CUSTOMREQUEST, is_get ? NULL : q->method);
 }
 
@@ -211,7 +250,7 @@ static void set_options(ml_exchange *x, CURL *easy, int64_t left_ms)
     curl_easy_setopt(easy, CURLOPT_HTTPHEADER, x->headers);
     curl_easy_setopt(easy, CURLOPT_WRITEDATA, x);
     curl_easy_setopt(easy, CURLOPT_HEADERDATA, x);
-    set_method(x->request, easy);
+    set_method(x, easy);
 }
 
 /* The handle keeps no pointer to us. */
@@ -300,6 +339,7 @@ void ml_exchange_explain(const ml_exchange *x, CURLcode code, ml_err *e)
 {
     ml_str host = host_of(x);
     int n = (int)host.n;
+    bool is_unsure = x->was_sent && !x->request->is_idempotent;
     e->http_status = x->response->status;
     if (x->is_too_large) {
         ml_fail(e, ML_EINVALID,
@@ -341,8 +381,17 @@ void ml_exchange_explain(const ml_exchange *x, CURLcode code, ml_err *e)
                 "deadline, or look for a firewall that drops packets",
                 n, host.p);
         return;
-    case CURLE_PARTIAL_FILE:
+    case CURLE_SEND_FAIL_REWIND:
     case CURLE_GOT_NOTHING:
+    case CURLE_SEND_ERROR:
+    case CURLE_RECV_ERROR:
+        ml_fail(e, ML_EUNAVAILABLE, "%.*s closed the connection without an answer%s", n,
+                host.p,
+                is_unsure ? ": the change may have been made or not, look before you "
+                            "repeat it"
+                          : "");
+        return;
+    case CURLE_PARTIAL_FILE:
         ml_fail(e, ML_EINVALID, "the answer of %.*s broke off", n, host.p);
         return;
     case CURLE_OUT_OF_MEMORY:

@@ -1,0 +1,69 @@
+/* support.h - for tests of the library against servers of their own: dev vaults and a
+ * hostile service, each a child on a free port, killed by its process id. */
+#pragma once
+#include <setjmp.h>
+#include <stdarg.h>
+#include <stdbool.h>
+#include <stddef.h>
+#include <stdint.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include <cmocka.h>
+
+#include <sys/types.h>
+
+#include "moonlatch.h"
+
+typedef struct server {
+    pid_t pid;
+    int port;
+    char dir[128]; /* its own, removed with it */
+    char url[64];  /* https://localhost:PORT */
+    char ca_file[160];
+    char tenant_id[64];
+    char client_id[64];
+    char client_secret[80];
+} server;
+
+/* A dev vault with these flags; the last one is NULL. */
+server *vault_start(const char *flag, ...);
+/* A service that misbehaves as the secret's name asks, with the certificate of a dev
+ * vault; see hostile.py.  What it was sent is in DIR/record. */
+server *hostile_start(const server *vault);
+void server_stop(server *s);
+/* A file in the server's folder; static buffer. */
+const char *server_file(const server *s, const char *name);
+
+/* How often the vault answered an operation with a status (0: dropped, -1: any). */
+int requests(const server *vault, const char *op, int status);
+/* The whole text of a file; the caller frees it. */
+char *read_text(const char *path);
+bool record_has(const server *hostile, const char *text);
+
+/* A handle on `from`, as the service principal of `identity`, asked at `authority`. */
+typedef struct setup {
+    const server *vault;
+    const server *authority;   /* NULL: the vault */
+    const char *client_secret; /* NULL: the right one */
+    const char *policy;        /* NULL: one Key Vault, every name as it is */
+    const char *url;           /* NULL: the vault's */
+    const ml_clock *clock;
+    int deadline_ms; /* 0: 20 s */
+    bool has_cache;
+} setup;
+ml_resolver *open_with(const setup *s);
+ml_resolver *open_on(const server *vault);
+
+/* One blocking call.  The code is returned, and the error kept in last_error. */
+int run(ml_resolver *r, const ml_call *call, ml_answer **out);
+int get_code(ml_resolver *r, const char *name);
+extern ml_err last_error;
+/* The value must be this text. */
+void assert_value(ml_resolver *r, const char *name, const char *value);
+void put_text(ml_resolver *r, const char *name, const char *value);
+
+int64_t now_ms(void);
+/* Undoes what the person's shell sets: proxies, identities, trust. */
+int clean_environment(void **state);

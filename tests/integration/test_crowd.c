@@ -1,0 +1,235 @@
+/* test_crowd.c - one handle, many threads, a vault that misbehaves: every call ends
+ * once, and none gets another's answer. */
+#include "support.h"
+
+#include <pthread.h>
+#include <stdatomic.h>
+
+enum { THREADS = 8, GETS = 25, NAMES = 20 }; /* 200 gets */
+
+static char seed[160];
+static ml_resolver *resolver;
+static atomic_int good, failed, wrong, started, done;
+
+static int write_seed(void **state)
+{
+    clean_environment(state);
+    snprintf(seed, sizeof(seed), "/tmp/moonlatch-seed-XXXXXX");
+    int fd = mkstemp(seed);
+    FILE *f = fd < 0 ? NULL : fdopen(fd, "w");
+    assert_non_null(f);
+    fputs("{\"main\": {", f);
+    for (int i = 0; i < NAMES; i++) {
+        fprintf(f, "%s\"name-%d\": \"value-%d\"", i ? ", " : "", i, i);
+    }
+    fputs("}}\n", f);
+    return fclose(f);
+}
+
+static int remove_seed(void **state)
+{
+    (void)state;
+    return remove(seed);
+}
+
+static bool is_value_of(const ml_secret *s, int which)
+{
+    char value[32];
+    size_t n = 0;
+    snprintf(value, sizeof(value), "value-%d", which);
+    const void *p = ml_secret_data(s, &n);
+    return n == strlen(value) && memcmp(p, value, n) == 0;
+}
+
+static void *get_blocking(void *arg)
+{
+    int first = (int)(intptr_t)arg;
+    for (int i = 0; i < GETS; i++) {
+        char name[32];
+        int which = (first * 7 + i) % NAMES;
+        snprintf(name, sizeof(name), "name-%d", which);
+        ml_secret *s = NULL;
+        ml_err e;
+        int code = ml_get(resolver, name, NULL, 0, &s, &e);
+        if (code == 0) {
+            good++;
+            if (!is_value_of(s, which)) wrong++;
+            ml_secret_unref(s);
+        } else {
+            failed++;
+            bool fits =
+                code == ML_EUNAVAILABLE || code == ML_ETHROTTLED || code == ML_EINVALID;
+            if (!fits || code != e.code || s) wrong++;
+        }
+    }
+    return NULL;
+}
+
+static void in_threads(void *(*fn)(void *))
+{
+    pthread_t threads[THREADS];
+    for (intptr_t i = 0; i < THREADS; i++) {
+        assert_int_equal(pthread_create(&threads[i], NULL, fn, (void *)i), 0);
+    }
+    for (int i = 0; i < THREADS; i++) pthread_join(threads[i], NULL);
+}
+
+static void reset_counts(void)
+{
+    good = failed = wrong = started = done = 0;
+}
+
+static void test_healthy(void **state)
+{
+    (void)state;
+    server *v = vault_start("--seed", seed, NULL);
+    reset_counts();
+    resolver = open_on(v);
+    in_threads(get_blocking);
+    ml_close(resolver);
+    assert_int_equal(wrong, 0);
+    assert_int_equal(good, THREADS * GETS);
+    assert_int_equal(requests(v, "get", 200), THREADS * GETS);
+    assert_int_equal(requests(v, "token", -1), 1);
+    server_stop(v);
+}
+
+/* With a cache: the same answers, fewer requests. */
+static void test_cached(void **state)
+{
+    (void)state;
+    server *v = vault_start("--seed", seed, NULL);
+    reset_counts();
+    resolver = open_with(&(setup){.vault = v, .has_cache = true});
+    in_threads(get_blocking);
+    in_threads(get_blocking);
+    ml_close(resolver);
+    assert_int_equal(wrong, 0);
+    assert_int_equal(good, 2 * THREADS * GETS);
+    assert_in_range(requests(v, "get", 200), NAMES, THREADS * NAMES);
+    server_stop(v);
+}
+
+static server *start_moody(void)
+{
+    return vault_start("--seed", seed, "--fault-seed", "7", "--fault", "delay=20ms:0.2",
+                       "--fault", "429:0.1,retry-after-ms=10", "--fault", "reset:0.1",
+                       "--fault", "truncate:0.05", "--fault", "503:0.05", "--fault",
+                       "http-401-once:0.02,first=100", "--fault", "token-500:first=1",
+                       NULL);
+}
+
+static void test_moody(void **state)
+{
+    (void)state;
+    server *v = start_moody();
+    reset_counts();
+    resolver = open_on(v);
+    in_threads(get_blocking);
+    ml_close(resolver);
+    assert_int_equal(wrong, 0);
+    assert_int_equal(good + failed, THREADS * GETS);
+    assert_true(good > THREADS * GETS * 9 / 10);
+    server_stop(v);
+}
+
+/* ---- started, stepped and taken back from all sides
+ * ------------------------------------ */
+
+typedef struct one {
+    atomic_int calls;
+    int which;
+} one;
+
+static one all[THREADS * GETS];
+
+static void on_done(ml_request *q, const ml_answer *a, const ml_err *e, void *arg)
+{
+    (void)q;
+    one *o = arg;
+    if (o->calls++) wrong++;
+    if (e->code == 0 && !is_value_of(ml_answer_at(a, 0), o->which)) wrong++;
+    if (e->code != 0 && a) wrong++;
+    if (e->code == 0) good++;
+    done++;
+}
+
+static void *start_and_step(void *arg)
+{
+    int first = (int)(intptr_t)arg;
+    for (int i = 0; i < GETS; i++) {
+        one *o = &all[first * GETS + i];
+        char name[32];
+        o->which = (first + i) % NAMES;
+        snprintf(name, sizeof(name), "name-%d", o->which);
+        ml_call call = {ML_CALL_INIT, .verb = ML_GET, .name = name,
+                        .deadline_ms = i % 5 == 4 ? 30 : 0};
+        if (!ml_start(resolver, &call, on_done, o, NULL)) wrong++;
+        started++;
+        if (i % 3 == 0) ml_step(resolver, 5);
+        if (i % 7 == 0) ml_wake(resolver);
+    }
+    while (done < started) ml_step(resolver, 50);
+    return NULL;
+}
+
+static void *mixed(void *arg)
+{
+    return (intptr_t)arg % 2 ? get_blocking(arg) : start_and_step(arg);
+}
+
+static void forget_all(void)
+{
+    for (int i = 0; i < THREADS * GETS; i++) all[i].calls = 0;
+}
+
+static void test_started(void **state)
+{
+    (void)state;
+    server *v = start_moody();
+    reset_counts();
+    forget_all();
+    resolver = open_on(v);
+    in_threads(mixed);
+    while (done < started) ml_step(resolver, 100);
+    ml_close(resolver);
+    assert_int_equal(wrong, 0);
+    assert_int_equal(started, THREADS / 2 * GETS);
+    assert_int_equal(done, started);
+    server_stop(v);
+}
+
+/* Closed with everything under way: each is told, once. */
+static void test_close_in_flight(void **state)
+{
+    (void)state;
+    server *v = start_moody();
+    for (int wait_ms = 0; wait_ms <= 60; wait_ms += 20) {
+        reset_counts();
+        forget_all();
+        resolver = open_on(v);
+        for (int i = 0; i < THREADS * GETS; i++) {
+            char name[32];
+            all[i].which = i % NAMES;
+            snprintf(name, sizeof(name), "name-%d", i % NAMES);
+            ml_call call = {ML_CALL_INIT, .verb = ML_GET, .name = name};
+            assert_non_null(ml_start(resolver, &call, on_done, &all[i], NULL));
+        }
+        int64_t until = now_ms() + wait_ms;
+        while (now_ms() < until) ml_step(resolver, 5);
+        ml_close(resolver);
+        assert_int_equal(wrong, 0);
+        assert_int_equal(done, THREADS * GETS);
+    }
+    server_stop(v);
+}
+
+int main(void)
+{
+    const struct CMUnitTest tests[] = {
+        cmocka_unit_test(test_healthy),         cmocka_unit_test(test_cached),
+        cmocka_unit_test(test_moody),           cmocka_unit_test(test_started),
+        cmocka_unit_test(test_close_in_flight),
+    };
+    return cmocka_run_group_tests(tests, write_seed, remove_seed);
+}
