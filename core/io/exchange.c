@@ -226,7 +226,10 @@ static void set_fixed(const ml_http_client *c, CURL *easy)
     curl_easy_setopt(easy, CURLOPT_NETRC, (long)CURL_NETRC_IGNORED);
     curl_easy_setopt(easy, CURLOPT_WRITEFUNCTION, on_body);
     curl_easy_setopt(easy, CURLOPT_HEADERFUNCTION, on_header);
-    if (c->proxy) curl_easy_setopt(easy, CURLOPT_PROXY, c->proxy);
+    /* Never what curl itself would find in the environment: see set_proxy in open.c. */
+    curl_easy_setopt(easy, CURLOPT_PROXY, c->proxy ? c->proxy : "");
+    curl_easy_setopt(easy, CURLOPT_NOPROXY, c->no_proxy ? c->no_proxy : "");
+    curl_easy_setopt(easy, CURLOPT_HEADEROPT, (long)CURLHEADER_SEPARATE);
     ml_tls_apply(c->tls, easy);
 }
 
