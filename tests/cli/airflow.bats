@@ -59,6 +59,25 @@ setup() {
     prints canary-extra
 }
 
+@test "a connection hides its secrets under every policy with ml.airflow" {
+    cat >"$BATS_TEST_TMPDIR/p.lua" <<'LUA'
+local ml = require "moonlatch.policy"
+local v = ml.azure_key_vault { vault_url = ml.env "VAULT_URL" }
+return ml.policy {
+  ml.rule("x/{id}") { prefix = "airflow-connections-", strip = "x/", from = v },
+  ml.airflow { from = v, bare_names = true },
+}
+LUA
+    local name
+    for name in connections/shop airflow/connections/shop; do
+        expect 0 get "$name" --json --policy "$BATS_TEST_TMPDIR/p.lua"
+        prints '"host": "db.example"'
+        unprinted canary
+    done
+    expect 0 get variables/hello --json --policy "$BATS_TEST_TMPDIR/p.lua"
+    prints '"value": "world"'
+}
+
 @test "a connection that cannot be read says so without showing it" {
     expect 0 get connections/odd --json
     prints connection_error

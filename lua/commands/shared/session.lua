@@ -67,7 +67,7 @@ local function level_of(verbose)
 end
 
 -- Opens the resolver; raises what went wrong.
---   s.resolver, s.policy, s.opts(extra) -> options of one call, s.is_airflow
+--   s.resolver, s.policy, s.opts(extra) -> options of one call
 function M.open(args, app)
     local env = args.env_file and env_of_file(app, args.env_file) or {}
     local function getenv(name)
@@ -76,7 +76,7 @@ function M.open(args, app)
     end
     local policy = M.choose(args, app, getenv)
     local began_ms = app.system.mono_ms()
-    local s = { policy = policy, is_airflow = policy.name == "airflow" }
+    local s = { policy = policy }
     s.resolver = assert(app.moonlatch.open {
         policy_file = policy.file, policy_text = policy.text, policy_name = policy.name,
         env = env, deadline_ms = args.timeout_ms, cache_ttl_ms = -1,
@@ -105,15 +105,24 @@ function M.open(args, app)
     return s
 end
 
--- Where a write would go: "source:key", from the plan; nil when it cannot be told.
-function M.target(s, name)
+-- The steps of a name's plan, as explain --json has them; nil when there are none.
+function M.steps(s, name)
     local plan = s.resolver:explain(name, s.opts { plan_only = true, json = true })
     if not plan then return nil end
     local ok, data = pcall(require("cjson").decode, plan.text)
-    local step = ok and type(data) == "table" and type(data.steps) == "table"
-        and data.steps[1]
-    if type(step) ~= "table" then return nil end
-    return ("%s:%s"):format(step.source, step.key)
+    local steps = ok and type(data) == "table" and data.steps
+    if type(steps) ~= "table" or type(steps[1]) ~= "table" then return nil end
+    return steps
+end
+
+-- Where a write would go: "source:key", from the plan; nil when it cannot be told.
+function M.target(s, name)
+    for _, step in ipairs(M.steps(s, name) or {}) do
+        if step.kind ~= "environment" then
+            return ("%s:%s"):format(step.source, step.key)
+        end
+    end
+    return nil
 end
 
 return M
