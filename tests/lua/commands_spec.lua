@@ -182,7 +182,7 @@ describe("the policy", function()
         package.loaded["moonlatch.dotenv"] = { parse = function(text, name)
             assert.equal("content", text)
             assert.equal("e.env", name)
-            return { { name = "AIRFLOW__SECRETS__BACKEND_KWARGS", value = "{}" } }
+            return { { name = "AIRFLOW__SECRETS__BACKEND_KWARGS", value = "{}" } }, {}, {}
         end }
         local options = chosen({ files = { ["e.env"] = "content" } }, "--env-file", "e.env")
         package.loaded["moonlatch.dotenv"] = nil

@@ -9,15 +9,27 @@ local ml = require "moonlatch.policy"
 return ml.policy { ml.airflow { bare_names = true } }
 ]]
 
-local function env_of_file(app, path)
+-- Adds the variables of one file.  A line that cannot be read stops the run only when
+-- its variable decides where secrets come from.
+local function add_file(app, env, path)
+    local dotenv = require "moonlatch.dotenv"
     local content, problem = app.system.read_file(path)
     if not content then
         error(report.usage(("cannot read the env file %s: %s"):format(path, problem)))
     end
-    local entries, wrong = require("moonlatch.dotenv").parse(content, path)
-    if not entries then error(report.usage(tostring(wrong))) end
-    local env = {}
+    local entries, warnings, broken = dotenv.parse(content, path)
+    if not entries then error(report.usage(tostring(warnings))) end
+    for _, wrong in ipairs(broken) do
+        if dotenv.is_needed(wrong.name) then error(report.usage(wrong.text)) end
+        app.report.log("warn", "env-file", wrong.text .. " (the line is skipped)")
+    end
+    for _, warning in ipairs(warnings) do app.report.log("warn", "env-file", warning) end
     for _, entry in ipairs(entries) do env[entry.name] = entry.value end
+end
+
+local function env_of_files(app, paths)
+    local env = {}
+    for _, path in ipairs(paths or {}) do add_file(app, env, path) end
     return env
 end
 
@@ -69,7 +81,7 @@ end
 -- Opens the resolver; raises what went wrong.
 --   s.resolver, s.policy, s.opts(extra) -> options of one call
 function M.open(args, app)
-    local env = args.env_file and env_of_file(app, args.env_file) or {}
+    local env = env_of_files(app, args.env_files)
     local function getenv(name)
         if env[name] ~= nil then return env[name] end
         return app.getenv(name)
