@@ -119,6 +119,23 @@ static void test_retry_after_beyond_deadline(void **state)
     server_stop(v);
 }
 
+/* Out of time: the text says what was heard last, from whom. */
+static void test_deadline_names_the_cause(void **state)
+{
+    (void)state;
+    static const char *const faults[] = {"token-502", "token-html=502", "502"};
+    for (size_t i = 0; i < sizeof(faults) / sizeof(faults[0]); i++) {
+        server *v = vault_start("--seed", seed, "--fault", faults[i], NULL);
+        ml_resolver *r = open_with(&(setup){.vault = v, .deadline_ms = 1500});
+        print_message("    %s\n", faults[i]);
+        assert_int_equal(get_code(r, "it"), ML_EUNAVAILABLE);
+        if (!strstr(last_error.text, "HTTP 502")) fail_msg("%s", last_error.text);
+        assert_int_equal(last_error.http_status, 502);
+        ml_close(r);
+        server_stop(v);
+    }
+}
+
 static void test_token_retry_after_beyond_deadline(void **state)
 {
     (void)state;
@@ -282,6 +299,7 @@ int main(void)
         cmocka_unit_test(test_recovers),
         cmocka_unit_test(test_gives_up),
         cmocka_unit_test(test_retry_after_beyond_deadline),
+        cmocka_unit_test(test_deadline_names_the_cause),
         cmocka_unit_test(test_token_retry_after_beyond_deadline),
         cmocka_unit_test(test_put_after_503),
         cmocka_unit_test(test_put_without_answer),
