@@ -20,6 +20,8 @@
 --            nil + text: policy error;  nil + { code = "missing", text = ... }: that fault
 --   inverse  function(handle, key, context) -> name | array of names | nil   (for list)
 --            candidates will do: a name is listed only if its plan holds that very step.
+--            Instead of a name an array of names that mean the same: the first that the
+--            pattern of list matches is listed
 --            nil: nothing maps to it
 --   sources  array of handles that list asks; nil or no inverse: the rule is not listed,
 --            and `unlisted` (text) may say why

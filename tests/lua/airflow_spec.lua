@@ -391,8 +391,8 @@ describe("ml.airflow with the environment behind it", function()
 end)
 
 describe("listing through ml.airflow", function()
-  local function list(policy)
-    local answer, fault = engine.run(policy, { verb = "list" })
+  local function list(policy, pattern)
+    local answer, fault = engine.run(policy, { verb = "list", name = pattern })
     assert.is_nil(fault)
     local found = {}
     for i, secret in ipairs(answer.secrets) do found[i] = secret:name() end
@@ -435,5 +435,19 @@ describe("listing through ml.airflow", function()
     assert.are.same({ "airflow/connections/db", "airflow/variables/my_key" },
       list(open('{"vault_url": "' .. URL .. '"}', {}, "then_environment = true",
         { AIRFLOW_VAR_MY_KEY = "v", AIRFLOW_CONN_DB = "w", HOME = "/" })))
+  end)
+
+  it("takes patterns without airflow/ when names may be bare", function()
+    local function of(pattern, options)
+      return list(open('{"vault_url": "' .. URL .. '"}', { ["airflow-variables-a"] = "1",
+        ["airflow-connections-b"] = "2" }, options), pattern)
+    end
+    assert.are.same({ "variables/a" }, of("variables/*", "bare_names = true"))
+    assert.are.same({ "airflow/variables/a" }, of("airflow/variables/*", "bare_names = true"))
+    assert.are.same({ "airflow/connections/b", "airflow/variables/a" },
+      of("**", "bare_names = true"))
+    assert.are.same({ "airflow/connections/b", "airflow/variables/a" },
+      of(nil, "bare_names = true"))
+    assert.are.same({}, of("variables/*", ""))
   end)
 end)
