@@ -117,12 +117,7 @@ end
 
 -- Which rule decides?  rule, captures; or nil.
 local function deciding(policy, name)
-  local rules = index.candidates(policy.index, name)
-  for i = 1, #rules do
-    local rule = rules[i]
-    local captures = rule.match(name)
-    if captures then return rule, captures end
-  end
+  return index.first(policy.index, name)
 end
 
 -- The same without the index: tried collects what happened, for explain.
