@@ -390,6 +390,21 @@ describe("ml.airflow with the environment behind it", function()
   end)
 end)
 
+describe("an empty connection", function()
+  it("is missing, and get and explain say that it is there", function()
+    local p = open('{"vault_url": "' .. URL .. '"}', { ["airflow-connections-x"] = "" })
+    local _, fault = get(p, "airflow/connections/x")
+    assert.are.equal("missing", fault.code)
+    local said = "acme:airflow-connections-x exists but is empty, which Airflow counts as "
+      .. "missing"
+    assert.truthy(fault.text:find(said, 1, true), fault.text)
+    local answer = engine.run(p, { verb = "explain", name = "airflow/connections/x" })
+    assert.truthy(answer.text:find(said, 1, true), answer.text)
+    _, fault = get(p, "airflow/connections/y")
+    assert.is_nil(fault.text:find("empty", 1, true))
+  end)
+end)
+
 describe("listing through ml.airflow", function()
   local function list(policy, pattern)
     local answer, fault = engine.run(policy, { verb = "list", name = pattern })
