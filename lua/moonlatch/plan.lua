@@ -20,6 +20,8 @@
 --            nil + text: policy error;  nil + { code = "missing", text = ... }: that fault
 --   inverse  function(handle, key, context) -> name | array of names | nil   (for list)
 --            candidates will do: a name is listed only if its plan holds that very step.
+--            Instead of a name an array of names that mean the same: the first that the
+--            pattern of list matches is listed
 --            nil: nothing maps to it
 --   sources  array of handles that list asks; nil or no inverse: the rule is not listed,
 --            and `unlisted` (text) may say why
@@ -115,12 +117,7 @@ end
 
 -- Which rule decides?  rule, captures; or nil.
 local function deciding(policy, name)
-  local rules = index.candidates(policy.index, name)
-  for i = 1, #rules do
-    local rule = rules[i]
-    local captures = rule.match(name)
-    if captures then return rule, captures end
-  end
+  return index.first(policy.index, name)
 end
 
 -- The same without the index: tried collects what happened, for explain.
