@@ -401,9 +401,10 @@ static int next_ascii(ml_str raw, size_t *i)
 
 bool ml_json_key_is(ml_str raw, const char *text)
 {
+    if (raw.n && raw.p[0] != *text && raw.p[0] != '\\')
+        return false; /* the usual case */
     size_t i = 0;
     while (i < raw.n && *text) {
-        if (raw.p[i] != *text && raw.p[i] != '\\') return false; /* most end here */
         if (next_ascii(raw, &i) != *text++) return false;
     }
     return i == raw.n && *text == '\0';

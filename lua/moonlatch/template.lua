@@ -5,6 +5,7 @@
 local M = {}
 
 -- { plain = text } or { parts = { "billing-", { name = "env" }, "-" } }; nil, problem.
+-- Who is in a hurry takes `plain` where it is set, and calls expand where it is not.
 function M.compile(text)
   if not text:find("[{}]") then return { plain = text } end
   local parts, from = {}, 1
