@@ -16,20 +16,20 @@ enum { DEFAULT_MAX_BYTES = 1024 * 1024, MAX_CHALLENGE_BYTES = 8192 };
 /* ---- headers to send: nodes of our own, so that they can be erased ----------------
  */
 
+typedef struct header {
+    struct curl_slist node; /* first: a header is a node */
+    char text[];
+} header;
+
 static bool add_header(ml_exchange *x, ml_str name, ml_str value)
 {
-    struct curl_slist *node = malloc(sizeof(*node));
-    char *text = malloc(name.n + value.n + 1);
-    if (!node || !text) {
-        free(node);
-        free(text);
-        return false;
-    }
-    memcpy(text, name.p, name.n);
-    if (value.n) memcpy(text + name.n, value.p, value.n);
-    text[name.n + value.n] = '\0';
-    *node = (struct curl_slist){.data = text, .next = x->headers};
-    x->headers = node;
+    header *h = malloc(sizeof(*h) + name.n + value.n + 1);
+    if (!h) return false;
+    memcpy(h->text, name.p, name.n);
+    if (value.n) memcpy(h->text + name.n, value.p, value.n);
+    h->text[name.n + value.n] = '\0';
+    h->node = (struct curl_slist){.data = h->text, .next = x->headers};
+    x->headers = &h->node;
     return true;
 }
 
@@ -38,7 +38,7 @@ static void free_headers(ml_exchange *x)
     while (x->headers) {
         struct curl_slist *node = x->headers;
         x->headers = node->next;
-        ml_scrub_free(node->data, strlen(node->data));
+        ml_scrub(node->data, strlen(node->data));
         free(node);
     }
 }
