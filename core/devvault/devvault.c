@@ -49,11 +49,21 @@ static bool is_below(ml_str path, ml_str root)
     return path.n == root.n || path.p[root.n] == '/';
 }
 
+/* Nothing of the service has these two. */
+static void refuse_method(ml_dv_exchange *x)
+{
+    ml_dv_header(x, "Allow", "GET, PUT, POST, PATCH, DELETE");
+    ml_dv_refuse(x, 405, "MethodNotAllowed", NULL,
+                 "The HTTP method is not allowed on this path.");
+}
+
 static void on_request(struct evhttp_request *req, void *arg)
 {
     ml_dv_exchange *x = ml_dv_exchange_new(arg, req);
     if (!x) return;
-    if (is_below(x->path, ML_LIT("/secrets")) ||
+    if (x->method == EVHTTP_REQ_HEAD || x->method == EVHTTP_REQ_OPTIONS) {
+        refuse_method(x);
+    } else if (is_below(x->path, ML_LIT("/secrets")) ||
         is_below(x->path, ML_LIT("/deletedsecrets"))) {
         ml_dv_serve_vault(x);
     } else if (ml_str_eq(x->path, ML_LIT("/metadata/identity/oauth2/token")) ||
@@ -96,7 +106,8 @@ static struct evhttp *new_server(ml_dv *dv, ml_dv_sockets *s,
     struct evhttp *http = evhttp_new(dv->base);
     if (!http) return NULL;
     evhttp_set_allowed_methods(http, EVHTTP_REQ_GET | EVHTTP_REQ_POST | EVHTTP_REQ_PUT |
-                                         EVHTTP_REQ_DELETE | EVHTTP_REQ_PATCH);
+                                         EVHTTP_REQ_DELETE | EVHTTP_REQ_PATCH |
+                                         EVHTTP_REQ_HEAD | EVHTTP_REQ_OPTIONS);
     evhttp_set_max_body_size(http, ML_DV_LARGEST_BODY);
     evhttp_set_max_headers_size(http, LARGEST_HEADERS);
     evhttp_set_timeout(http, IDLE_S);
