@@ -28,24 +28,25 @@ local M = {}
 local OWN = { from = true, bare_names = "boolean", then_environment = "boolean" }
 local VARIABLES = { connections = "AIRFLOW_CONN_", variables = "AIRFLOW_VAR_" }
 
-local function usage(text, ...)
-  error({ code = "usage", text = "ml.airflow: " .. text:format(...) }, 0)
+-- A mistake of the policy file, as in other constructors.
+local function refuse(text, ...)
+  error({ code = "policy", text = "ml.airflow: " .. text:format(...) }, 0)
 end
 
 -- The policy's table -> kwargs, and what is ours.
 local function split_options(opts)
   local given, own = {}, {}
   for key, value in pairs(opts or {}) do
-    if type(key) ~= "string" then usage("options are written name = value") end
+    if type(key) ~= "string" then refuse("options are written name = value") end
     if OWN[key] then
       if OWN[key] ~= true and type(value) ~= OWN[key] then
-        usage("%s must be a %s", key, OWN[key])
+        refuse("%s must be a %s", key, OWN[key])
       end
       own[key] = value
     elseif kwargs.is_known(key) then
       given[key] = value
     else
-      usage("there is no option '%s' (options: from, bare_names, then_environment, %s)",
+      refuse("there is no option '%s' (options: from, bare_names, then_environment, %s)",
         key, kwargs.known_keys())
     end
   end
@@ -134,7 +135,7 @@ end
 function M.rule(opts, ml)
   local given, own = split_options(opts)
   if own.from ~= nil and not is_source(own.from) then
-    usage("from must be a source, such as ml.azure_key_vault { ... }")
+    refuse("from must be a source, such as ml.azure_key_vault { ... }")
   end
   local naming, vault = kwargs.read(given, own.from == nil)
   local rule = open_sources(own, vault, ml)

@@ -124,6 +124,7 @@ LUA
         expect 2 get variables/hello
     says "column"
     unsaid canary
+    unsaid airflow:2
 }
 
 @test "unknown kwargs are named in a warning, without -v" {

@@ -87,6 +87,7 @@ function M.open(args, app)
         return app.getenv(name)
     end
     local policy = M.choose(args, app, getenv)
+    app.report.built_in = policy.name
     local began_ms = app.system.mono_ms()
     local s = { policy = policy }
     s.resolver = assert(app.moonlatch.open {
