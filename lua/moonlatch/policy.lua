@@ -13,7 +13,9 @@
 --                                                when its name looks like a secret's
 --   env_secret "X"                               opaque; an error when X is not set
 --   policy { rule, ... }                         the first rule that matches decides
---   deny(pattern [, reason])                     never answered, never listed
+--   deny(pattern [, reason])                     never answered, never listed; compared
+--                                                without ASCII case, unlike other rules,
+--                                                because Key Vault's names have none
 --   rule(pattern) { ... }                        or rule { names = ..., from = ... }
 --     pattern    "a/*", "a/**", "{env}/x" (match.lua), pattern "..." (a Lua pattern that
 --                matches the whole name; captures are {1}, {2} ...), or a list of them

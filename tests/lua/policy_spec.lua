@@ -244,3 +244,20 @@ describe("ml.airflow", function()
     t.fails(p, f, "policy", "p.lua:2: ml.airflow needs a table")
   end)
 end)
+
+it("a denied name is denied in any case", function()
+  local p = t.load([[
+    local env = ml.environment {}
+    return ml.policy {
+      ml.deny { "airflow-*", "Team/{x}/Root", ml.pattern "db%-%d+" },
+      ml.rule "**" { from = env },
+    }
+  ]], {})
+  for _, name in ipairs { "airflow-x", "AIRFLOW-variables-hello", "team/a/root",
+    "TEAM/A/ROOT", "Team/{x}/Root", "db-1", "DB-1" } do
+    t.fails(t.plan(p, name), select(2, t.plan(p, name)), "policy", "is denied by deny airflow-*")
+  end
+  for _, name in ipairs { "airflo-x", "team/a", "db-x", "X" } do
+    assert.truthy(t.plan(p, name))
+  end
+end)
