@@ -6,6 +6,8 @@
 -- Settings come from AIRFLOW__SECRETS__BACKEND_KWARGS (airflow_kwargs.lua), the mapping
 -- is airflow_names.lua.  Besides the backend's kwargs the rule takes
 --   from = source             ask that one; kwargs for vault and credential are ignored
+--   dns_suffix, audience, authority    texts, as in ml.azure_key_vault: for vaults of other
+--                             clouds and behind names of their own; not with from
 --   bare_names = true         variables/x stands for airflow/variables/x
 --   then_environment = true   a second step, AIRFLOW_VAR_<KEY> or AIRFLOW_CONN_<ID>,
 --                             as in Airflow's own search order; only missing leads
@@ -25,7 +27,8 @@ local kwargs = require "moonlatch.airflow_kwargs"
 
 local M = {}
 
-local OWN = { from = true, bare_names = "boolean", then_environment = "boolean" }
+local OWN = { from = true, bare_names = "boolean", then_environment = "boolean",
+  dns_suffix = "string", audience = "string", authority = "string" }
 local VARIABLES = { connections = "AIRFLOW_CONN_", variables = "AIRFLOW_VAR_" }
 
 -- A mistake of the policy file, as in other constructors.
@@ -46,7 +49,8 @@ local function split_options(opts)
     elseif kwargs.is_known(key) then
       given[key] = value
     else
-      refuse("there is no option '%s' (options: from, bare_names, then_environment, %s)",
+      refuse("there is no option '%s' (options: from, bare_names, then_environment, "
+        .. "dns_suffix, audience, authority, %s)",
         key, kwargs.known_keys())
     end
   end
@@ -124,6 +128,7 @@ local function open_sources(own, vault, ml)
     found.vault = ml.azure_key_vault {
       vault_url = vault.url, api_version = vault.api_version, credential = credential,
       verify_challenge_resource = vault.verify_challenge_resource,
+      dns_suffix = own.dns_suffix, audience = own.audience, authority = own.authority,
     }
   end
   if own.then_environment then found.environment = ml.environment {} end
@@ -136,6 +141,9 @@ function M.rule(opts, ml)
   local given, own = split_options(opts)
   if own.from ~= nil and not is_source(own.from) then
     refuse("from must be a source, such as ml.azure_key_vault { ... }")
+  end
+  if own.from ~= nil and (own.dns_suffix or own.audience or own.authority) then
+    refuse("from brings its own dns_suffix, audience and authority: set them there")
   end
   local naming, vault = kwargs.read(given, own.from == nil)
   local rule = open_sources(own, vault, ml)

@@ -338,6 +338,8 @@ describe("ml.airflow's settings", function()
     { "{}", "colour = 1", "there is no option 'colour'", "policy" },
     { "{}", "5", "options are written name = value", "policy" },
     { "{}", "bare_names = 1", "bare_names must be a boolean", "policy" },
+    { "{}", "from = ml.environment {}, audience = 'a'", "from brings its own", "policy" },
+    { "{}", "dns_suffix = 1", "dns_suffix must be a string", "policy" },
     { "{}", "from = {}", "from must be a source", "policy" },
   }
   for i, case in ipairs(BAD) do
@@ -388,6 +390,14 @@ describe("ml.airflow with the environment behind it", function()
     assert.are.same({ 2, "missing", "missing" }, marks "airflow/connections/x")
     assert.are.same({ 2 }, marks "airflow/variables/x")
   end)
+end)
+
+it("ml.airflow hands dns_suffix, audience and authority to the vault", function()
+  open('{"vault_url": "' .. URL .. '"}', {}, 'dns_suffix = "vault.example", '
+    .. 'audience = "https://vault.example", authority = "https://login.example"')
+  local made = fake.vaults[1]
+  assert.are.same({ "vault.example", "https://vault.example", "https://login.example" },
+    { made.dns_suffix, made.audience, made.authority })
 end)
 
 describe("an empty connection", function()
