@@ -114,6 +114,20 @@ static int system_is_readable(lua_State *L)
     return 1;
 }
 
+/* has_variables(prefix) -> boolean: is any variable's name longer than this prefix and
+ * begins with it? */
+static int system_has_variables(lua_State *L)
+{
+    size_t len = 0;
+    const char *prefix = luaL_checklstring(L, 1, &len);
+    bool found = false;
+    for (char **p = environ; p && *p && !found; p++) {
+        found = strncmp(*p, prefix, len) == 0 && (*p)[len] && (*p)[len] != '=';
+    }
+    lua_pushboolean(L, found);
+    return 1;
+}
+
 static int system_isatty(lua_State *L)
 {
     lua_pushboolean(L, isatty((int)luaL_checkinteger(L, 1)));
@@ -143,6 +157,7 @@ static const luaL_Reg functions[] = {
     {"read_file", system_read_file},
     {"create_file", system_create_file},
     {"is_readable", system_is_readable},
+    {"has_variables", system_has_variables},
     {"isatty", system_isatty},
     {"prompt", ml_cli_prompt},
     {"mono_ms", system_mono_ms},

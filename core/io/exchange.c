@@ -16,20 +16,20 @@ enum { DEFAULT_MAX_BYTES = 1024 * 1024, MAX_CHALLENGE_BYTES = 8192 };
 /* ---- headers to send: nodes of our own, so that they can be erased ----------------
  */
 
+typedef struct header {
+    struct curl_slist node; /* first: a header is a node */
+    char text[];
+} header;
+
 static bool add_header(ml_exchange *x, ml_str name, ml_str value)
 {
-    struct curl_slist *node = malloc(sizeof(*node));
-    char *text = malloc(name.n + value.n + 1);
-    if (!node || !text) {
-        free(node);
-        free(text);
-        return false;
-    }
-    memcpy(text, name.p, name.n);
-    if (value.n) memcpy(text + name.n, value.p, value.n);
-    text[name.n + value.n] = '\0';
-    *node = (struct curl_slist){.data = text, .next = x->headers};
-    x->headers = node;
+    header *h = malloc(sizeof(*h) + name.n + value.n + 1);
+    if (!h) return false;
+    memcpy(h->text, name.p, name.n);
+    if (value.n) memcpy(h->text + name.n, value.p, value.n);
+    h->text[name.n + value.n] = '\0';
+    h->node = (struct curl_slist){.data = h->text, .next = x->headers};
+    x->headers = &h->node;
     return true;
 }
 
@@ -38,7 +38,7 @@ static void free_headers(ml_exchange *x)
     while (x->headers) {
         struct curl_slist *node = x->headers;
         x->headers = node->next;
-        ml_scrub_free(node->data, strlen(node->data));
+        ml_scrub(node->data, strlen(node->data));
         free(node);
     }
 }
@@ -138,7 +138,11 @@ static size_t on_header(char *p, size_t size, size_t n, void *arg)
  *
  * When a used connection breaks before the first byte of an answer, libcurl opens a new
  * one and sends again by itself, whatever the method is.  It must rewind a body that it
- * reads through a function, and ours cannot be: so the request fails instead. */
+ * reads through a function, and ours cannot be: so the request fails instead.  Over
+ * HTTP/2 that includes a request that crossed a GOAWAY, which would be safe to send
+ * again; libcurl does not tell the two apart.  (HTTP/1.1 for these requests alone is no
+ * way out: libcurl 7.88 then puts HTTP/2 requests on a busy HTTP/1.1 connection, and
+ * answers are mixed up.) */
 
 static size_t on_read(char *p, size_t size, size_t n, void *arg)
 {
@@ -226,7 +230,10 @@ static void set_fixed(const ml_http_client *c, CURL *easy)
     curl_easy_setopt(easy, CURLOPT_NETRC, (long)CURL_NETRC_IGNORED);
     curl_easy_setopt(easy, CURLOPT_WRITEFUNCTION, on_body);
     curl_easy_setopt(easy, CURLOPT_HEADERFUNCTION, on_header);
-    if (c->proxy) curl_easy_setopt(easy, CURLOPT_PROXY, c->proxy);
+    /* Never what curl itself would find in the environment: see set_proxy in open.c. */
+    curl_easy_setopt(easy, CURLOPT_PROXY, c->proxy ? c->proxy : "");
+    curl_easy_setopt(easy, CURLOPT_NOPROXY, c->no_proxy ? c->no_proxy : "");
+    curl_easy_setopt(easy, CURLOPT_HEADEROPT, (long)CURLHEADER_SEPARATE);
     ml_tls_apply(c->tls, easy);
 }
 

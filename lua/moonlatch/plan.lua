@@ -15,10 +15,13 @@
 --            req = { name=, captures=(what match returned), context={...} };
 --            req.leaf and req.segments too when `wants_segments` is set
 --            a step is what handle:key(key, version) returns; it may also carry `on`, and
---            empty = "missing": a value of no bytes is no answer of this step
+--            empty = "missing": a value of no bytes is no answer of this step;
+--            holds = "connection": for explain, so that its reader hides what is secret
 --            nil + text: policy error;  nil + { code = "missing", text = ... }: that fault
 --   inverse  function(handle, key, context) -> name | array of names | nil   (for list)
 --            candidates will do: a name is listed only if its plan holds that very step.
+--            Instead of a name an array of names that mean the same: the first that the
+--            pattern of list matches is listed
 --            nil: nothing maps to it
 --   sources  array of handles that list asks; nil or no inverse: the rule is not listed,
 --            and `unlisted` (text) may say why
@@ -79,18 +82,18 @@ local function check_steps(policy, rule, given)
       source = source, key = s.key, version = s.version,
       on = rule.kind == "custom" and s.on or rule.on,
       empty = rule.kind == "custom" and s.empty or nil,
+      holds = rule.kind == "custom" and s.holds or nil,
     }
   end
   return steps
 end
 
 local function mapped(policy, rule, name, captures, context)
-  if rule.steps then return rule.steps(name, captures, context) end
   local fine, given, why = pcall(rule.map, request_for(rule, name, captures, context))
-  if not fine then given, why = nil, given end
+  if not fine then given, why = nil, given == nil and fault.text_of(nil) or given end
   if given == nil and why ~= nil then
     if rule.kind == "custom" then return nil, fault.of(why, "policy") end
-    return nil, fault.new("policy", tostring(why))
+    return nil, fault.new("policy", fault.text_of(why))
   end
   local steps, problem = check_steps(policy, rule, given)
   if not steps then return nil, fault.new("policy", problem) end
@@ -104,21 +107,14 @@ local function note(tried, number, rule, matched, why)
   }
 end
 
-local function check_name(name)
-  if type(name) ~= "string" or name == "" then return "a name is needed" end
-  if #name > M.MAX_NAME then
-    return ("the name is longer than %d bytes"):format(M.MAX_NAME)
-  end
+local function refuse_name(name)
+  if not name or name == "" then return nil, fault.new("usage", "a name is needed") end
+  return nil, fault.new("usage", ("the name is longer than %d bytes"):format(M.MAX_NAME))
 end
 
 -- Which rule decides?  rule, captures; or nil.
 local function deciding(policy, name)
-  local rules = index.candidates(policy.index, name)
-  for i = 1, #rules do
-    local rule = rules[i]
-    local captures = rule.match(name)
-    if captures then return rule, captures end
-  end
+  return index.first(policy.index, name)
 end
 
 -- The same without the index: tried collects what happened, for explain.
@@ -132,8 +128,7 @@ end
 
 -- steps, rule; or nil, fault, rule.
 function M.make(policy, name, context, tried)
-  local problem = check_name(name)
-  if problem then return nil, fault.new("usage", problem) end
+  if not name or name == "" or #name > M.MAX_NAME then return refuse_name(name) end
   local find = tried and deciding_aloud or deciding
   local rule, captures = find(policy, name, tried)
   if not rule then
@@ -143,7 +138,12 @@ function M.make(policy, name, context, tried)
     return nil, fault.new("policy", ('%s: "%s" is denied by %s%s'):format(
       rule.where, name, rule.label, rule.reason and ": " .. rule.reason or "")), rule
   end
-  local steps, f = mapped(policy, rule, name, captures, context)
+  local steps, f
+  if rule.steps then
+    steps, f = rule.steps(name, captures, context)
+  else
+    steps, f = mapped(policy, rule, name, captures, context)
+  end
   if not steps then
     return nil, fault.retold(f, place.located(rule.where, f.text)), rule
   end

@@ -31,6 +31,12 @@ local function key_of(kwargs, name)
   return fake.calls[1] and fake.calls[1][3]
 end
 
+local function step_of(policy, name)
+  local answer = engine.run(policy, { verb = "explain", name = name, plan_only = true,
+    json = true })
+  return require("cjson").decode(answer.text).steps[1]
+end
+
 local function load_fault(...)
   local fine, fault = pcall(open, ...)
   assert.is_false(fine)
@@ -43,6 +49,15 @@ local function logged()
   for i, line in ipairs(fake.logs) do lines[i] = line[1] .. " " .. line[2] .. ": " .. line[3] end
   return table.concat(lines, "\n")
 end
+
+describe("a step of a connection", function()
+  it("says so, whatever the name looks like", function()
+    local p = open('{"vault_url": "' .. URL .. '"}', {}, "bare_names = true")
+    assert.equal("connection", step_of(p, "airflow/connections/x").holds)
+    assert.equal("connection", step_of(p, "connections/x").holds)
+    assert.is_nil(step_of(p, "variables/x").holds)
+  end)
+end)
 
 describe("build_path", function()
   -- prefix kwarg / sep / id / name
@@ -320,15 +335,17 @@ describe("ml.airflow's settings", function()
     { '{"vault_url": "https://x", "client_secret": 35551}', nil,
       "client_secret must be a text" },
     { "{}", 'client_secret = "s3cret", vault_url = "https://x"', "ml.env_secret" },
-    { "{}", "colour = 1", "there is no option 'colour'" },
-    { "{}", "5", "options are written name = value" },
-    { "{}", "bare_names = 1", "bare_names must be a boolean" },
-    { "{}", "from = {}", "from must be a source" },
+    { "{}", "colour = 1", "there is no option 'colour'", "policy" },
+    { "{}", "5", "options are written name = value", "policy" },
+    { "{}", "bare_names = 1", "bare_names must be a boolean", "policy" },
+    { "{}", "from = ml.environment {}, audience = 'a'", "from brings its own", "policy" },
+    { "{}", "dns_suffix = 1", "dns_suffix must be a string", "policy" },
+    { "{}", "from = {}", "from must be a source", "policy" },
   }
   for i, case in ipairs(BAD) do
     it("are refused when the policy is loaded, without a value, " .. i, function()
       local fault = load_fault(case[1], nil, case[2])
-      assert.are.equal("usage", fault.code)
+      assert.are.equal(case[4] or "usage", fault.code)
       assert.are.equal("airflow.lua:2: ", fault.text:sub(1, 15))
       assert.is_truthy(fault.text:find(case[3], 1, true), fault.text)
       assert.is_nil((fault.text .. logged()):find("s3cret", 1, true), fault.text)
@@ -375,9 +392,32 @@ describe("ml.airflow with the environment behind it", function()
   end)
 end)
 
+it("ml.airflow hands dns_suffix, audience and authority to the vault", function()
+  open('{"vault_url": "' .. URL .. '"}', {}, 'dns_suffix = "vault.example", '
+    .. 'audience = "https://vault.example", authority = "https://login.example"')
+  local made = fake.vaults[1]
+  assert.are.same({ "vault.example", "https://vault.example", "https://login.example" },
+    { made.dns_suffix, made.audience, made.authority })
+end)
+
+describe("an empty connection", function()
+  it("is missing, and get and explain say that it is there", function()
+    local p = open('{"vault_url": "' .. URL .. '"}', { ["airflow-connections-x"] = "" })
+    local _, fault = get(p, "airflow/connections/x")
+    assert.are.equal("missing", fault.code)
+    local said = "acme:airflow-connections-x exists but is empty, which Airflow counts as "
+      .. "missing"
+    assert.truthy(fault.text:find(said, 1, true), fault.text)
+    local answer = engine.run(p, { verb = "explain", name = "airflow/connections/x" })
+    assert.truthy(answer.text:find(said, 1, true), answer.text)
+    _, fault = get(p, "airflow/connections/y")
+    assert.is_nil(fault.text:find("empty", 1, true))
+  end)
+end)
+
 describe("listing through ml.airflow", function()
-  local function list(policy)
-    local answer, fault = engine.run(policy, { verb = "list" })
+  local function list(policy, pattern)
+    local answer, fault = engine.run(policy, { verb = "list", name = pattern })
     assert.is_nil(fault)
     local found = {}
     for i, secret in ipairs(answer.secrets) do found[i] = secret:name() end
@@ -420,5 +460,19 @@ describe("listing through ml.airflow", function()
     assert.are.same({ "airflow/connections/db", "airflow/variables/my_key" },
       list(open('{"vault_url": "' .. URL .. '"}', {}, "then_environment = true",
         { AIRFLOW_VAR_MY_KEY = "v", AIRFLOW_CONN_DB = "w", HOME = "/" })))
+  end)
+
+  it("takes patterns without airflow/ when names may be bare", function()
+    local function of(pattern, options)
+      return list(open('{"vault_url": "' .. URL .. '"}', { ["airflow-variables-a"] = "1",
+        ["airflow-connections-b"] = "2" }, options), pattern)
+    end
+    assert.are.same({ "variables/a" }, of("variables/*", "bare_names = true"))
+    assert.are.same({ "airflow/variables/a" }, of("airflow/variables/*", "bare_names = true"))
+    assert.are.same({ "airflow/connections/b", "airflow/variables/a" },
+      of("**", "bare_names = true"))
+    assert.are.same({ "airflow/connections/b", "airflow/variables/a" },
+      of(nil, "bare_names = true"))
+    assert.are.same({}, of("variables/*", ""))
   end)
 end)
