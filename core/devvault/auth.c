@@ -126,9 +126,8 @@ static bool is_loopback_v4(ml_str host)
 
 bool ml_dv_is_local_host(ml_str host)
 {
-    return ml_str_ieq(host, ML_LIT("localhost")) ||
-           is_loopback_v4(host) || ml_str_eq(host, ML_LIT("[::1]")) ||
-           ml_str_iends(host, ML_LIT(".localhost"));
+    return ml_str_ieq(host, ML_LIT("localhost")) || is_loopback_v4(host) ||
+           ml_str_eq(host, ML_LIT("[::1]")) || ml_str_iends(host, ML_LIT(".localhost"));
 }
 
 typedef struct asked_host {
@@ -161,9 +160,9 @@ bool ml_dv_challenge(ml_dv_exchange *x, const char *message)
     ml_dv_fault *f = ml_dv_faults_of(&x->dv->faults, ML_DV_CHALLENGE, false, x->op);
     bool as_scope = f && strcmp(f->text, "scope") == 0;
     ml_dv_header(x, "WWW-Authenticate",
-                 "Bearer authorization=\"https://%s%s/%s\", %s=\"%s%s\"", h.name, h.port,
-                 x->dv->config.tenant_id, as_scope ? "scope" : "resource", h.resource,
-                 as_scope ? "/.default" : "");
+                 "Bearer authorization=\"https://%s%s/%s\", %s=\"%s%s\"", h.name,
+                 h.port, x->dv->config.tenant_id, as_scope ? "scope" : "resource",
+                 h.resource, as_scope ? "/.default" : "");
     return ml_dv_refuse(x, 401, "Unauthorized", NULL, "%s", message);
 }
 
