@@ -70,21 +70,26 @@ static int read_all(int fd, ml_buf *b)
     return problem ? problem : ml_buf_ok(b) ? 0 : EFBIG;
 }
 
-/* read_file(path) -> bytes | nil, problem; without a path: stdin. */
+/* read_file(path, max) -> bytes | nil, problem, is_too_long; without a path: stdin.
+ * Stops reading behind max bytes, by default 4 MiB. */
 static int system_read_file(lua_State *L)
 {
     const char *path = luaL_optstring(L, 1, NULL);
+    lua_Integer max = luaL_optinteger(L, 2, FILE_MAX_BYTES);
+    luaL_argcheck(L, max > 0 && max <= FILE_MAX_BYTES, 2, "1 byte to 4 MiB");
     int fd = path ? open(path, O_RDONLY | O_CLOEXEC) : STDIN_FILENO;
     if (fd < 0) return push_problem(L, errno);
     ml_buf b;
-    ml_buf_init(&b, FILE_MAX_BYTES);
+    ml_buf_init(&b, (size_t)max);
     int problem = read_all(fd, &b);
     if (path) close(fd);
     int pushed = 1;
-    if (problem)
-        pushed = push_problem(L, problem);
-    else
+    if (problem) {
+        pushed = push_problem(L, problem) + 1;
+        lua_pushboolean(L, problem == EFBIG);
+    } else {
         lua_pushlstring(L, b.len ? b.data : "", b.len);
+    }
     ml_buf_fini(&b);
     return pushed;
 }

@@ -72,6 +72,8 @@ function M.walk(steps, rule, call, record)
     local outcome = secret and "found" or fault.outcome(f.code)
     local action = secret and "answer" or action_for(step, rule, outcome)
     if record then record(i, step, outcome, f, action) end
+    core.log("info", "resolve", ("%s: step %d of %d, %s:%s: %s"):format(call.name, i, #steps,
+      step.source.alias, step.key, outcome))
     if secret then return core.with_name(secret, call.name), step end
     if action == "default" then return core.with_name(rule.default, call.name) end
     if action ~= "next" then return nil, f end

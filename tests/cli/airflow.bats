@@ -57,7 +57,8 @@ setup() {
 }
 
 @test "a prefix that is null switches a kind off; sep joins and replaces" {
-    AIRFLOW__SECRETS__BACKEND_KWARGS="{\"vault_url\": \"$VAULT_URL\", \"variables_prefix\": null}"
+    AIRFLOW__SECRETS__BACKEND_KWARGS=$(printf '{"vault_url": "%s", "variables_prefix": null}' \
+        "$VAULT_URL")
     export AIRFLOW__SECRETS__BACKEND_KWARGS
     expect 3 get variables/hello
     says "variables_prefix is null"
@@ -81,6 +82,7 @@ setup() {
 }
 
 @test "an odd line of an env file costs its own variable only" {
+    # shellcheck disable=SC2016
     printf '%s\n' "PS1='canary" 'X=1' 'X=2' 'EXTRA' 'TITLE=${canary}' \
         "AIRFLOW__SECRETS__BACKEND_KWARGS={\"vault_url\": \"$VAULT_URL\"}" \
         >"$BATS_TEST_TMPDIR/.env"

@@ -46,7 +46,11 @@ end
 
 local function logged()
   local lines = {}
-  for i, line in ipairs(fake.logs) do lines[i] = line[1] .. " " .. line[2] .. ": " .. line[3] end
+  for _, line in ipairs(fake.logs) do
+    if line[1] ~= "info" then
+      lines[#lines + 1] = line[1] .. " " .. line[2] .. ": " .. line[3]
+    end
+  end
   return table.concat(lines, "\n")
 end
 
