@@ -10,6 +10,7 @@
  * the tenant (if allowed) and the audience (if it fits the vault), nothing else. */
 #include "azure/vault_client.h"
 
+#include <stddef.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -17,10 +18,12 @@
 #include "azure/challenge.h"
 #include "azure/token.h"
 #include "azure/vault_call.h"
+#include "azure/vault_errors.h"
 #include "base/err.h"
 
 enum {
     MAX_PAGES = 10000,
+    MAX_LIST_BYTES = 64 * 1024 * 1024,
     MAX_ANSWER_BYTES = 4 * 1024 * 1024,
     MAX_BACKUP_BYTES = 32 * 1024 * 1024 /* up to 500 versions of 25 KiB */
 };
@@ -33,15 +36,31 @@ typedef struct request {
     ml_trace *trace;
     ml_op *child; /* token or http, whichever is under way */
     ml_secret *token;
+    ml_discovery_wait wait;
+    bool is_discoverer;
     ml_buf claims;
     ml_buf next_link;
     int pages;
+    size_t list_bytes;
     bool was_challenged; /* without a token */
     bool was_reauthenticated;
 } request;
 
 static void send_request(request *r);
 static void get_token(request *r);
+
+static void end_discovery(request *r)
+{
+    if (!r->is_discoverer) return;
+    r->is_discoverer = false;
+    ml_discovery_end(&r->vault->discovery);
+}
+
+static void finish(request *r)
+{
+    ml_op_finish(&r->op);
+    end_discovery(r);
+}
 
 static void finish_with(request *r, const ml_err *err)
 {
@@ -51,7 +70,7 @@ static void finish_with(request *r, const ml_err *err)
     r->op.err = *err;
     memcpy(r->op.err.source, source, sizeof(source));
     memcpy(r->op.err.key, key, sizeof(key));
-    ml_op_finish(&r->op);
+    finish(r);
 }
 
 static void fail(request *r, int code, const char *text)
@@ -59,6 +78,23 @@ static void fail(request *r, int code, const char *text)
     ml_err err = {0};
     ml_fail(&err, code, "%s", text);
     finish_with(r, &err);
+}
+
+/* The same for errors that know nothing of vaults: the text begins with what we did. */
+static void finish_about(request *r, const ml_err *err)
+{
+    ml_err full = *err;
+    char what[256];
+    ml_vault_describe(&r->call, r->vault->alias, what, sizeof(what));
+    ml_fail(&full, err->code, "%s: %s", what, err->text);
+    finish_with(r, &full);
+}
+
+static void fail_about(request *r, int code, const char *text)
+{
+    ml_err err = {0};
+    ml_fail(&err, code, "%s", text);
+    finish_about(r, &err);
 }
 
 /* The child has ended; true when the request has to end too. */
@@ -70,7 +106,7 @@ static bool child_ended(request *r, const ml_op *child)
         return true;
     }
     if (child->err.code == 0) return false;
-    finish_with(r, &child->err);
+    finish_about(r, &child->err);
     return true;
 }
 
@@ -103,6 +139,7 @@ static bool take_page(request *r, ml_vault_answer *page, ml_err *err)
     for (size_t i = 0; i < page->list.n; i++) {
         ml_secret *item = page->list.items[i];
         page->list.items[i] = NULL;
+        r->list_bytes += ml_secret_size(item);
         if (!ml_secrets_add(&r->op.list, item)) {
             ml_fail(err, ML_ENOMEM, "out of memory for a list of %zu", r->op.list.n);
             return false;
@@ -116,8 +153,9 @@ static bool take_page(request *r, ml_vault_answer *page, ml_err *err)
                 "the next page of the list is on another host: refused");
         return false;
     }
-    if (++r->pages < MAX_PAGES) return true;
-    ml_fail(err, ML_EINVALID, "the list does not end after %d pages", MAX_PAGES);
+    if (++r->pages < MAX_PAGES && r->list_bytes < MAX_LIST_BYTES) return true;
+    ml_fail(err, ML_EINVALID, "the list does not end: %d pages, %zu entries so far",
+            r->pages, r->op.list.n);
     return false;
 }
 
@@ -131,7 +169,7 @@ static void on_good_answer(request *r, ml_vault_answer *answer)
     else if (r->next_link.len)
         send_request(r);
     else
-        ml_op_finish(&r->op);
+        finish(r);
 }
 
 /* ---- challenges
@@ -185,11 +223,12 @@ static void on_unauthorized(request *r, const ml_http_response *http, const ml_e
     ml_err err = {0};
     ml_challenge_init(&c);
     int rc = read_challenge(r, http, &c, &err);
+    ml_buf_clear(&r->claims);
     if (rc == 0) ml_buf_add_str(&r->claims, ml_buf_str(&c.claims));
     ml_challenge_fini(&c);
     if (rc < 0 && !(r->token && http->n_challenges == 0)) {
         add_http_facts(&err, http);
-        finish_with(r, &err);
+        finish_about(r, &err);
         return;
     }
     if (r->token) {
@@ -199,6 +238,7 @@ static void on_unauthorized(request *r, const ml_http_response *http, const ml_e
         r->token = NULL;
         ml_trace_add(r->trace, "auth", "the token was refused: asking for a new one");
     }
+    end_discovery(r);
     get_token(r);
 }
 
@@ -277,15 +317,15 @@ static void get_token(request *r)
 {
     const ml_identity *id = &r->vault->identity;
     if (!id->client_secret) {
-        fail(r, ML_EUNAUTHENTICATED,
-             "no credential: set AZURE_TENANT_ID, AZURE_CLIENT_ID "
-             "and AZURE_CLIENT_SECRET, or give the policy a ml.client_secret");
+        fail_about(r, ML_EUNAUTHENTICATED,
+                   "no credential: set AZURE_TENANT_ID, AZURE_CLIENT_ID "
+                   "and AZURE_CLIENT_SECRET, or give the policy a ml.client_secret");
         return;
     }
     if (!id->authority[0]) {
-        fail(r, ML_EUNAUTHENTICATED,
-             "the login host is not known for this vault: set "
-             "AZURE_AUTHORITY_HOST");
+        fail_about(r, ML_EUNAUTHENTICATED,
+                   "the login host is not known for this vault: set "
+                   "AZURE_AUTHORITY_HOST");
         return;
     }
     ml_token_want want = token_want(r);
@@ -299,7 +339,9 @@ static void get_token(request *r)
 
 static void cancel(ml_op *op)
 {
-    ml_op_cancel(((request *)op)->child); /* its done ends us */
+    request *r = (request *)op;
+    if (ml_discovery_leave(&r->wait)) fail(r, ML_ECANCELED, "canceled");
+    else ml_op_cancel(r->child); /* its done ends us */
 }
 
 static void destroy(ml_op *op)
@@ -313,6 +355,26 @@ static void destroy(ml_op *op)
     free(r);
 }
 
+/* What the other request learned serves this one; if it failed, this one asks too. */
+static void on_discovery(ml_discovery_wait *w, bool in_time)
+{
+    request *r = (request *)((char *)w - offsetof(request, wait));
+    if (!in_time) fail(r, ML_EUNAVAILABLE, "no answer from the vault in time");
+    else if (r->vault->audience[0]) get_token(r);
+    else send_request(r);
+}
+
+static void discover(request *r)
+{
+    ml_vault *v = r->vault;
+    if (ml_discovery_begin(&v->discovery)) {
+        r->is_discoverer = true;
+        send_request(r);
+    } else {
+        ml_discovery_join(&v->discovery, &r->wait, r->op.loop, r->deadline_ms, on_discovery);
+    }
+}
+
 static void begin(request *r)
 {
     ml_err err = {0};
@@ -321,7 +383,7 @@ static void begin(request *r)
     else if (r->vault->audience[0])
         get_token(r);
     else
-        send_request(r);
+        discover(r);
 }
 
 ml_op *ml_vault_start(ml_vault *v, const ml_vault_call *call, int64_t deadline_ms,

@@ -1,10 +1,14 @@
 /* store.c - vaults, secrets and their versions in SQLite. */
 #include "devvault/store.h"
 
+#include <errno.h>
+#include <fcntl.h>
 #include <sqlite3.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/stat.h>
+#include <unistd.h>
 
 #include "base/err.h"
 #include "devvault/text.h"
@@ -60,8 +64,30 @@ static int failed(ml_dv_store *s, ml_err *e)
     return ml_fail(e, ML_ESYSTEM, "the store failed: %s", sqlite3_errmsg(s->db));
 }
 
+/* Only the owner may read the database and the files that SQLite puts beside it, which
+ * take its mode: a new one is made so, what is there becomes so. */
+static int make_private(const char *file)
+{
+    static const char *const beside[] = {"", "-wal", "-shm", "-journal"};
+    char path[4096];
+    for (size_t i = 0; i < sizeof(beside) / sizeof(beside[0]); i++) {
+        int flags = O_RDWR | O_CLOEXEC | (i == 0 ? O_CREAT : 0);
+        int n = snprintf(path, sizeof(path), "%s%s", file, beside[i]);
+        if (n < 0 || (size_t)n >= sizeof(path)) return -1;
+        int fd = open(path, flags, 0600);
+        if (fd < 0 && i > 0 && errno == ENOENT) continue;
+        bool ok = fd >= 0 && fchmod(fd, 0600) == 0;
+        if (fd >= 0) close(fd);
+        if (!ok) return -1;
+    }
+    return 0;
+}
+
 int ml_dv_store_open(ml_dv_store **out, const char *file, ml_err *e)
 {
+    if (file && make_private(file) != 0) {
+        return ml_fail(e, ML_ESYSTEM, "cannot use store %s: %s", file, strerror(errno));
+    }
     ml_dv_store *s = calloc(1, sizeof(*s));
     if (!s) return ml_fail(e, ML_ENOMEM, "out of memory");
     int flags = SQLITE_OPEN_READWRITE | SQLITE_OPEN_CREATE;
@@ -125,26 +151,43 @@ static int run(ml_dv_store *s, sqlite3_stmt *st, ml_err *e)
     return result;
 }
 
+static int insert_key(ml_dv_store *s, const char *sql, const char *name,
+                      const unsigned char *bytes, size_t n, ml_err *e)
+{
+    sqlite3_stmt *st = prepare(s, sql);
+    bind_text(st, 1, name);
+    sqlite3_bind_blob(st, 2, bytes, (int)n, SQLITE_STATIC);
+    return run(s, st, e);
+}
+
+int ml_dv_store_write_key(ml_dv_store *s, const char *name, const unsigned char *bytes,
+                          size_t n, ml_err *e)
+{
+    return insert_key(s, "INSERT OR REPLACE INTO keys VALUES(?, ?)", name, bytes, n, e);
+}
+
+bool ml_dv_store_read_key(ml_dv_store *s, const char *name, unsigned char *out,
+                          size_t n)
+{
+    sqlite3_stmt *st = prepare(s, "SELECT bytes FROM keys WHERE name = ?");
+    bind_text(st, 1, name);
+    bool is_there =
+        sqlite3_step(st) == SQLITE_ROW && sqlite3_column_bytes(st, 0) == (int)n;
+    if (is_there) memcpy(out, sqlite3_column_blob(st, 0), n);
+    sqlite3_finalize(st);
+    return is_there;
+}
+
 int ml_dv_store_key(ml_dv_store *s, const char *name, unsigned char *out, size_t n,
                     ml_err *e)
 {
     unsigned char fresh[64];
     if (n > sizeof(fresh)) return ml_fail(e, ML_EUSAGE, "key '%s' is too long", name);
     ml_dv_random_bytes(fresh, n);
-    sqlite3_stmt *st = prepare(s, "INSERT OR IGNORE INTO keys VALUES(?, ?)");
-    bind_text(st, 1, name);
-    sqlite3_bind_blob(st, 2, fresh, (int)n, SQLITE_STATIC);
-    int rc = run(s, st, e);
+    int rc =
+        insert_key(s, "INSERT OR IGNORE INTO keys VALUES(?, ?)", name, fresh, n, e);
     if (rc) return rc;
-    st = prepare(s, "SELECT bytes FROM keys WHERE name = ?");
-    bind_text(st, 1, name);
-    if (sqlite3_step(st) == SQLITE_ROW && sqlite3_column_bytes(st, 0) == (int)n) {
-        memcpy(out, sqlite3_column_blob(st, 0), n);
-    } else {
-        rc = failed(s, e);
-    }
-    sqlite3_finalize(st);
-    return rc;
+    return ml_dv_store_read_key(s, name, out, n) ? 0 : failed(s, e);
 }
 
 static void read_text(sqlite3_stmt *st, int i, char *out, size_t size)

@@ -19,9 +19,8 @@ local function action_for(step, rule, outcome)
   return action
 end
 
--- The version to ask for; a pinned one cannot be overruled.
+-- The version that the call asks for, if it may: a pinned one cannot be overruled.
 local function version_for(step, call, rule)
-  if not call.version or call.version == "" then return step.version end
   if step.version and step.version ~= call.version then
     return nil, fault.new("usage", ("%s: the policy pins %s:%s to another version"):format(
       rule.where, step.source.alias, step.key))
@@ -36,8 +35,11 @@ local function placed(f, step)
 end
 
 local function ask(step, call, rule)
-  local version, refused = version_for(step, call, rule)
-  if refused then return nil, refused end
+  local version, refused = step.version, nil
+  if call.version and call.version ~= "" then
+    version, refused = version_for(step, call, rule)
+    if refused then return nil, refused end
+  end
   local secret, f = step.source.raw:call("get", { key = step.key, version = version })
   if not secret then return nil, placed(fault.of(f, "invalid"), step) end
   if step.empty == "missing" and secret:is_empty() then

@@ -7,6 +7,7 @@ local M = {}
 local find, match = string.find, string.match -- not the bounded methods: every rule asks
 
 -- { plain = text } or { parts = { "billing-", { name = "env" }, "-" } }; nil, problem.
+-- Who is in a hurry takes `plain` where it is set, and calls expand where it is not.
 function M.compile(text)
   if not find(text, "[{}]") then return { plain = text } end
   local parts, from = {}, 1

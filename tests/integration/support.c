@@ -100,6 +100,9 @@ server *vault_start(const char *flag, ...)
     field(line, "client_secret", s->client_secret, sizeof(s->client_secret));
     field(line, "ca_file", s->ca_file, sizeof(s->ca_file));
     s->port = atoi(strrchr(s->url, ':') + 1);
+    static const char imds[] = "\"imds_endpoint\": \"http://127.0.0.1:";
+    const char *at = strstr(line, imds);
+    if (at) s->imds_port = atoi(at + strlen(imds));
     return s;
 }
 
@@ -230,6 +233,8 @@ ml_resolver *open_with(const setup *s)
                     .n_env = sizeof(env) / sizeof(env[0]),
                     .ca_file = v->ca_file,
                     .clock = s->clock,
+                    .log = s->log,
+                    .log_level = ML_LOG_DEBUG,
                     .deadline_ms = s->deadline_ms ? s->deadline_ms : CALL_MS,
                     .cache_ttl_ms = s->has_cache ? 0 : -1};
     ml_resolver *r = NULL;
