@@ -35,7 +35,7 @@ local function placed(f, step)
 end
 
 local function ask(step, call, rule)
-  local version, refused = step.version, nil
+  local version, refused = step.version
   if call.version and call.version ~= "" then
     version, refused = version_for(step, call, rule)
     if refused then return nil, refused end
