@@ -62,14 +62,17 @@ end
 function M.walk(steps, rule, call, record)
   local passed, last -- the first failure that was let pass; the last fault at all
   local empty -- says which step had an empty value
+  local wants_log = core.log_wants("info")
   for i = 1, #steps do
     local step = steps[i]
     local secret, f, was_empty = ask(step, call, rule)
     local outcome = secret and "found" or fault.outcome(f.code)
     local action = secret and "answer" or action_for(step, rule, outcome)
     if record then record(i, step, outcome, f, action) end
-    core.log("info", "resolve", ("%s: step %d of %d, %s:%s: %s"):format(call.name, i, #steps,
-      step.source.alias, step.key, outcome))
+    if wants_log then
+      core.log("info", "resolve", ("%s: step %d of %d, %s:%s: %s"):format(call.name, i,
+        #steps, step.source.alias, step.key, outcome))
+    end
     if secret then return core.with_name(secret, call.name), step end
     if action == "default" then return core.with_name(rule.default, call.name) end
     if action ~= "next" then return nil, f end
