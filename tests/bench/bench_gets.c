@@ -47,7 +47,8 @@ int main(int argc, char **argv)
     unsigned in_flight = (unsigned)bench_number(argv[3]);
     ml_options options = {ML_OPTIONS_INIT, .policy_file = argv[1], .cache_ttl_ms = -1};
     if (ml_open(&r.resolver, &options, &e) != 0) bench_die("open", e.text);
-    int64_t began = bench_now_ns(); /* after opening, as the reference after curl's own */
+    int64_t began =
+        bench_now_ns(); /* after opening, as the reference after curl's own */
     while (r.started < r.count && r.started < in_flight) start_one(&r);
     while (r.finished < r.count) {
         if (ml_step(r.resolver, 1000) < 0) bench_die("step", "failed");
