@@ -59,7 +59,10 @@ static void *get_blocking(void *arg)
             failed++;
             bool fits =
                 code == ML_EUNAVAILABLE || code == ML_ETHROTTLED || code == ML_EINVALID;
-            if (!fits || code != e.code || s) wrong++;
+            if (!fits || code != e.code || s) {
+                fprintf(stderr, "%s: %s\n", ml_outcome(code), e.text);
+                wrong++;
+            }
         }
     }
     return NULL;
@@ -115,7 +118,7 @@ static server *start_moody(void)
     return vault_start("--seed", seed, "--fault-seed", "7", "--fault", "delay=20ms:0.2",
                        "--fault", "429:0.1,retry-after-ms=10", "--fault", "reset:0.1",
                        "--fault", "truncate:0.05", "--fault", "503:0.05", "--fault",
-                       "http-401-once:0.02,first=100", "--fault", "token-500:first=1",
+                       "http-401-once:0.02,first=1", "--fault", "token-500:first=1",
                        NULL);
 }
 
