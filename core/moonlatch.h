@@ -171,8 +171,10 @@ typedef struct ml_options {
 
 /* Loads and checks the policy; no network.  ML_EPOLICY (with file:line), ML_EUSAGE. */
 ML_API ML_MUST int ml_open(ml_resolver **out, const ml_options *opt, ml_err *e);
-/* Ends what is in flight (each done sees ML_ECANCELED), then frees.  Accepts NULL.
- * Called from inside a done, it takes effect when the step ends. */
+/* Ends what is in flight (each done, and each blocked caller, sees ML_ECANCELED), waits for
+ * other threads to leave, then frees.  Accepts NULL.  Called from inside a done, it takes
+ * effect when the step ends.  In a forked child it does nothing: sockets and TLS are
+ * the parent's, and what was copied goes with the child's exit or exec. */
 ML_API void ml_close(ml_resolver *r);
 
 /* ---- calls --------------------------------------------------------------------- */
@@ -256,13 +258,14 @@ typedef void ml_done(ml_request *q, const ml_answer *answer, const ml_err *e,
  * start (ML_EUSAGE, ML_ENOMEM, ML_EFORKED); done is not called then. */
 ML_API ml_request *ml_start(ml_resolver *r, const ml_call *call, ml_done *done,
                             void *arg, ml_err *e);
-/* Its done will see ML_ECANCELED, unless it had finished already. */
+/* Its done will see ML_ECANCELED, unless the call had ended already.  Only before its
+ * done has been called: afterwards the request is gone. */
 ML_API void ml_cancel(ml_request *q);
 
 /* The one descriptor to watch for reading; it stays the same while r lives. */
 ML_API int ml_fd(const ml_resolver *r);
-/* For hosts that cannot watch a descriptor: milliseconds until ml_step has work,
- * 0 = now, -1 = nothing is pending. */
+/* For hosts that cannot watch a descriptor: call ml_step(r, 0) after at most so many
+ * milliseconds; 0 = now, at most 10 while a call is in flight, -1 = nothing is pending. */
 ML_API int ml_timeout_ms(ml_resolver *r);
 /* Does what is ready, waiting at most max_wait_ms for something (0: not at all, -1: as
  * long as it takes).  Returns the number of calls finished, or a negative code. */

@@ -87,7 +87,11 @@ bool ml_resolver_is_alive(const ml_resolver *r)
 static int open_ground(ml_resolver *r, const ml_options *o, ml_err *e)
 {
     pthread_mutex_init(&r->lock, NULL);
-    pthread_cond_init(&r->changed, NULL);
+    pthread_condattr_t monotonic;
+    pthread_condattr_init(&monotonic);
+    pthread_condattr_setclock(&monotonic, CLOCK_MONOTONIC);
+    pthread_cond_init(&r->changed, &monotonic);
+    pthread_condattr_destroy(&monotonic);
     r->clock = o->clock ? *o->clock : ml_system_clock;
     r->log = (ml_log){o->log, o->log_arg, o->log_level};
     r->deadline_ms = or_default(o->deadline_ms, DEADLINE_MS);
@@ -102,6 +106,28 @@ static int open_ground(ml_resolver *r, const ml_options *o, ml_err *e)
     return 0;
 }
 
+static const char *first_set(const ml_env *env, const char *const *names)
+{
+    for (; *names; names++) {
+        const char *value = ml_env_get(env, *names);
+        if (value && *value) return value;
+    }
+    return "";
+}
+
+/* Decided here, because curl knows nothing of the host's own variables.  Upper case
+ * HTTP_PROXY is not read: everything is https. */
+static int set_proxy(ml_resolver *r, const ml_options *o, ml_err *e)
+{
+    static const char *const proxies[] = {"https_proxy", "HTTPS_PROXY", "all_proxy",
+                                          "ALL_PROXY", NULL};
+    static const char *const exceptions[] = {"no_proxy", "NO_PROXY", NULL};
+    r->proxy = ml_dup(o->proxy ? o->proxy : first_set(&r->env, proxies));
+    r->no_proxy = ml_dup(o->proxy ? "" : first_set(&r->env, exceptions));
+    if (r->proxy && r->no_proxy) return 0;
+    return ml_fail(e, ML_ENOMEM, "out of memory");
+}
+
 static int open_io(ml_resolver *r, const ml_options *o, ml_err *e)
 {
     pthread_once(&curl_once, init_curl);
@@ -109,12 +135,14 @@ static int open_io(ml_resolver *r, const ml_options *o, ml_err *e)
     int rc = ml_tls_init(&r->tls, o->ca_file, ml_env_get(&r->env, "SSL_CERT_FILE"),
                          ml_env_get(&r->env, "SSL_CERT_DIR"), e);
     if (rc < 0) return rc;
-    if (o->proxy) r->proxy = ml_dup(o->proxy);
+    rc = set_proxy(r, o, e);
+    if (rc < 0) return rc;
     r->loop = ml_loop_new(&r->clock, &r->log, e);
     if (!r->loop) return e ? e->code : ML_ENOMEM;
     r->client = (ml_http_client){.loop = r->loop,
                                  .tls = &r->tls,
                                  .proxy = r->proxy,
+                                 .no_proxy = r->no_proxy,
                                  .connect_ms = or_default(o->connect_ms, CONNECT_MS),
                                  .retry = {RETRY_TRIES, RETRY_BASE_MS, RETRY_CAP_MS}};
     r->azure = ml_azure_new(&r->client, &r->env);
@@ -210,7 +238,8 @@ void ml_resolver_free(ml_resolver *r)
     ml_tls_fini(&r->tls);
     ml_cache_free(r->cache);
     ml_env_fini(&r->env);
-    free(r->proxy);
+    if (r->proxy) ml_scrub_free(r->proxy, strlen(r->proxy)); /* may hold a password */
+    free(r->no_proxy);
     if (r->alive) munmap((void *)(uintptr_t)r->alive, (size_t)sysconf(_SC_PAGESIZE));
     pthread_cond_destroy(&r->changed);
     pthread_mutex_destroy(&r->lock);

@@ -8,26 +8,35 @@
 #include "resolver.h"
 #include "source/ready.h"
 
-static int check_call(const ml_call *c, ml_err *e)
+static int check_pairs(const char *what, const ml_pair *pairs, size_t n, ml_err *e)
 {
-    if (!c || c->size < sizeof(size_t) || c->size > sizeof(*c)) {
-        return ml_fail(
-            e, ML_EUSAGE,
-            "the call was not filled with ML_CALL_INIT of version " ML_VERSION
-            " or older");
-    }
-    if (c->verb < 0 || c->verb >= ML_VERB_COUNT)
-        return ml_fail(e, ML_EUSAGE, "no such verb");
-    bool is_list = c->verb == ML_LIST || c->verb == ML_LIST_DELETED;
-    if (!is_list && (!c->name || !*c->name))
-        return ml_fail(e, ML_EUSAGE, "a name is missing");
-    if (c->value_len && !c->value) return ml_fail(e, ML_EUSAGE, "a value is missing");
-    for (size_t i = 0; i < c->n_context; i++) {
-        if (!c->context[i].name || !c->context[i].value) {
-            return ml_fail(e, ML_EUSAGE, "context %zu has no name or no value", i + 1);
-        }
+    if (n && !pairs) return ml_fail(e, ML_EUSAGE, "%s is missing", what);
+    for (size_t i = 0; i < n; i++) {
+        if (pairs[i].name && pairs[i].value) continue;
+        return ml_fail(e, ML_EUSAGE, "%s %zu has no name or no value", what, i + 1);
     }
     return 0;
+}
+
+int ml_call_widen(const ml_call *call, ml_call *full, ml_err *e)
+{
+    if (!call || call->size < sizeof(size_t) || call->size > sizeof(*call)) {
+        return ml_fail(e, ML_EUSAGE,
+                       "the call was not filled with ML_CALL_INIT of "
+                       "version " ML_VERSION " or older");
+    }
+    *full = (ml_call){0};
+    memcpy(full, call, call->size);
+    if (full->verb < 0 || full->verb >= ML_VERB_COUNT) {
+        return ml_fail(e, ML_EUSAGE, "no such verb");
+    }
+    bool is_list = full->verb == ML_LIST || full->verb == ML_LIST_DELETED;
+    if (!is_list && (!full->name || !*full->name)) {
+        return ml_fail(e, ML_EUSAGE, "a name is missing");
+    }
+    if (full->value_len && !full->value) return ml_fail(e, ML_EUSAGE, "a value is missing");
+    int rc = check_pairs("context", full->context, full->n_context, e);
+    return rc < 0 ? rc : check_pairs("tag", full->tags, full->n_tags, e);
 }
 
 static bool is_change(ml_verb verb)
@@ -55,7 +64,6 @@ static bool copy_key(ml_request *q, const ml_call *c)
 
 ml_request *ml_request_new(ml_resolver *r, const ml_call *call, ml_err *e)
 {
-    if (check_call(call, e) < 0) return NULL;
     ml_request *q = calloc(1, sizeof(*q));
     ml_answer *answer = calloc(1, sizeof(*answer));
     if (!q || !answer) {
@@ -190,13 +198,11 @@ static int64_t cached_ms(const ml_resolver *r, const ml_call *c)
 int ml_request_start(ml_request *q, const ml_call *call, ml_err *e)
 {
     ml_resolver *r = q->resolver;
-    ml_call full = {0};
-    memcpy(&full, call, call->size);
-    if (q->keeps_answer && !(full.flags & ML_REFRESH) && start_from_cache(q)) return 0;
+    if (q->keeps_answer && !(call->flags & ML_REFRESH) && start_from_cache(q)) return 0;
     if (q->changes_store) note_change(r);
     q->generation = r->generation;
-    int deadline_ms = full.deadline_ms > 0 ? full.deadline_ms : r->deadline_ms;
-    q->op = ml_task_start(r->vm, &full, ml_loop_now_ms(r->loop) + deadline_ms,
-                          cached_ms(r, &full), on_task, q, e);
+    int deadline_ms = call->deadline_ms > 0 ? call->deadline_ms : r->deadline_ms;
+    q->op = ml_task_start(r->vm, call, ml_loop_now_ms(r->loop) + deadline_ms,
+                          cached_ms(r, call), on_task, q, e);
     return q->op ? 0 : e->code;
 }

@@ -1,7 +1,6 @@
 /* resolver.c - starting, stepping and waiting: who drives the loop, and who is told. */
 #include "resolver.h"
 
-#include <errno.h>
 #include <stdlib.h>
 #include <time.h>
 
@@ -21,8 +20,14 @@ static bool is_inside_done(const ml_resolver *r)
     return r->is_reporting && pthread_equal(r->leader, pthread_self());
 }
 
-/* ---- leading
- * ------------------------------------------------------------------------------ */
+/* With the lock: must the caller close the handle, because a done of its step asked? */
+static bool closes_here(const ml_resolver *r)
+{
+    return r->closes_after_step && pthread_equal(r->leader, pthread_self());
+}
+
+/* ---- leading ------------------------------------------------------------------------
+ */
 
 static ml_request *take_finished(ml_resolver *r)
 {
@@ -61,7 +66,7 @@ static int lead(ml_resolver *r, int max_wait_ms)
 {
     r->has_leader = true;
     r->leader = pthread_self();
-    int wait_ms = shorter(max_wait_ms, ml_loop_timeout_ms(r->loop));
+    int wait_ms = shorter(max_wait_ms, ml_loop_next_ms(r->loop));
     if (wait_ms != 0) {
         pthread_mutex_unlock(&r->lock);
         ml_loop_wait(r->loop, wait_ms);
@@ -83,7 +88,7 @@ static void follow(ml_resolver *r, int max_wait_ms)
         return;
     }
     struct timespec until;
-    clock_gettime(CLOCK_REALTIME, &until);
+    clock_gettime(CLOCK_MONOTONIC, &until);
     until.tv_sec += max_wait_ms / 1000;
     until.tv_nsec += (long)(max_wait_ms % 1000) * 1000000;
     if (until.tv_nsec >= 1000000000) {
@@ -93,23 +98,76 @@ static void follow(ml_resolver *r, int max_wait_ms)
     pthread_cond_timedwait(&r->changed, &r->lock, &until);
 }
 
-static void close_if_asked(ml_resolver *r, bool is_closing);
+/* ---- closing ------------------------------------------------------------------------
+ *
+ * is_closing keeps new calls out and nobody leads any more but the closer.  It ends what
+ * is in flight, wakes the others, and frees when the last of them has left. */
+
+/* With the lock; n_own: 1 when the caller is itself counted in n_inside. */
+static void close_locked(ml_resolver *r, int n_own)
+{
+    while (r->has_leader) {
+        ml_loop_wake(r->loop);
+        pthread_cond_wait(&r->changed, &r->lock);
+    }
+    r->has_leader = true;
+    r->leader = pthread_self();
+    ml_loop_cancel_all(r->loop);
+    report(r);
+    pthread_cond_broadcast(&r->changed);
+    while (r->n_inside > n_own) pthread_cond_wait(&r->changed, &r->lock);
+    pthread_mutex_unlock(&r->lock);
+    ml_resolver_free(r);
+}
+
+void ml_close(ml_resolver *r)
+{
+    if (!r || !ml_resolver_is_alive(r)) return; /* a child must not touch what is shared */
+    pthread_mutex_lock(&r->lock);
+    bool is_first = !r->is_closing;
+    r->is_closing = true;
+    if (is_first && !is_inside_done(r)) {
+        close_locked(r, 0);
+        return;
+    }
+    if (is_first) r->closes_after_step = true;
+    pthread_mutex_unlock(&r->lock);
+}
+
+static void enter(ml_resolver *r)
+{
+    pthread_mutex_lock(&r->lock);
+    r->n_inside++;
+}
+
+/* Gives the lock back; the handle may be gone afterwards. */
+static void leave(ml_resolver *r)
+{
+    if (closes_here(r)) {
+        close_locked(r, 1);
+        return;
+    }
+    r->n_inside--;
+    if (r->is_closing) pthread_cond_broadcast(&r->changed);
+    pthread_mutex_unlock(&r->lock);
+}
+
+/* ---- stepping -----------------------------------------------------------------------
+ */
 
 int ml_step(ml_resolver *r, int max_wait_ms)
 {
     int n = check_alive(r, NULL);
     if (n < 0) return n;
-    pthread_mutex_lock(&r->lock);
+    enter(r);
     if (is_inside_done(r)) {
-        n = ML_EBUSY;
-    } else if (r->has_leader) {
-        if (max_wait_ms != 0) follow(r, max_wait_ms);
-    } else {
-        n = lead(r, max_wait_ms);
+        r->n_inside--;
+        pthread_mutex_unlock(&r->lock);
+        return ML_EBUSY;
     }
-    bool is_closing = r->is_closing && !r->is_reporting;
-    pthread_mutex_unlock(&r->lock);
-    close_if_asked(r, is_closing);
+    if (!r->has_leader && !r->is_closing) n = lead(r, max_wait_ms);
+    else if (max_wait_ms != 0) follow(r, max_wait_ms);
+    leave(r);
     return n;
 }
 
@@ -122,7 +180,7 @@ int ml_timeout_ms(ml_resolver *r)
 {
     if (!ml_resolver_is_alive(r)) return -1;
     pthread_mutex_lock(&r->lock);
-    int ms = ml_loop_timeout_ms(r->loop);
+    int ms = ml_loop_poll_ms(r->loop);
     pthread_mutex_unlock(&r->lock);
     return ms;
 }
@@ -132,8 +190,8 @@ void ml_wake(ml_resolver *r)
     if (ml_resolver_is_alive(r)) ml_loop_wake(r->loop);
 }
 
-/* ---- starting and canceling
- * ------------------------------------------------------------------ */
+/* ---- starting and canceling ---------------------------------------------------------
+ */
 
 /* With the lock. */
 static ml_request *start(ml_resolver *r, const ml_call *call, ml_done *done, void *arg,
@@ -155,16 +213,17 @@ static ml_request *start(ml_resolver *r, const ml_call *call, ml_done *done, voi
 ml_request *ml_start(ml_resolver *r, const ml_call *call, ml_done *done, void *arg,
                      ml_err *e)
 {
+    ml_call full;
     ml_err unseen;
     if (!e) e = &unseen;
     ml_err_clear(e);
-    if (check_alive(r, e) < 0) return NULL;
+    if (check_alive(r, e) < 0 || ml_call_widen(call, &full, e) < 0) return NULL;
     if (!done) {
         ml_fail(e, ML_EUSAGE, "a done function is missing");
         return NULL;
     }
     pthread_mutex_lock(&r->lock);
-    ml_request *q = start(r, call, done, arg, e);
+    ml_request *q = start(r, &full, done, arg, e);
     pthread_mutex_unlock(&r->lock);
     return q;
 }
@@ -178,26 +237,24 @@ void ml_cancel(ml_request *q)
     pthread_mutex_unlock(&r->lock);
 }
 
-/* ---- blocking: start + step until done
- * ---------------------------------------------------------- */
+/* ---- blocking: start + step until done ----------------------------------------------
+ */
 
-static ml_secret *hit(ml_resolver *r, const ml_call *c)
+/* With the lock. */
+static void wait_until_finished(ml_resolver *r, const ml_request *q)
 {
-    if (!r->cache || c->verb != ML_GET || (c->flags & ML_REFRESH)) return NULL;
-    ml_cache_key key = {c->name, c->version, c->context, c->n_context};
-    return ml_cache_get(r->cache, &key, r->clock.mono_ms(r->clock.arg));
+    while (!q->is_finished) {
+        if (closes_here(r)) ml_loop_cancel_all(r->loop); /* this one with the others */
+        else if (r->has_leader || r->is_closing) follow(r, -1);
+        else lead(r, -1);
+    }
 }
 
-static int wait_for(ml_resolver *r, const ml_call *call, ml_answer **out, ml_err *e)
+static int run(ml_resolver *r, const ml_call *call, ml_answer **out, ml_err *e)
 {
     ml_request *q = start(r, call, NULL, NULL, e);
     if (!q) return e->code;
-    while (!q->is_finished) {
-        if (r->has_leader)
-            follow(r, -1);
-        else
-            lead(r, -1);
-    }
+    wait_until_finished(r, q);
     int code = q->err.code;
     if (code) {
         *e = q->err;
@@ -211,118 +268,28 @@ static int wait_for(ml_resolver *r, const ml_call *call, ml_answer **out, ml_err
 
 int ml_run(ml_resolver *r, const ml_call *call, ml_answer **out, ml_err *e)
 {
+    ml_call full;
     ml_err unseen;
     if (!e) e = &unseen;
     ml_err_clear(e);
     int rc = check_alive(r, e);
+    if (rc == 0) rc = ml_call_widen(call, &full, e);
     if (rc < 0) return rc;
-    pthread_mutex_lock(&r->lock);
-    if (is_inside_done(r))
-        rc = ml_fail(e, ML_EBUSY, "blocking calls are not allowed inside a done");
-    else
-        rc = wait_for(r, call, out, e);
-    bool is_closing = r->is_closing && !r->is_reporting;
-    pthread_mutex_unlock(&r->lock);
-    close_if_asked(r, is_closing);
+    enter(r);
+    if (is_inside_done(r)) {
+        r->n_inside--;
+        pthread_mutex_unlock(&r->lock);
+        return ml_fail(e, ML_EBUSY, "blocking calls are not allowed inside a done");
+    }
+    rc = run(r, &full, out, e);
+    leave(r);
     return rc;
 }
 
-int ml_get(ml_resolver *r, const char *name, const ml_pair *context, size_t n_context,
-           ml_secret **out, ml_err *e)
+ml_secret *ml_resolver_hit(ml_resolver *r, const ml_call *c)
 {
-    ml_call call = {ML_CALL_INIT, .verb = ML_GET, .name = name, .context = context,
-                    .n_context = n_context};
-    if (name && ml_resolver_is_alive(r)) {
-        ml_secret *kept = hit(r, &call);
-        if (kept) {
-            *out = kept;
-            return 0;
-        }
-    }
-    ml_answer *answer = NULL;
-    int rc = ml_run(r, &call, &answer, e);
-    if (rc < 0) return rc;
-    *out = ml_secret_ref(ml_answer_at(answer, 0));
-    ml_answer_free(answer);
-    return *out ? 0
-                : ml_fail(e, ML_EINVALID, "the policy gave no secret for %.100s", name);
-}
-
-int ml_list(ml_resolver *r, const char *pattern, const ml_pair *context,
-            size_t n_context, ml_answer **out, ml_err *e)
-{
-    return ml_run(r,
-                  &(ml_call){ML_CALL_INIT, .verb = ML_LIST, .name = pattern,
-                             .context = context, .n_context = n_context},
-                  out, e);
-}
-
-static int run_quietly(ml_resolver *r, const ml_call *call, ml_err *e)
-{
-    ml_answer *answer = NULL;
-    int rc = ml_run(r, call, &answer, e);
-    ml_answer_free(answer);
-    return rc;
-}
-
-int ml_put(ml_resolver *r, const char *name, const void *value, size_t len,
-           const ml_pair *context, size_t n_context, ml_err *e)
-{
-    return run_quietly(r,
-                       &(ml_call){ML_CALL_INIT, .verb = ML_PUT, .name = name,
-                                  .value = value, .value_len = len, .context = context,
-                                  .n_context = n_context},
-                       e);
-}
-
-int ml_delete(ml_resolver *r, const char *name, const ml_pair *context,
-              size_t n_context, ml_err *e)
-{
-    return run_quietly(r,
-                       &(ml_call){ML_CALL_INIT, .verb = ML_DELETE, .name = name,
-                                  .context = context, .n_context = n_context},
-                       e);
-}
-
-int ml_explain(ml_resolver *r, const char *name, const ml_pair *context,
-               size_t n_context, ml_answer **out, ml_err *e)
-{
-    return ml_run(r,
-                  &(ml_call){ML_CALL_INIT, .verb = ML_EXPLAIN, .name = name,
-                             .context = context, .n_context = n_context},
-                  out, e);
-}
-
-/* ---- closing
- * ---------------------------------------------------------------------------------------
- */
-
-static void close_now(ml_resolver *r)
-{
-    pthread_mutex_lock(&r->lock);
-    r->is_closing = true;
-    ml_loop_cancel_all(r->loop);
-    r->leader = pthread_self();
-    report(r);
-    pthread_mutex_unlock(&r->lock);
-    ml_resolver_free(r);
-}
-
-static void close_if_asked(ml_resolver *r, bool is_closing)
-{
-    if (is_closing) close_now(r);
-}
-
-void ml_close(ml_resolver *r)
-{
-    if (!r) return;
-    if (!ml_resolver_is_alive(r)) { /* sockets and TLS are shared with the parent */
-        if (r->cache) ml_cache_clear(r->cache);
-        return;
-    }
-    pthread_mutex_lock(&r->lock);
-    bool later = is_inside_done(r);
-    if (later) r->is_closing = true;
-    pthread_mutex_unlock(&r->lock);
-    if (!later) close_now(r);
+    if (!r->cache || c->verb != ML_GET || (c->flags & ML_REFRESH)) return NULL;
+    if (atomic_load_explicit(&r->is_reporting, memory_order_relaxed)) return NULL;
+    ml_cache_key key = {c->name, c->version, c->context, c->n_context};
+    return ml_cache_get(r->cache, &key, r->clock.mono_ms(r->clock.arg));
 }

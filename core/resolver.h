@@ -6,6 +6,7 @@
  * requests without the lock again.  Everybody else waits for `changed`. */
 #pragma once
 #include <pthread.h>
+#include <stdatomic.h>
 
 #include "azure/azure.h"
 #include "base/env.h"
@@ -40,8 +41,10 @@ struct ml_resolver {
     pthread_mutex_t lock;
     pthread_cond_t changed;
     bool has_leader;
-    bool is_reporting; /* the leader is inside done functions */
-    bool is_closing;
+    atomic_bool is_reporting; /* the leader is inside done functions */
+    bool is_closing;         /* nothing new begins */
+    bool closes_after_step;  /* ml_close came from inside a done of `leader` */
+    int n_inside;            /* threads that step or wait */
     pthread_t leader;
     ml_request *finished_first, *finished_last; /* their done is due */
 
@@ -50,7 +53,7 @@ struct ml_resolver {
     ml_log log;
     ml_env env;
     ml_tls tls;
-    char *proxy;
+    char *proxy, *no_proxy;
     ml_http_client client;
     ml_loop *loop;
     ml_azure *azure;
@@ -67,7 +70,12 @@ bool ml_resolver_is_alive(const ml_resolver *r);
 /* Ends every request and frees; nobody else may be inside. */
 void ml_resolver_free(ml_resolver *r);
 
-/* request.c; all with the lock held. */
+/* A reference to the kept answer of this call, or NULL.  Without the lock. */
+ml_secret *ml_resolver_hit(ml_resolver *r, const ml_call *c);
+
+/* request.c; all but the first with the lock held.
+ * Checks a call of this or an older, shorter layout and widens it. */
+int ml_call_widen(const ml_call *call, ml_call *full, ml_err *e);
 ml_request *ml_request_new(ml_resolver *r, const ml_call *call, ml_err *e);
 void ml_request_free(ml_request *q);
 /* Begins it: from the cache, or as a task.  It ends through the loop. */

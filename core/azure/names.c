@@ -61,10 +61,8 @@ int ml_tenant_check(ml_str tenant, ml_err *e)
         good = is_alnum(tenant.p[i]) || tenant.p[i] == '-' || tenant.p[i] == '.';
     }
     if (good && tenant.p[0] != '.') return 0;
-    char shown[80];
-    ml_copy_printable(shown, sizeof(shown), tenant.p, tenant.n);
+    /* Not shown: where tenant and client secret are swapped, it is the secret. */
     return ml_fail(e, ML_EUSAGE,
-                   "'%s' is not a tenant: give its GUID or one of its domains "
-                   "(letters, digits, '-' and '.')",
-                   shown);
+                   "the tenant id is neither a GUID nor a domain (letters, digits, '-' "
+                   "and '.'): is it perhaps another setting's value?");
 }

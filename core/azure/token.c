@@ -125,9 +125,24 @@ static void on_deadline(ml_timer *t, void *arg)
 {
     (void)t;
     waiter *w = arg;
+    ml_op *flight = w->entry->flight; /* maybe between two tries */
+    ml_http_response none = {0};
+    const ml_http_response *last = flight ? ml_http_answer(flight) : &none;
     leave(w);
-    ml_op_fail(&w->op, ML_EUNAVAILABLE, "no token from %s in time",
-               w->entry->authority);
+    w->op.err.http_status = last->status;
+    w->op.err.retry_after_ms = last->retry_after_ms;
+    if (last->status == 429) {
+        ml_op_fail(&w->op, ML_ETHROTTLED,
+                   "no token in time: %s asks to slow down (429); ask less often, or "
+                   "raise the deadline",
+                   w->entry->authority);
+    } else if (last->status >= 500) {
+        ml_op_fail(&w->op, ML_EUNAVAILABLE, "no token in time: %s answers %d",
+                   w->entry->authority, last->status);
+    } else {
+        ml_op_fail(&w->op, ML_EUNAVAILABLE, "no token from %s in time",
+                   w->entry->authority);
+    }
 }
 
 static void share_trace(const ml_token_entry *t, ml_trace *trace)

@@ -10,6 +10,7 @@
  * the tenant (if allowed) and the audience (if it fits the vault), nothing else. */
 #include "azure/vault_client.h"
 
+#include <stddef.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -21,6 +22,7 @@
 
 enum {
     MAX_PAGES = 10000,
+    MAX_LIST_BYTES = 64 * 1024 * 1024,
     MAX_ANSWER_BYTES = 4 * 1024 * 1024,
     MAX_BACKUP_BYTES = 32 * 1024 * 1024 /* up to 500 versions of 25 KiB */
 };
@@ -33,15 +35,31 @@ typedef struct request {
     ml_trace *trace;
     ml_op *child; /* token or http, whichever is under way */
     ml_secret *token;
+    ml_discovery_wait wait;
+    bool is_discoverer;
     ml_buf claims;
     ml_buf next_link;
     int pages;
+    size_t list_bytes;
     bool was_challenged; /* without a token */
     bool was_reauthenticated;
 } request;
 
 static void send_request(request *r);
 static void get_token(request *r);
+
+static void end_discovery(request *r)
+{
+    if (!r->is_discoverer) return;
+    r->is_discoverer = false;
+    ml_discovery_end(&r->vault->discovery);
+}
+
+static void finish(request *r)
+{
+    ml_op_finish(&r->op);
+    end_discovery(r);
+}
 
 static void finish_with(request *r, const ml_err *err)
 {
@@ -51,7 +69,7 @@ static void finish_with(request *r, const ml_err *err)
     r->op.err = *err;
     memcpy(r->op.err.source, source, sizeof(source));
     memcpy(r->op.err.key, key, sizeof(key));
-    ml_op_finish(&r->op);
+    finish(r);
 }
 
 static void fail(request *r, int code, const char *text)
@@ -103,6 +121,7 @@ static bool take_page(request *r, ml_vault_answer *page, ml_err *err)
     for (size_t i = 0; i < page->list.n; i++) {
         ml_secret *item = page->list.items[i];
         page->list.items[i] = NULL;
+        r->list_bytes += ml_secret_size(item);
         if (!ml_secrets_add(&r->op.list, item)) {
             ml_fail(err, ML_ENOMEM, "out of memory for a list of %zu", r->op.list.n);
             return false;
@@ -116,8 +135,9 @@ static bool take_page(request *r, ml_vault_answer *page, ml_err *err)
                 "the next page of the list is on another host: refused");
         return false;
     }
-    if (++r->pages < MAX_PAGES) return true;
-    ml_fail(err, ML_EINVALID, "the list does not end after %d pages", MAX_PAGES);
+    if (++r->pages < MAX_PAGES && r->list_bytes < MAX_LIST_BYTES) return true;
+    ml_fail(err, ML_EINVALID, "the list does not end: %d pages, %zu entries so far",
+            r->pages, r->op.list.n);
     return false;
 }
 
@@ -131,7 +151,7 @@ static void on_good_answer(request *r, ml_vault_answer *answer)
     else if (r->next_link.len)
         send_request(r);
     else
-        ml_op_finish(&r->op);
+        finish(r);
 }
 
 /* ---- challenges
@@ -185,6 +205,7 @@ static void on_unauthorized(request *r, const ml_http_response *http, const ml_e
     ml_err err = {0};
     ml_challenge_init(&c);
     int rc = read_challenge(r, http, &c, &err);
+    ml_buf_clear(&r->claims);
     if (rc == 0) ml_buf_add_str(&r->claims, ml_buf_str(&c.claims));
     ml_challenge_fini(&c);
     if (rc < 0 && !(r->token && http->n_challenges == 0)) {
@@ -199,6 +220,7 @@ static void on_unauthorized(request *r, const ml_http_response *http, const ml_e
         r->token = NULL;
         ml_trace_add(r->trace, "auth", "the token was refused: asking for a new one");
     }
+    end_discovery(r);
     get_token(r);
 }
 
@@ -299,7 +321,9 @@ static void get_token(request *r)
 
 static void cancel(ml_op *op)
 {
-    ml_op_cancel(((request *)op)->child); /* its done ends us */
+    request *r = (request *)op;
+    if (ml_discovery_leave(&r->wait)) fail(r, ML_ECANCELED, "canceled");
+    else ml_op_cancel(r->child); /* its done ends us */
 }
 
 static void destroy(ml_op *op)
@@ -313,6 +337,26 @@ static void destroy(ml_op *op)
     free(r);
 }
 
+/* What the other request learned serves this one; if it failed, this one asks too. */
+static void on_discovery(ml_discovery_wait *w, bool in_time)
+{
+    request *r = (request *)((char *)w - offsetof(request, wait));
+    if (!in_time) fail(r, ML_EUNAVAILABLE, "no answer from the vault in time");
+    else if (r->vault->audience[0]) get_token(r);
+    else send_request(r);
+}
+
+static void discover(request *r)
+{
+    ml_vault *v = r->vault;
+    if (ml_discovery_begin(&v->discovery)) {
+        r->is_discoverer = true;
+        send_request(r);
+    } else {
+        ml_discovery_join(&v->discovery, &r->wait, r->op.loop, r->deadline_ms, on_discovery);
+    }
+}
+
 static void begin(request *r)
 {
     ml_err err = {0};
@@ -321,7 +365,7 @@ static void begin(request *r)
     else if (r->vault->audience[0])
         get_token(r);
     else
-        send_request(r);
+        discover(r);
 }
 
 ml_op *ml_vault_start(ml_vault *v, const ml_vault_call *call, int64_t deadline_ms,

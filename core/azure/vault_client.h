@@ -1,6 +1,7 @@
 /* vault_client.h - Key Vault operations as ops: token, challenge, request, pages. */
 #pragma once
 #include "azure/azure.h"
+#include "azure/discovery.h"
 #include "azure/identity.h"
 #include "azure/vault.h"
 
@@ -15,6 +16,7 @@ typedef struct ml_vault {
     char expected[256]; /* what a challenge's resource must equal; "": the host rule */
     char tenant[256];   /* where tokens come from: ours, or an allowed one learned */
     bool skip_challenge_check;
+    ml_discovery discovery;
 } ml_vault;
 
 /* Copies what it needs of call.  The result is op->secret, or op->list for the lists

@@ -109,6 +109,11 @@ ml_str ml_secret_value(const ml_secret *s)
     return s->value;
 }
 
+size_t ml_secret_size(const ml_secret *s)
+{
+    return s->size;
+}
+
 const void *ml_secret_data(const ml_secret *s, size_t *len)
 {
     if (len) *len = s->has_value ? s->value.n : 0;

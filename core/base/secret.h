@@ -35,6 +35,7 @@ void ml_secret_read(const ml_secret *s, ml_secret_fields *f, ml_tag *tags, size_
 /* A plain secret of bytes, e.g. a client secret from the environment. */
 ml_secret *ml_secret_of_bytes(ml_str value);
 ml_str ml_secret_value(const ml_secret *s);
+size_t ml_secret_size(const ml_secret *s); /* of the whole block, in bytes */
 
 /* An ordered, owning list of secrets: what a list operation brings. */
 typedef struct ml_secrets {

@@ -46,7 +46,7 @@ ml_cache *ml_cache_new(size_t max_bytes)
     return c;
 }
 
-/* ---- keys: parts joined by their lengths, so that no two calls share one -----------
+/* ---- keys: every part has an end mark, so that no two calls share one -----------
  */
 
 typedef struct key_walk {
@@ -223,16 +223,15 @@ int64_t ml_cache_left_ms(ml_cache *c, const ml_cache_key *k, int64_t now_ms)
 
 static entry *make_entry(const ml_cache_key *k, ml_secret *secret, int64_t expires_ms)
 {
-    size_t n = measure(k), len = 0;
+    size_t n = measure(k);
     entry *en = malloc(sizeof(*en) + n);
     if (!en) return NULL;
     *en = (entry){
         .secret = ml_secret_ref(secret), .expires_ms = expires_ms, .key_len = n};
     key_walk w = {.out = en->key};
     walk_key(&w, k);
-    ml_secret_data(secret, &len);
     en->hash = w.hash;
-    en->cost = sizeof(*en) + n + len + ENTRY_OVERHEAD;
+    en->cost = sizeof(*en) + n + ml_secret_size(secret) + ENTRY_OVERHEAD;
     return en;
 }
 

@@ -138,7 +138,11 @@ static size_t on_header(char *p, size_t size, size_t n, void *arg)
  *
  * When a used connection breaks before the first byte of an answer, libcurl opens a new
  * one and sends again by itself, whatever the method is.  It must rewind a body that it
- * reads through a function, and ours cannot be: so the request fails instead. */
+ * reads through a function, and ours cannot be: so the request fails instead.  Over
+ * HTTP/2 that includes a request that crossed a GOAWAY, which would be safe to send
+ * again; libcurl does not tell the two apart.  (HTTP/1.1 for these requests alone is no
+ * way out: libcurl 7.88 then puts HTTP/2 requests on a busy HTTP/1.1 connection, and
+ * answers are mixed up.) */
 
 static size_t on_read(char *p, size_t size, size_t n, void *arg)
 {
@@ -226,7 +230,10 @@ static void set_fixed(const ml_http_client *c, CURL *easy)
     curl_easy_setopt(easy, CURLOPT_NETRC, (long)CURL_NETRC_IGNORED);
     curl_easy_setopt(easy, CURLOPT_WRITEFUNCTION, on_body);
     curl_easy_setopt(easy, CURLOPT_HEADERFUNCTION, on_header);
-    if (c->proxy) curl_easy_setopt(easy, CURLOPT_PROXY, c->proxy);
+    /* Never what curl itself would find in the environment: see set_proxy in open.c. */
+    curl_easy_setopt(easy, CURLOPT_PROXY, c->proxy ? c->proxy : "");
+    curl_easy_setopt(easy, CURLOPT_NOPROXY, c->no_proxy ? c->no_proxy : "");
+    curl_easy_setopt(easy, CURLOPT_HEADEROPT, (long)CURLHEADER_SEPARATE);
     ml_tls_apply(c->tls, easy);
 }
 

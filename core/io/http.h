@@ -39,7 +39,8 @@ typedef struct ml_http ml_http; /* an op */
 typedef struct ml_http_client {
     ml_loop *loop;
     const ml_tls *tls;
-    const char *proxy; /* NULL: the environment decides */
+    const char *proxy;    /* NULL or "": none */
+    const char *no_proxy; /* hosts that do without it, as NO_PROXY has them */
     int connect_ms;
     ml_retry retry;
 } ml_http_client;

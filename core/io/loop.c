@@ -21,7 +21,8 @@ enum {
     EVENTS_A_TURN = 64,
     MAX_HOST_CONNECTIONS = 16,
     MAX_IDLE_HANDLES = 64,
-    LONGEST_WAIT_MS = 3600 * 1000
+    LONGEST_WAIT_MS = 3600 * 1000,
+    POLL_MS = 10
 };
 
 struct ml_loop {
@@ -260,14 +261,23 @@ int ml_loop_fd(const ml_loop *l)
     return l->epoll_fd;
 }
 
-int ml_loop_timeout_ms(ml_loop *l)
+int ml_loop_next_ms(const ml_loop *l)
 {
     if (l->ready_first) return 0;
     const ml_timer *first = ml_timers_first(&l->timers);
-    if (!first) return l->live ? LONGEST_WAIT_MS : -1;
+    if (!first) return -1;
     int64_t wait_ms = first->at_ms - ml_loop_now_ms(l);
     if (wait_ms < 0) return 0;
     return wait_ms < LONGEST_WAIT_MS ? (int)wait_ms : LONGEST_WAIT_MS;
+}
+
+int ml_loop_poll_ms(const ml_loop *l)
+{
+    struct epoll_event ev;
+    if (l->ready_first || epoll_wait(l->epoll_fd, &ev, 1, 0) > 0) return 0;
+    int next_ms = ml_loop_next_ms(l);
+    if (!l->live) return next_ms;
+    return next_ms >= 0 && next_ms < POLL_MS ? next_ms : POLL_MS;
 }
 
 void ml_loop_wait(ml_loop *l, int max_wait_ms)

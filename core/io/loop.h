@@ -30,8 +30,11 @@ void ml_loop_cancel_all(ml_loop *l);
 void ml_loop_free(ml_loop *l);
 
 int ml_loop_fd(const ml_loop *l);
-/* Milliseconds until ml_loop_turn has work: 0 now, -1 nothing is pending. */
-int ml_loop_timeout_ms(ml_loop *l);
+/* Milliseconds until the next timer or ready op: 0 now, -1 none; sockets not counted. */
+int ml_loop_next_ms(const ml_loop *l);
+/* For those who poll: the same, but 0 when the descriptor is readable, and never more
+ * than a few milliseconds while something is in flight. */
+int ml_loop_poll_ms(const ml_loop *l);
 /* Waits for something to do, at most max_wait_ms (-1: no limit).  Touches nothing but
  * the descriptor, so the owner may let go of its lock meanwhile. */
 void ml_loop_wait(ml_loop *l, int max_wait_ms);

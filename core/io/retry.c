@@ -49,7 +49,7 @@ static int number_ms(ml_str text, int unit_ms)
 {
     uint64_t v = 0;
     if (!ml_str_to_u64(ml_str_trim(text), &v)) return 0;
-    return v <= (uint64_t)(INT_MAX / unit_ms) ? (int)v * unit_ms : 0;
+    return v <= (uint64_t)(INT_MAX / unit_ms) ? (int)v * unit_ms : INT_MAX;
 }
 
 /* Index of the three letters at p in a table of such, or -1. */

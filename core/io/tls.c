@@ -58,8 +58,10 @@ static CURLcode on_ssl_ctx(CURL *easy, void *ctx, void *arg)
 
 void ml_tls_apply(const ml_tls *t, CURL *easy)
 {
-    if (t->ca_file) curl_easy_setopt(easy, CURLOPT_CAINFO, t->ca_file);
-    if (t->ca_path) curl_easy_setopt(easy, CURLOPT_CAPATH, t->ca_path);
+    if (t->ca_file || t->ca_path) { /* they replace the system's, both kinds of it */
+        curl_easy_setopt(easy, CURLOPT_CAINFO, t->ca_file);
+        curl_easy_setopt(easy, CURLOPT_CAPATH, t->ca_path);
+    }
     curl_easy_setopt(easy, CURLOPT_SSLVERSION, (long)CURL_SSLVERSION_TLSv1_2);
     curl_easy_setopt(easy, CURLOPT_SSL_VERIFYPEER, 1L);
     curl_easy_setopt(easy, CURLOPT_SSL_VERIFYHOST, 2L);

@@ -69,16 +69,35 @@ static const char *const level_names[] = {"error", "warn", "info", "debug", NULL
 
 /* Runs in the state that is inside the library; an error in it is dropped, because it
  * may not cross C code that is not Lua's. */
+typedef struct log_line {
+    const ml_lua_resolver *self;
+    ml_log_level level;
+    const char *area, *text;
+} log_line;
+
+/* Protected: nothing may be thrown through the library, which holds its lock. */
+static int push_and_log(lua_State *L)
+{
+    const log_line *line = lua_touserdata(L, 1);
+    lua_rawgeti(L, LUA_REGISTRYINDEX, line->self->log_ref);
+    lua_pushstring(L, level_names[line->level]);
+    lua_pushstring(L, line->area);
+    lua_pushstring(L, line->text);
+    lua_call(L, 3, 0);
+    return 0;
+}
+
 static void call_log(void *arg, ml_log_level level, const char *area, const char *text)
 {
     ml_lua_resolver *self = arg;
     lua_State *L = self->L;
-    if (!L || self->log_ref == LUA_NOREF || !lua_checkstack(L, 6)) return;
-    lua_rawgeti(L, LUA_REGISTRYINDEX, self->log_ref);
-    lua_pushstring(L, level_names[level]);
-    lua_pushstring(L, area);
-    lua_pushstring(L, text);
-    if (lua_pcall(L, 3, 0, 0) != LUA_OK) lua_pop(L, 1);
+    if (!L || self->log_ref == LUA_NOREF || !lua_checkstack(L, 3)) return;
+    log_line line = {self, level, area, text};
+    self->is_logging = true;
+    lua_pushcfunction(L, push_and_log);
+    lua_pushlightuserdata(L, &line);
+    if (lua_pcall(L, 1, 0, 0) != LUA_OK) lua_pop(L, 1);
+    self->is_logging = false;
 }
 
 static void read_log(lua_State *L, ml_lua_resolver *self, ml_options *opt)

@@ -16,9 +16,14 @@ function M.define(p)
     flags.add_resolver(p)
 end
 
+-- The rule that decides knows; when it cannot be asked, hiding is the safe answer.
 local function is_connection(name, s)
-    if s.is_airflow and name:find("^connections/") then return true end
-    return name:find("^airflow/connections/") ~= nil
+    if name:find("^airflow/connections/") then return true end
+    local steps = session.steps(s, name)
+    for _, step in ipairs(steps or {}) do
+        if step.holds == "connection" then return true end
+    end
+    return steps == nil
 end
 
 -- In Airflow's order; absent fields are left out.

@@ -17,7 +17,8 @@
 -- Listing goes the other way: the longest matching prefix tells the kind.  Dashes stay
 -- dashes, because underscores cannot be told from them.
 --
--- A step may carry empty = "missing": an empty answer of that source is no answer.
+-- A step may carry empty = "missing": an empty answer of that source is no answer; and
+-- holds = "connection": what it answers is one, whose password is not for the screen.
 local names = require "moonlatch.airflow_names"
 local kwargs = require "moonlatch.airflow_kwargs"
 
@@ -57,14 +58,16 @@ end
 -- The steps of one name: the vault, then perhaps the environment.
 local function steps_of(rule, kind, id)
   local steps = {}
-  local empty = kind == "connections" and "missing" or nil
+  local is_connection = kind == "connections"
+  local empty = is_connection and "missing" or nil
+  local holds = is_connection and "connection" or nil
   if rule.naming[kind] ~= nil then
     local key = names.build_path(rule.naming[kind], id, rule.naming.sep)
-    steps[1] = { source = rule.vault, key = key, empty = empty }
+    steps[1] = { source = rule.vault, key = key, empty = empty, holds = holds }
   end
   if rule.environment and VARIABLES[kind] then
     local key = VARIABLES[kind] .. id:upper()
-    steps[#steps + 1] = { source = rule.environment, key = key, empty = empty }
+    steps[#steps + 1] = { source = rule.environment, key = key, empty = empty, holds = holds }
   end
   return steps
 end

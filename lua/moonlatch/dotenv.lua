@@ -9,12 +9,14 @@
 --
 -- Quoted values may hold newlines (a CRLF in them counts as one).  Blanks around "="
 -- are allowed.  "$" is a "$": nothing is expanded.  When a name is there twice the last
--- value wins, with a warning.
+-- value wins, with a warning.  A line that is a name alone stands, as for Docker, for the
+-- variable of the process: it is skipped.
 --
--- Readers of .env disagree, so what they read differently is an error here rather than
+-- Readers of .env disagree, so what they read differently is a mistake here rather than
 -- a guess: ${NAME} outside single quotes, an escape not listed, text after a closing
 -- quote, an unquoted { or [ that does not close on its line, an unquoted value that
--- starts with #, a NUL.
+-- starts with #.  A mistake costs its own variable only: reading goes on with the next
+-- line, and the caller decides whether it can do without (is_needed).
 --
 -- Pure.  No message holds a value.
 local M = {}
@@ -22,9 +24,13 @@ local M = {}
 local ESCAPES = { n = "\n", r = "\r", t = "\t", ["\\"] = "\\", ['"'] = '"', ["'"] = "'",
   ["$"] = "$" }
 
-local EXPANSION = "${...} is not expanded: single quotes keep a value as it is"
+local EXPANSION = "the value of %s: ${...} is not expanded: single quotes keep it as it is"
 
--- Raised inside, made "file:line: reason" by parse.
+-- What decides where secrets come from: a mistake in one of these must stop the run.
+local NEEDED = { "^AIRFLOW__SECRETS__", "^AZURE_", "^MOONLATCH_", "^SSL_CERT_",
+  "^[%a]+_PROXY$", "^[%a]+_proxy$" }
+
+-- Raised inside; the line is skipped, parse tells as "file:line: reason".
 local function fail(state, reason, ...)
   error({ dotenv = true, line = state.line, reason = reason:format(...) }, 0)
 end
@@ -65,7 +71,7 @@ local function read_double(state, text, at)
     local stop = text:find('["\\]', at)
     if not stop then fail(state, "the double quote of %s is not closed", state.name) end
     local part = text:sub(at, stop - 1)
-    if part:find("${", 1, true) then fail(state, EXPANSION) end
+    if part:find("${", 1, true) then fail(state, EXPANSION, state.name) end
     out[#out + 1] = part
     at = stop + 1
     if text:sub(stop, stop) == '"' then break end
@@ -118,7 +124,7 @@ local function read_unquoted(state, text, at)
   end
   local comment = value:find("[ \t]+#", search_from)
   if comment then value = value:sub(1, comment - 1) end
-  if value:find("${", 1, true) then fail(state, EXPANSION) end
+  if value:find("${", 1, true) then fail(state, EXPANSION, state.name) end
   return value:match("^(.-)[ \t]*$"), next_at
 end
 
@@ -126,6 +132,7 @@ end
 local function read_entry(state, text, at)
   local line = take_line(text, at)
   local head = line:match("^[ \t]*export[ \t]+()") or line:match("^[ \t]*()")
+  state.name = line:match("^[%a_][%w_.-]*", head) -- if only for is_needed
   local name, past = line:match("^([%a_][%w_.-]*)[ \t]*=[ \t]*()", head)
   if not name then
     if not line:find("=", 1, true) then fail(state, "there is no '=' in this line") end
@@ -160,35 +167,75 @@ local function add(state, name, value)
   state.slots[name], state.entries[slot] = slot, entry
 end
 
+local function is_skipped(line)
+  return line:find("^[ \t]*$") or line:find("^[ \t]*#")
+    or line:find("^[ \t]*[%a_][%w_.-]*[ \t]*$")
+    or line:find("^[ \t]*export[ \t]+[%a_][%w_.-]*[ \t]*$")
+end
+
+-- The variable's last line cannot be read: an earlier value is not what was meant.
+local function add_broken(state, raised)
+  state.broken[#state.broken + 1] = { name = state.name, line = raised.line,
+    text = ("%s:%d: %s"):format(state.file, raised.line, raised.reason) }
+  local slot = state.slots[state.name]
+  if slot then
+    state.entries[slot].value = nil
+    state.slots[state.name] = nil
+  end
+end
+
+local function read_line(state, text, at, after)
+  state.name = nil
+  local fine, name, value, next_at = pcall(read_entry, state, text, at)
+  if fine then
+    add(state, name, value)
+    return next_at
+  end
+  if type(name) ~= "table" or not name.dotenv then error(name, 0) end
+  add_broken(state, name)
+  return after
+end
+
 local function read_all(state, text)
   local at = 1
   while at <= #text do
     local line, next_at = take_line(text, at)
-    if not line:find("^[ \t]*$") and not line:find("^[ \t]*#") then
-      local name, value
-      name, value, next_at = read_entry(state, text, at)
-      add(state, name, value)
-    end
+    if not is_skipped(line) then next_at = read_line(state, text, at, next_at) end
     state.line = state.line + count_lines(text, at, next_at)
     at = next_at
   end
 end
 
--- text -> array of { name, value, line } in the order of first appearance, and an array
--- of warnings; or nil, "file:line: reason".
+local function with_value(entries)
+  local kept = {}
+  for _, entry in ipairs(entries) do
+    if entry.value then kept[#kept + 1] = entry end
+  end
+  return kept
+end
+
+-- text -> three arrays: { name, value, line } in the order of first appearance; warnings;
+-- and what cannot be read, { name (nil when there is none), line, text = "file:line:
+-- reason" }.  Or nil, "file:line: reason" when this is no text at all.
 function M.parse(text, file)
   local state = { file = file or ".env", line = 1,
-    entries = {}, slots = {}, warnings = {} }
+    entries = {}, slots = {}, warnings = {}, broken = {} }
   text = text:gsub("^\u{FEFF}", ""):gsub("\r\n", "\n"):gsub("\r$", "")
   local nul = text:find("\0", 1, true)
   if nul then
     return nil, ("%s:%d: a NUL byte: is this a text file?"):format(state.file,
       1 + count_lines(text, 1, nul))
   end
-  local fine, raised = pcall(read_all, state, text)
-  if fine then return state.entries, state.warnings end
-  if type(raised) ~= "table" or not raised.dotenv then error(raised, 0) end
-  return nil, ("%s:%d: %s"):format(state.file, raised.line, raised.reason)
+  read_all(state, text)
+  return with_value(state.entries), state.warnings, state.broken
+end
+
+-- Does this program itself read the variable?
+function M.is_needed(name)
+  for _, pattern in ipairs(NEEDED) do
+    if name and name:find(pattern) then return true end
+  end
+  return false
 end
 
 return M

@@ -15,7 +15,8 @@
 --            req = { name=, captures=(what match returned), context={...} };
 --            req.leaf and req.segments too when `wants_segments` is set
 --            a step is what handle:key(key, version) returns; it may also carry `on`, and
---            empty = "missing": a value of no bytes is no answer of this step
+--            empty = "missing": a value of no bytes is no answer of this step;
+--            holds = "connection": for explain, so that its reader hides what is secret
 --            nil + text: policy error;  nil + { code = "missing", text = ... }: that fault
 --   inverse  function(handle, key, context) -> name | array of names | nil   (for list)
 --            candidates will do: a name is listed only if its plan holds that very step.
@@ -79,6 +80,7 @@ local function check_steps(policy, rule, given)
       source = source, key = s.key, version = s.version,
       on = rule.kind == "custom" and s.on or rule.on,
       empty = rule.kind == "custom" and s.empty or nil,
+      holds = rule.kind == "custom" and s.holds or nil,
     }
   end
   return steps

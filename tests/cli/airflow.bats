@@ -48,6 +48,40 @@ setup() {
     says "$BATS_TEST_TMPDIR/none"
 }
 
+@test "an odd line of an env file costs its own variable only" {
+    printf '%s\n' "PS1='canary" 'X=1' 'X=2' 'EXTRA' 'TITLE=${canary}' \
+        "AIRFLOW__SECRETS__BACKEND_KWARGS={\"vault_url\": \"$VAULT_URL\"}" \
+        >"$BATS_TEST_TMPDIR/.env"
+    unset AIRFLOW__SECRETS__BACKEND_KWARGS
+    expect 0 get variables/hello --env-file "$BATS_TEST_TMPDIR/.env"
+    [ "$output" = world ]
+    says ".env:1: the single quote of PS1"
+    says ".env:3: X is there twice"
+    says ".env:5: the value of TITLE"
+    unsaid canary
+    unsaid EXTRA
+    echo 'AZURE_CLIENT_ID="canary' >>"$BATS_TEST_TMPDIR/.env"
+    expect 2 get variables/hello --env-file "$BATS_TEST_TMPDIR/.env"
+    says ".env:7: the double quote of AZURE_CLIENT_ID"
+    unsaid canary
+}
+
+@test "of several env files the last wins, variable by variable" {
+    unset AIRFLOW__SECRETS__BACKEND_KWARGS
+    printf 'A=old\nB=1\n' >"$BATS_TEST_TMPDIR/one"
+    printf 'A=new\n' >"$BATS_TEST_TMPDIR/two"
+    cat >"$BATS_TEST_TMPDIR/p.lua" <<'LUA'
+local ml = require "moonlatch.policy"
+return ml.policy { ml.rule "*" { from = ml.environment {} } }
+LUA
+    expect 0 get A --policy "$BATS_TEST_TMPDIR/p.lua" \
+        --env-file "$BATS_TEST_TMPDIR/one" --env-file "$BATS_TEST_TMPDIR/two"
+    [ "$output" = new ]
+    expect 0 get B --policy "$BATS_TEST_TMPDIR/p.lua" \
+        --env-file "$BATS_TEST_TMPDIR/one" --env-file "$BATS_TEST_TMPDIR/two"
+    [ "$output" = 1 ]
+}
+
 @test "a connection as JSON hides what is secret in it" {
     expect 0 get connections/shop --json
     prints '"host": "db.example"'
@@ -57,6 +91,25 @@ setup() {
     expect 0 get airflow/connections/shop --json --reveal
     prints canary-pw
     prints canary-extra
+}
+
+@test "a connection hides its secrets under every policy with ml.airflow" {
+    cat >"$BATS_TEST_TMPDIR/p.lua" <<'LUA'
+local ml = require "moonlatch.policy"
+local v = ml.azure_key_vault { vault_url = ml.env "VAULT_URL" }
+return ml.policy {
+  ml.rule("x/{id}") { prefix = "airflow-connections-", strip = "x/", from = v },
+  ml.airflow { from = v, bare_names = true },
+}
+LUA
+    local name
+    for name in connections/shop airflow/connections/shop; do
+        expect 0 get "$name" --json --policy "$BATS_TEST_TMPDIR/p.lua"
+        prints '"host": "db.example"'
+        unprinted canary
+    done
+    expect 0 get variables/hello --json --policy "$BATS_TEST_TMPDIR/p.lua"
+    prints '"value": "world"'
 }
 
 @test "a connection that cannot be read says so without showing it" {

@@ -91,6 +91,11 @@ static void test_blocking(void **state)
     assert_string_equal(e.key, "NOWHERE");
     assert_int_equal(ml_get(r, "", NULL, 0, &s, &e), ML_EUSAGE);
     assert_int_equal(ml_get(r, NULL, NULL, 0, &s, &e), ML_EUSAGE);
+    assert_int_equal(ml_get(r, "ONE", &(ml_pair){"team", NULL}, 1, &s, &e), ML_EUSAGE);
+    assert_int_equal(ml_get(r, "ONE", NULL, 1, &s, &e), ML_EUSAGE);
+    assert_int_equal(ml_get(r, "ONE", NULL, 0, &s, &e), 0);
+    assert_int_equal(e.code, 0); /* also of a hit, after an error */
+    ml_secret_unref(s);
     ml_close(r);
 }
 
@@ -212,6 +217,30 @@ static void test_cancel_and_deadline(void **state)
     close(server);
 }
 
+/* The host's own variables name the proxy, and an exception to it. */
+static void test_proxy_from_the_hosts_variables(void **state)
+{
+    (void)state;
+    char policy[1024];
+    int server = silent_server(policy);
+    for (int direct = 0; direct < 2; direct++) {
+        const ml_pair vars[] = {{"HTTPS_PROXY", "http://user:canary@127.0.0.1:1"},
+                                {"NO_PROXY", direct ? "127.0.0.1" : ""}};
+        ml_options o = {ML_OPTIONS_INIT, .policy_text = policy, .env = vars, .n_env = 2,
+                        .deadline_ms = 300};
+        ml_resolver *r = NULL;
+        ml_secret *s = NULL;
+        ml_err e;
+        assert_int_equal(ml_open(&r, &o, &e), 0);
+        assert_int_equal(ml_get(r, "x", NULL, 0, &s, &e), ML_EUNAVAILABLE);
+        bool is_refused = strstr(e.text, "cannot connect") != NULL;
+        assert_int_equal(is_refused, !direct); /* else the silent server keeps us waiting */
+        assert_null(strstr(e.text, "canary"));
+        ml_close(r);
+    }
+    close(server);
+}
+
 /* After fork the child's calls fail clean, and the parent's go on. */
 static void test_fork(void **state)
 {
@@ -329,6 +358,7 @@ int main(void)
         cmocka_unit_test(test_inside_done),
         cmocka_unit_test(test_close_inside_done),
         cmocka_unit_test(test_cancel_and_deadline),
+        cmocka_unit_test(test_proxy_from_the_hosts_variables),
         cmocka_unit_test(test_fork),
         cmocka_unit_test(test_explain_tells_of_the_cache),
         cmocka_unit_test(test_bad_options),

@@ -230,6 +230,8 @@ ml_resolver *open_with(const setup *s)
                     .n_env = sizeof(env) / sizeof(env[0]),
                     .ca_file = v->ca_file,
                     .clock = s->clock,
+                    .log = s->log,
+                    .log_level = ML_LOG_DEBUG,
                     .deadline_ms = s->deadline_ms ? s->deadline_ms : CALL_MS,
                     .cache_ttl_ms = s->has_cache ? 0 : -1};
     ml_resolver *r = NULL;

@@ -33,6 +33,8 @@ server *vault_start_with(const char *const *flags);
 /* A service that misbehaves as the secret's name asks, with the certificate of a dev
  * vault; see hostile.py.  What it was sent is in DIR/record. */
 server *hostile_start(const server *vault);
+/* nginx with TLS and HTTP/2 before a vault; NULL when there is no nginx. */
+server *front_start(const server *vault);
 void server_stop(server *s);
 /* A file in the server's folder; static buffer. */
 const char *server_file(const server *s, const char *name);
@@ -51,6 +53,7 @@ typedef struct setup {
     const char *policy;        /* NULL: one Key Vault, every name as it is */
     const char *url;           /* NULL: the vault's */
     const ml_clock *clock;
+    ml_log_fn *log;  /* hears everything */
     int deadline_ms; /* 0: 20 s */
     bool has_cache;
 } setup;

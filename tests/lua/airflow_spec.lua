@@ -31,6 +31,12 @@ local function key_of(kwargs, name)
   return fake.calls[1] and fake.calls[1][3]
 end
 
+local function step_of(policy, name)
+  local answer = engine.run(policy, { verb = "explain", name = name, plan_only = true,
+    json = true })
+  return require("cjson").decode(answer.text).steps[1]
+end
+
 local function load_fault(...)
   local fine, fault = pcall(open, ...)
   assert.is_false(fine)
@@ -43,6 +49,15 @@ local function logged()
   for i, line in ipairs(fake.logs) do lines[i] = line[1] .. " " .. line[2] .. ": " .. line[3] end
   return table.concat(lines, "\n")
 end
+
+describe("a step of a connection", function()
+  it("says so, whatever the name looks like", function()
+    local p = open('{"vault_url": "' .. URL .. '"}', {}, "bare_names = true")
+    assert.equal("connection", step_of(p, "airflow/connections/x").holds)
+    assert.equal("connection", step_of(p, "connections/x").holds)
+    assert.is_nil(step_of(p, "variables/x").holds)
+  end)
+end)
 
 describe("build_path", function()
   -- prefix kwarg / sep / id / name

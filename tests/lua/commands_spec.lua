@@ -3,7 +3,10 @@ local here = (os.getenv("ML_ROOT") or ".") .. "/tests/lua/support/commands_world
 local W = dofile(here)
 local secret, failure, world, run = W.secret, W.failure, W.world, W.run
 
+local PLAN = { text = '{"steps": [{"kind": "key_vault", "source": "kv", "key": "k"}]}' }
+
 local function run_get(answers, ...)
+    answers.explain = PLAN
     local w = world { answers = answers }
     local code, out, err = run(w, "get", "--policy", "p.lua", ...)
     return code, out, err, w
@@ -100,14 +103,17 @@ describe("a connection", function()
                 return { host = c.host, password = "***", extra = "***" }
             end,
         }
-        local w = world { answers = { get = secret { bytes = name:find("bad") and "bad" or uri } } }
-        local code, out, err = run(w, "get", name, "--policy", "airflow", "--json", ...)
+        local w = world { answers = {
+            get = secret { bytes = name:find("bad") and "bad" or uri },
+            explain = name ~= "unknown" and { text = '{"steps": [{"holds": "connection"}]}' }
+                or nil } }
+        local code, out, err = run(w, "get", name, "--policy", "p.lua", "--json", ...)
         return require("dkjson").decode(out), out .. err, code
     end
     after_each(function() package.loaded["moonlatch.connection"] = nil end)
 
     it("hides password, extra and the value", function()
-        for _, name in ipairs { "airflow/connections/x", "connections/x" } do
+        for _, name in ipairs { "airflow/connections/x", "connections/x", "unknown" } do
             local data, all = get_connection(name)
             assert.equal("db", data.connection.host)
             assert.equal("***", data.connection.password)
@@ -176,7 +182,7 @@ describe("the policy", function()
         package.loaded["moonlatch.dotenv"] = { parse = function(text, name)
             assert.equal("content", text)
             assert.equal("e.env", name)
-            return { { name = "AIRFLOW__SECRETS__BACKEND_KWARGS", value = "{}" } }
+            return { { name = "AIRFLOW__SECRETS__BACKEND_KWARGS", value = "{}" } }, {}, {}
         end }
         local options = chosen({ files = { ["e.env"] = "content" } }, "--env-file", "e.env")
         package.loaded["moonlatch.dotenv"] = nil

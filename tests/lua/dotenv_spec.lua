@@ -68,7 +68,7 @@ describe("a .env file", function()
   end)
 
   local BAD = {
-    { "K=1\nJUSTs3cret", "x.env:2: there is no '='" },
+    { "K=1\nJUST/s3cret", "x.env:2: there is no '='" },
     { "K=1\n=s3cret", "x.env:2: a name" },
     { "1K=s3cret", "x.env:1: a name" },
     { "K K=s3cret", "x.env:1: a name" },
@@ -78,21 +78,59 @@ describe("a .env file", function()
     { "K='s3cret'#x", "x.env:1: something follows the closing quote of K" },
     { [[K="C:\s3cret"]], "x.env:1: a backslash in the double quotes of K" },
     { [[K="s3cret\]], "x.env:1: a backslash" },
-    { "K=${s3cret}", "x.env:1: ${...} is not expanded" },
-    { 'K="${s3cret}"', "x.env:1: ${...} is not expanded" },
+    { "K=${s3cret}", "x.env:1: the value of K: ${...} is not expanded" },
+    { 'K="${s3cret}"', "x.env:1: the value of K: ${...} is not expanded" },
     { 'K={"a": "s3cret",\n "b": 1}', "x.env:1: the value of K opens a bracket" },
     { 'K={"a": "s3cret', "x.env:1: the value of K opens a bracket" },
     { "K=#s3cret", "x.env:1: the value of K starts with '#'" },
     { "K= # s3cret", "x.env:1: the value of K starts with '#'" },
-    { "K=1\nL=s3\0cret", "x.env:2: a NUL byte" },
-    { "K='a\nb'\ns3cret", "x.env:3: there is no '='" },
+    { "K='a\nb'\ns3cret/", "x.env:3: there is no '='" },
   }
   for i, case in ipairs(BAD) do
-    it("is refused with its line and without the value, " .. i, function()
-      local entries, reason = dotenv.parse(case[1], "x.env")
-      assert.is_nil(entries)
-      assert.are.equal(case[2], reason:sub(1, #case[2]))
-      assert.is_nil(reason:find("s3", 1, true), reason)
+    it("is told with its line and without the value, " .. i, function()
+      local _, _, broken = dotenv.parse(case[1] .. "\nM=1", "x.env")
+      local wrong = broken[1]
+      assert.are.equal(case[2], wrong.text:sub(1, #case[2]))
+      assert.is_nil(wrong.text:find("s3", 1, true), wrong.text)
+      if wrong.text:find(" K ") then assert.are.equal("K", wrong.name) end
     end)
   end
+
+  it("is no text with a NUL", function()
+    local entries, reason = dotenv.parse("K=1\nL=s3\0cret", "x.env")
+    assert.is_nil(entries)
+    assert.are.equal("x.env:2: a NUL byte", reason:sub(1, 19))
+  end)
+
+  it("goes on after a line that cannot be read", function()
+    local entries, _, broken = dotenv.parse("A=1\nK=old\nK='x\nB=2\nK K=3\nC=${B}", "x.env")
+    assert.are.same({ { name = "A", value = "1", line = 1 },
+      { name = "B", value = "2", line = 4 } }, entries)
+    local names = {}
+    for i, wrong in ipairs(broken) do names[i] = wrong.name .. wrong.line end
+    assert.are.same({ "K3", "K5", "C6" }, names)
+  end)
+
+  it("lets a later line mend an earlier one", function()
+    local entries = dotenv.parse("K=${A}\nK=2", "x.env")
+    assert.are.same({ { name = "K", value = "2", line = 2 } }, entries)
+  end)
+
+  it("skips a name alone, as Docker does", function()
+    local entries, warnings, broken = dotenv.parse("K\n export L \nM=1", "x.env")
+    assert.are.same({ { name = "M", value = "1", line = 3 } }, entries)
+    assert.are.same({}, warnings)
+    assert.are.same({}, broken)
+  end)
+
+  it("knows what the program reads itself", function()
+    for _, name in ipairs { "AIRFLOW__SECRETS__BACKEND_KWARGS", "AZURE_TENANT_ID",
+      "MOONLATCH_POLICY", "SSL_CERT_FILE", "HTTPS_PROXY", "no_proxy" } do
+      assert.is_true(dotenv.is_needed(name))
+    end
+    for _, name in ipairs { "AIRFLOW__CORE__X", "K", "MY_AZURE_X" } do
+      assert.is_false(dotenv.is_needed(name))
+    end
+    assert.is_false(dotenv.is_needed(nil))
+  end)
 end)

@@ -70,7 +70,7 @@ static void test_due_timers_run(void **state)
     ml_timer_start(l, &a, 1030, note_time, &last);
     ml_timer_start(l, &b, 1010, note_time, &last);
     ml_timer_start(l, &c, 1020, note_time, &last);
-    assert_int_equal(ml_loop_timeout_ms(l), 10);
+    assert_int_equal(ml_loop_next_ms(l), 10);
     ml_timer_stop(l, &c);
     now_ms = 1029;
     ml_loop_turn(l);
@@ -78,7 +78,7 @@ static void test_due_timers_run(void **state)
     now_ms = 1031;
     ml_loop_turn(l);
     assert_int_equal(last, 1030);
-    assert_int_equal(ml_loop_timeout_ms(l), -1);
+    assert_int_equal(ml_loop_next_ms(l), -1);
     ml_loop_free(l);
 }
 

@@ -9,15 +9,27 @@ local ml = require "moonlatch.policy"
 return ml.policy { ml.airflow { bare_names = true } }
 ]]
 
-local function env_of_file(app, path)
+-- Adds the variables of one file.  A line that cannot be read stops the run only when
+-- its variable decides where secrets come from.
+local function add_file(app, env, path)
+    local dotenv = require "moonlatch.dotenv"
     local content, problem = app.system.read_file(path)
     if not content then
         error(report.usage(("cannot read the env file %s: %s"):format(path, problem)))
     end
-    local entries, wrong = require("moonlatch.dotenv").parse(content, path)
-    if not entries then error(report.usage(tostring(wrong))) end
-    local env = {}
+    local entries, warnings, broken = dotenv.parse(content, path)
+    if not entries then error(report.usage(tostring(warnings))) end
+    for _, wrong in ipairs(broken) do
+        if dotenv.is_needed(wrong.name) then error(report.usage(wrong.text)) end
+        app.report.log("warn", "env-file", wrong.text .. " (the line is skipped)")
+    end
+    for _, warning in ipairs(warnings) do app.report.log("warn", "env-file", warning) end
     for _, entry in ipairs(entries) do env[entry.name] = entry.value end
+end
+
+local function env_of_files(app, paths)
+    local env = {}
+    for _, path in ipairs(paths or {}) do add_file(app, env, path) end
     return env
 end
 
@@ -67,16 +79,16 @@ local function level_of(verbose)
 end
 
 -- Opens the resolver; raises what went wrong.
---   s.resolver, s.policy, s.opts(extra) -> options of one call, s.is_airflow
+--   s.resolver, s.policy, s.opts(extra) -> options of one call
 function M.open(args, app)
-    local env = args.env_file and env_of_file(app, args.env_file) or {}
+    local env = env_of_files(app, args.env_files)
     local function getenv(name)
         if env[name] ~= nil then return env[name] end
         return app.getenv(name)
     end
     local policy = M.choose(args, app, getenv)
     local began_ms = app.system.mono_ms()
-    local s = { policy = policy, is_airflow = policy.name == "airflow" }
+    local s = { policy = policy }
     s.resolver = assert(app.moonlatch.open {
         policy_file = policy.file, policy_text = policy.text, policy_name = policy.name,
         env = env, deadline_ms = args.timeout_ms, cache_ttl_ms = -1,
@@ -105,15 +117,24 @@ function M.open(args, app)
     return s
 end
 
--- Where a write would go: "source:key", from the plan; nil when it cannot be told.
-function M.target(s, name)
+-- The steps of a name's plan, as explain --json has them; nil when there are none.
+function M.steps(s, name)
     local plan = s.resolver:explain(name, s.opts { plan_only = true, json = true })
     if not plan then return nil end
     local ok, data = pcall(require("cjson").decode, plan.text)
-    local step = ok and type(data) == "table" and type(data.steps) == "table"
-        and data.steps[1]
-    if type(step) ~= "table" then return nil end
-    return ("%s:%s"):format(step.source, step.key)
+    local steps = ok and type(data) == "table" and data.steps
+    if type(steps) ~= "table" or type(steps[1]) ~= "table" then return nil end
+    return steps
+end
+
+-- Where a write would go: "source:key", from the plan; nil when it cannot be told.
+function M.target(s, name)
+    for _, step in ipairs(M.steps(s, name) or {}) do
+        if step.kind ~= "environment" then
+            return ("%s:%s"):format(step.source, step.key)
+        end
+    end
+    return nil
 end
 
 return M

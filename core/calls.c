@@ -1,0 +1,73 @@
+/* calls.c - the blocking calls by name, each one line over ml_run. */
+#include "base/err.h"
+#include "resolver.h"
+
+int ml_get(ml_resolver *r, const char *name, const ml_pair *context, size_t n_context,
+           ml_secret **out, ml_err *e)
+{
+    ml_call full, call = {ML_CALL_INIT, .verb = ML_GET, .name = name,
+                          .context = context, .n_context = n_context};
+    int rc = ml_call_widen(&call, &full, e);
+    if (rc < 0) return rc;
+    ml_secret *kept = ml_resolver_is_alive(r) ? ml_resolver_hit(r, &full) : NULL;
+    if (kept) {
+        if (e) e->code = ML_OK;
+        *out = kept;
+        return 0;
+    }
+    ml_answer *answer = NULL;
+    rc = ml_run(r, &full, &answer, e);
+    if (rc < 0) return rc;
+    ml_secret *secret = ml_secret_ref(ml_answer_at(answer, 0));
+    ml_answer_free(answer);
+    if (!secret) {
+        return ml_fail(e, ML_EINVALID, "the policy gave no secret for %.100s", name);
+    }
+    *out = secret;
+    return 0;
+}
+
+int ml_list(ml_resolver *r, const char *pattern, const ml_pair *context, size_t n_context,
+            ml_answer **out, ml_err *e)
+{
+    return ml_run(r,
+                  &(ml_call){ML_CALL_INIT, .verb = ML_LIST, .name = pattern,
+                             .context = context, .n_context = n_context},
+                  out, e);
+}
+
+static int run_quietly(ml_resolver *r, const ml_call *call, ml_err *e)
+{
+    ml_answer *answer = NULL;
+    int rc = ml_run(r, call, &answer, e);
+    ml_answer_free(answer);
+    return rc;
+}
+
+int ml_put(ml_resolver *r, const char *name, const void *value, size_t len,
+           const ml_pair *context, size_t n_context, ml_err *e)
+{
+    return run_quietly(r,
+                       &(ml_call){ML_CALL_INIT, .verb = ML_PUT, .name = name,
+                                  .value = value, .value_len = len, .context = context,
+                                  .n_context = n_context},
+                       e);
+}
+
+int ml_delete(ml_resolver *r, const char *name, const ml_pair *context, size_t n_context,
+              ml_err *e)
+{
+    return run_quietly(r,
+                       &(ml_call){ML_CALL_INIT, .verb = ML_DELETE, .name = name,
+                                  .context = context, .n_context = n_context},
+                       e);
+}
+
+int ml_explain(ml_resolver *r, const char *name, const ml_pair *context, size_t n_context,
+               ml_answer **out, ml_err *e)
+{
+    return ml_run(r,
+                  &(ml_call){ML_CALL_INIT, .verb = ML_EXPLAIN, .name = name,
+                             .context = context, .n_context = n_context},
+                  out, e);
+}
