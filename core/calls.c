@@ -27,8 +27,8 @@ int ml_get(ml_resolver *r, const char *name, const ml_pair *context, size_t n_co
     return 0;
 }
 
-int ml_list(ml_resolver *r, const char *pattern, const ml_pair *context, size_t n_context,
-            ml_answer **out, ml_err *e)
+int ml_list(ml_resolver *r, const char *pattern, const ml_pair *context,
+            size_t n_context, ml_answer **out, ml_err *e)
 {
     return ml_run(r,
                   &(ml_call){ML_CALL_INIT, .verb = ML_LIST, .name = pattern,
@@ -54,8 +54,8 @@ int ml_put(ml_resolver *r, const char *name, const void *value, size_t len,
                        e);
 }
 
-int ml_delete(ml_resolver *r, const char *name, const ml_pair *context, size_t n_context,
-              ml_err *e)
+int ml_delete(ml_resolver *r, const char *name, const ml_pair *context,
+              size_t n_context, ml_err *e)
 {
     return run_quietly(r,
                        &(ml_call){ML_CALL_INIT, .verb = ML_DELETE, .name = name,
@@ -63,8 +63,8 @@ int ml_delete(ml_resolver *r, const char *name, const ml_pair *context, size_t n
                        e);
 }
 
-int ml_explain(ml_resolver *r, const char *name, const ml_pair *context, size_t n_context,
-               ml_answer **out, ml_err *e)
+int ml_explain(ml_resolver *r, const char *name, const ml_pair *context,
+               size_t n_context, ml_answer **out, ml_err *e)
 {
     return ml_run(r,
                   &(ml_call){ML_CALL_INIT, .verb = ML_EXPLAIN, .name = name,

@@ -171,10 +171,10 @@ typedef struct ml_options {
 
 /* Loads and checks the policy; no network.  ML_EPOLICY (with file:line), ML_EUSAGE. */
 ML_API ML_MUST int ml_open(ml_resolver **out, const ml_options *opt, ml_err *e);
-/* Ends what is in flight (each done, and each blocked caller, sees ML_ECANCELED), waits for
- * other threads to leave, then frees.  Accepts NULL.  Called from inside a done, it takes
- * effect when the step ends.  In a forked child it does nothing: sockets and TLS are
- * the parent's, and what was copied goes with the child's exit or exec. */
+/* Ends what is in flight (each done, and each blocked caller, sees ML_ECANCELED), waits
+ * for other threads to leave, then frees.  Accepts NULL.  Called from inside a done, it
+ * takes effect when the step ends.  In a forked child it does nothing: sockets and TLS
+ * are the parent's, and what was copied goes with the child's exit or exec. */
 ML_API void ml_close(ml_resolver *r);
 
 /* ---- calls --------------------------------------------------------------------- */
@@ -265,7 +265,7 @@ ML_API void ml_cancel(ml_request *q);
 /* The one descriptor to watch for reading; it stays the same while r lives. */
 ML_API int ml_fd(const ml_resolver *r);
 /* For hosts that cannot watch a descriptor: call ml_step(r, 0) after at most so many
- * milliseconds; 0 = now, at most 10 while a call is in flight, -1 = nothing is pending. */
+ * milliseconds; 0 = now, at most 10 while a call is in flight, -1 = nothing pending. */
 ML_API int ml_timeout_ms(ml_resolver *r);
 /* Does what is ready, waiting at most max_wait_ms for something (0: not at all, -1: as
  * long as it takes).  Returns the number of calls finished, or a negative code. */

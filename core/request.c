@@ -34,7 +34,8 @@ int ml_call_widen(const ml_call *call, ml_call *full, ml_err *e)
     if (!is_list && (!full->name || !*full->name)) {
         return ml_fail(e, ML_EUSAGE, "a name is missing");
     }
-    if (full->value_len && !full->value) return ml_fail(e, ML_EUSAGE, "a value is missing");
+    if (full->value_len && !full->value)
+        return ml_fail(e, ML_EUSAGE, "a value is missing");
     int rc = check_pairs("context", full->context, full->n_context, e);
     return rc < 0 ? rc : check_pairs("tag", full->tags, full->n_tags, e);
 }

@@ -100,8 +100,8 @@ static void follow(ml_resolver *r, int max_wait_ms)
 
 /* ---- closing ------------------------------------------------------------------------
  *
- * is_closing keeps new calls out and nobody leads any more but the closer.  It ends what
- * is in flight, wakes the others, and frees when the last of them has left. */
+ * is_closing keeps new calls out and nobody leads any more but the closer.  It ends
+ * what is in flight, wakes the others, and frees when the last of them has left. */
 
 /* With the lock; n_own: 1 when the caller is itself counted in n_inside. */
 static void close_locked(ml_resolver *r, int n_own)
@@ -122,7 +122,8 @@ static void close_locked(ml_resolver *r, int n_own)
 
 void ml_close(ml_resolver *r)
 {
-    if (!r || !ml_resolver_is_alive(r)) return; /* a child must not touch what is shared */
+    /* A child must not touch what is shared. */
+    if (!r || !ml_resolver_is_alive(r)) return;
     pthread_mutex_lock(&r->lock);
     bool is_first = !r->is_closing;
     r->is_closing = true;
@@ -165,8 +166,10 @@ int ml_step(ml_resolver *r, int max_wait_ms)
         pthread_mutex_unlock(&r->lock);
         return ML_EBUSY;
     }
-    if (!r->has_leader && !r->is_closing) n = lead(r, max_wait_ms);
-    else if (max_wait_ms != 0) follow(r, max_wait_ms);
+    if (!r->has_leader && !r->is_closing)
+        n = lead(r, max_wait_ms);
+    else if (max_wait_ms != 0)
+        follow(r, max_wait_ms);
     leave(r);
     return n;
 }
@@ -244,9 +247,12 @@ void ml_cancel(ml_request *q)
 static void wait_until_finished(ml_resolver *r, const ml_request *q)
 {
     while (!q->is_finished) {
-        if (closes_here(r)) ml_loop_cancel_all(r->loop); /* this one with the others */
-        else if (r->has_leader || r->is_closing) follow(r, -1);
-        else lead(r, -1);
+        if (closes_here(r))
+            ml_loop_cancel_all(r->loop); /* this one with the others */
+        else if (r->has_leader || r->is_closing)
+            follow(r, -1);
+        else
+            lead(r, -1);
     }
 }
 

@@ -42,9 +42,9 @@ struct ml_resolver {
     pthread_cond_t changed;
     bool has_leader;
     atomic_bool is_reporting; /* the leader is inside done functions */
-    bool is_closing;         /* nothing new begins */
-    bool closes_after_step;  /* ml_close came from inside a done of `leader` */
-    int n_inside;            /* threads that step or wait */
+    bool is_closing;          /* nothing new begins */
+    bool closes_after_step;   /* ml_close came from inside a done of `leader` */
+    int n_inside;             /* threads that step or wait */
     pthread_t leader;
     ml_request *finished_first, *finished_last; /* their done is due */
 

@@ -322,8 +322,10 @@ static void get_token(request *r)
 static void cancel(ml_op *op)
 {
     request *r = (request *)op;
-    if (ml_discovery_leave(&r->wait)) fail(r, ML_ECANCELED, "canceled");
-    else ml_op_cancel(r->child); /* its done ends us */
+    if (ml_discovery_leave(&r->wait))
+        fail(r, ML_ECANCELED, "canceled");
+    else
+        ml_op_cancel(r->child); /* its done ends us */
 }
 
 static void destroy(ml_op *op)
@@ -341,9 +343,12 @@ static void destroy(ml_op *op)
 static void on_discovery(ml_discovery_wait *w, bool in_time)
 {
     request *r = (request *)((char *)w - offsetof(request, wait));
-    if (!in_time) fail(r, ML_EUNAVAILABLE, "no answer from the vault in time");
-    else if (r->vault->audience[0]) get_token(r);
-    else send_request(r);
+    if (!in_time)
+        fail(r, ML_EUNAVAILABLE, "no answer from the vault in time");
+    else if (r->vault->audience[0])
+        get_token(r);
+    else
+        send_request(r);
 }
 
 static void discover(request *r)
@@ -353,7 +358,8 @@ static void discover(request *r)
         r->is_discoverer = true;
         send_request(r);
     } else {
-        ml_discovery_join(&v->discovery, &r->wait, r->op.loop, r->deadline_ms, on_discovery);
+        ml_discovery_join(&v->discovery, &r->wait, r->op.loop, r->deadline_ms,
+                          on_discovery);
     }
 }
 

@@ -14,7 +14,6 @@
 #include <termios.h>
 #include <unistd.h>
 
-#include "base/str.h"
 #include "cli/cli.h"
 
 enum {
@@ -152,7 +151,7 @@ static void say(int fd, const char *text, size_t len)
 }
 
 /* The question comes when the terminal is ready for the answer, and not before. */
-static void ask(int fd, ml_str question, bool echo, typed_line *l)
+static void ask(int fd, const char *question, bool echo, typed_line *l)
 {
     struct termios before;
     struct sigaction actions[WATCHED];
@@ -160,7 +159,7 @@ static void ask(int fd, ml_str question, bool echo, typed_line *l)
     watch_signals(actions, &usual);
     l->problem = NULL;
     if (set_mode(fd, echo, &before)) {
-        say(fd, question.p, question.n);
+        say(fd, question, strlen(question));
         read_line(fd, &usual, before.c_cc, l);
         if (!echo) refuse_more(fd, &usual, before.c_cc, l);
         tcsetattr(fd, TCSAFLUSH, &before);
@@ -174,8 +173,7 @@ static void ask(int fd, ml_str question, bool echo, typed_line *l)
 /* prompt(question, echo) -> text | nil, problem. */
 int ml_cli_prompt(lua_State *L)
 {
-    ml_str question;
-    question.p = luaL_checklstring(L, 1, &question.n);
+    const char *question = luaL_checkstring(L, 1);
     bool echo = lua_toboolean(L, 2);
     typed_line line = {.p = lua_newuserdatauv(L, LINE_MAX_BYTES, 0)};
     int fd = open("/dev/tty", O_RDWR | O_CLOEXEC | O_NOCTTY);

@@ -109,7 +109,8 @@ static ml_answer *run(lua_State *L, ml_lua_resolver *self, const ml_call *call)
     *box = NULL;
     luaL_setmetatable(L, ANSWER);
     ml_err e = {0};
-    if (self->is_logging) luaL_error(L, "no calls from a log function: the library waits for it");
+    if (self->is_logging)
+        luaL_error(L, "no calls from a log function: the library waits for it");
     lua_State *outer = self->L;
     self->L = L;
     int rc = ml_run(self->r, call, box, &e);

@@ -16,9 +16,9 @@
 
 /* One open resolver as Lua holds it. */
 typedef struct ml_lua_resolver {
-    ml_resolver *r; /* NULL once closed */
-    lua_State *L;   /* who is inside the library now: the log function runs there */
-    int log_ref;    /* of the log function, LUA_NOREF when there is none */
+    ml_resolver *r;  /* NULL once closed */
+    lua_State *L;    /* who is inside the library now: the log function runs there */
+    int log_ref;     /* of the log function, LUA_NOREF when there is none */
     bool is_logging; /* inside that function: no calls */
 } ml_lua_resolver;
 
