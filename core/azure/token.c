@@ -121,36 +121,33 @@ static void destroy_waiter(ml_op *op)
     free(op);
 }
 
-static void on_deadline(ml_timer *t, void *arg)
-{
-    (void)t;
-    waiter *w = arg;
-    ml_op *flight = w->entry->flight; /* maybe between two tries */
-    ml_http_response none = {0};
-    const ml_http_response *last = flight ? ml_http_answer(flight) : &none;
-    leave(w);
-    w->op.err.http_status = last->status;
-    w->op.err.retry_after_ms = last->retry_after_ms;
-    if (last->status == 429) {
-        ml_op_fail(&w->op, ML_ETHROTTLED,
-                   "no token in time: %s asks to slow down (429); ask less often, or "
-                   "raise the deadline",
-                   w->entry->authority);
-    } else if (last->status >= 500) {
-        ml_op_fail(&w->op, ML_EUNAVAILABLE, "no token in time: %s answers %d",
-                   w->entry->authority, last->status);
-    } else {
-        ml_op_fail(&w->op, ML_EUNAVAILABLE, "no token from %s in time",
-                   w->entry->authority);
-    }
-}
-
 static void share_trace(const ml_token_entry *t, ml_trace *trace)
 {
     for (size_t i = 0; i < t->flight_trace.n; i++) {
         const ml_trace_event *ev = &t->flight_trace.events[i];
         ml_trace_add(trace, ev->what, "%s", ev->text);
     }
+}
+
+static void on_deadline(ml_timer *t, void *arg)
+{
+    (void)t;
+    waiter *w = arg;
+    const ml_token_entry *entry = w->entry;
+    int status = entry->flight ? ml_http_last_status(entry->flight) : 0;
+    leave(w);
+    share_trace(entry, w->trace);
+    if (status == 0) {
+        ml_op_fail(&w->op, ML_EUNAVAILABLE,
+                   "no token from %s in time: raise the deadline (--timeout), or look "
+                   "for a firewall that drops packets",
+                   entry->authority);
+        return;
+    }
+    w->op.err.http_status = status;
+    ml_op_fail(&w->op, status == 429 ? ML_ETHROTTLED : ML_EUNAVAILABLE,
+               "no token from %s in time; the last answer was HTTP %d",
+               entry->authority, status);
 }
 
 static void answer(waiter *w, ml_secret *token, const ml_err *err)

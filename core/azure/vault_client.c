@@ -18,6 +18,7 @@
 #include "azure/challenge.h"
 #include "azure/token.h"
 #include "azure/vault_call.h"
+#include "azure/vault_errors.h"
 #include "base/err.h"
 
 enum {
@@ -79,6 +80,23 @@ static void fail(request *r, int code, const char *text)
     finish_with(r, &err);
 }
 
+/* The same for errors that know nothing of vaults: the text begins with what we did. */
+static void finish_about(request *r, const ml_err *err)
+{
+    ml_err full = *err;
+    char what[256];
+    ml_vault_describe(&r->call, r->vault->alias, what, sizeof(what));
+    ml_fail(&full, err->code, "%s: %s", what, err->text);
+    finish_with(r, &full);
+}
+
+static void fail_about(request *r, int code, const char *text)
+{
+    ml_err err = {0};
+    ml_fail(&err, code, "%s", text);
+    finish_about(r, &err);
+}
+
 /* The child has ended; true when the request has to end too. */
 static bool child_ended(request *r, const ml_op *child)
 {
@@ -88,7 +106,7 @@ static bool child_ended(request *r, const ml_op *child)
         return true;
     }
     if (child->err.code == 0) return false;
-    finish_with(r, &child->err);
+    finish_about(r, &child->err);
     return true;
 }
 
@@ -210,7 +228,7 @@ static void on_unauthorized(request *r, const ml_http_response *http, const ml_e
     ml_challenge_fini(&c);
     if (rc < 0 && !(r->token && http->n_challenges == 0)) {
         add_http_facts(&err, http);
-        finish_with(r, &err);
+        finish_about(r, &err);
         return;
     }
     if (r->token) {
@@ -299,15 +317,15 @@ static void get_token(request *r)
 {
     const ml_identity *id = &r->vault->identity;
     if (!id->client_secret) {
-        fail(r, ML_EUNAUTHENTICATED,
-             "no credential: set AZURE_TENANT_ID, AZURE_CLIENT_ID "
-             "and AZURE_CLIENT_SECRET, or give the policy a ml.client_secret");
+        fail_about(r, ML_EUNAUTHENTICATED,
+                   "no credential: set AZURE_TENANT_ID, AZURE_CLIENT_ID "
+                   "and AZURE_CLIENT_SECRET, or give the policy a ml.client_secret");
         return;
     }
     if (!id->authority[0]) {
-        fail(r, ML_EUNAUTHENTICATED,
-             "the login host is not known for this vault: set "
-             "AZURE_AUTHORITY_HOST");
+        fail_about(r, ML_EUNAUTHENTICATED,
+                   "the login host is not known for this vault: set "
+                   "AZURE_AUTHORITY_HOST");
         return;
     }
     ml_token_want want = token_want(r);

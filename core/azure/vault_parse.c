@@ -81,21 +81,25 @@ static bool read_days(ml_json *j, int *out)
     return true;
 }
 
+static bool read_attribute(ml_json *j, ml_str key, ml_attributes *a)
+{
+    if (ml_json_key_is(key, "enabled")) return read_flag(j, &a->enabled);
+    if (ml_json_key_is(key, "nbf")) return read_number(j, &a->not_before_s);
+    if (ml_json_key_is(key, "exp")) return read_number(j, &a->expires_s);
+    if (ml_json_key_is(key, "created")) return read_number(j, &a->created_s);
+    if (ml_json_key_is(key, "updated")) return read_number(j, &a->updated_s);
+    if (ml_json_key_is(key, "recoverableDays"))
+        return read_days(j, &a->recoverable_days);
+    return ml_json_skip(j);
+}
+
 static bool read_attributes(ml_json *j, ml_attributes *a)
 {
     ml_str key;
     if (ml_json_read_null(j)) return true;
     if (!ml_json_enter_object(j)) return false;
     while (ml_json_next_key(j, &key)) {
-        bool good = true;
-        if (ml_json_key_is(key, "enabled")) good = read_flag(j, &a->enabled);
-        if (ml_json_key_is(key, "nbf")) good = read_number(j, &a->not_before_s);
-        if (ml_json_key_is(key, "exp")) good = read_number(j, &a->expires_s);
-        if (ml_json_key_is(key, "created")) good = read_number(j, &a->created_s);
-        if (ml_json_key_is(key, "updated")) good = read_number(j, &a->updated_s);
-        if (ml_json_key_is(key, "recoverableDays"))
-            good = read_days(j, &a->recoverable_days);
-        if (!good) return false;
+        if (!read_attribute(j, key, a)) return false;
     }
     return true;
 }

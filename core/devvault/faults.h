@@ -8,7 +8,7 @@
  *   html[=502]  redirect[=URL]  garbage  big  deep  chunked
  *   empty-page  bad-next-link=URL  next-link=null|missing|empty  ints-as-strings
  *   forbid=rbac|policy|firewall|accessdenied|connection[:NAMEGLOB]  disabled=NAMEGLOB
- *   limbo=300ms             deletes and recoveries take this long
+ *   limbo=300ms             deletes and recoveries take this long (else 200 ms)
  *   challenge=scope|resource  http-401-once  claims-challenge
  *   token-lifetime=S  token-tenant=ID  token-expires-in-string
  *

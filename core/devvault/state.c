@@ -13,6 +13,19 @@
 
 static const char *const files[] = {"ca.pem", "key.pem", "env"};
 
+/* The files in it stay ours alone; but who can write there could swap them. */
+static void warn_if_open(const char *dir)
+{
+    struct stat st;
+    if (stat(dir, &st) != 0) return;
+    bool is_foreign = st.st_uid != geteuid();
+    if (!is_foreign && (st.st_mode & 077) == 0) return;
+    fprintf(stderr,
+            "dev-vault: WARNING: other users can look into %s%s; make it yours alone: "
+            "chmod 700\n",
+            dir, is_foreign || (st.st_mode & 022) ? " and change it" : "");
+}
+
 int ml_dv_state_init(ml_dv_state *s, const char *dir, ml_err *e)
 {
     *s = (ml_dv_state){0};
@@ -29,6 +42,7 @@ int ml_dv_state_init(ml_dv_state *s, const char *dir, ml_err *e)
             return ml_fail(e, ML_EUSAGE, "the state directory's path is too long");
         }
         memcpy(s->dir, s->ca_file, strlen(s->ca_file) + 1);
+        warn_if_open(s->dir);
         return 0;
     }
     const char *tmp = getenv("TMPDIR");

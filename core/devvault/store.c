@@ -1,10 +1,14 @@
 /* store.c - vaults, secrets and their versions in SQLite. */
 #include "devvault/store.h"
 
+#include <errno.h>
+#include <fcntl.h>
 #include <sqlite3.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/stat.h>
+#include <unistd.h>
 
 #include "base/err.h"
 #include "devvault/text.h"
@@ -60,8 +64,30 @@ static int failed(ml_dv_store *s, ml_err *e)
     return ml_fail(e, ML_ESYSTEM, "the store failed: %s", sqlite3_errmsg(s->db));
 }
 
+/* Only the owner may read the database and the files that SQLite puts beside it, which
+ * take its mode: a new one is made so, what is there becomes so. */
+static int make_private(const char *file)
+{
+    static const char *const beside[] = {"", "-wal", "-shm", "-journal"};
+    char path[4096];
+    for (size_t i = 0; i < sizeof(beside) / sizeof(beside[0]); i++) {
+        int flags = O_RDWR | O_CLOEXEC | (i == 0 ? O_CREAT : 0);
+        int n = snprintf(path, sizeof(path), "%s%s", file, beside[i]);
+        if (n < 0 || (size_t)n >= sizeof(path)) return -1;
+        int fd = open(path, flags, 0600);
+        if (fd < 0 && i > 0 && errno == ENOENT) continue;
+        bool ok = fd >= 0 && fchmod(fd, 0600) == 0;
+        if (fd >= 0) close(fd);
+        if (!ok) return -1;
+    }
+    return 0;
+}
+
 int ml_dv_store_open(ml_dv_store **out, const char *file, ml_err *e)
 {
+    if (file && make_private(file) != 0) {
+        return ml_fail(e, ML_ESYSTEM, "cannot use store %s: %s", file, strerror(errno));
+    }
     ml_dv_store *s = calloc(1, sizeof(*s));
     if (!s) return ml_fail(e, ML_ENOMEM, "out of memory");
     int flags = SQLITE_OPEN_READWRITE | SQLITE_OPEN_CREATE;

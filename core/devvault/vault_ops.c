@@ -5,7 +5,7 @@
 
 #include "devvault/bundle.h"
 
-enum { DAY_S = 24 * 3600 };
+enum { DAY_S = 24 * 3600, LIMBO_MS = 200 };
 
 int64_t ml_dv_now_ms(void)
 {
@@ -162,7 +162,7 @@ void ml_dv_op_update(ml_dv_call *c)
         answer(c, 0);
 }
 
-/* Moves c->r between the living and the deleted; with a limbo fault it takes a while.
+/* Moves c->r between the living and the deleted; that takes a while, as it does there.
  */
 static bool move(ml_dv_call *c, bool to_deleted)
 {
@@ -172,7 +172,7 @@ static bool move(ml_dv_call *c, bool to_deleted)
     c->r.deleted = to_deleted ? ml_dv_now_s() : 0;
     c->r.purge =
         to_deleted ? c->r.deleted + (int64_t)ML_DV_RECOVERABLE_DAYS * DAY_S : 0;
-    c->r.busy_until_ms = limbo ? ml_dv_now_ms() + limbo->number : 0;
+    c->r.busy_until_ms = ml_dv_now_ms() + (limbo ? limbo->number : LIMBO_MS);
     if (ml_dv_store_set_state(c->x->dv->store, &c->r, &e) == 0) return true;
     return ml_dv_broken(c->x, &e);
 }

@@ -16,20 +16,20 @@ enum { DEFAULT_MAX_BYTES = 1024 * 1024, MAX_CHALLENGE_BYTES = 8192 };
 /* ---- headers to send: nodes of our own, so that they can be erased ----------------
  */
 
+typedef struct header {
+    struct curl_slist node; /* first: a header is a node */
+    char text[];
+} header;
+
 static bool add_header(ml_exchange *x, ml_str name, ml_str value)
 {
-    struct curl_slist *node = malloc(sizeof(*node));
-    char *text = malloc(name.n + value.n + 1);
-    if (!node || !text) {
-        free(node);
-        free(text);
-        return false;
-    }
-    memcpy(text, name.p, name.n);
-    if (value.n) memcpy(text + name.n, value.p, value.n);
-    text[name.n + value.n] = '\0';
-    *node = (struct curl_slist){.data = text, .next = x->headers};
-    x->headers = node;
+    header *h = malloc(sizeof(*h) + name.n + value.n + 1);
+    if (!h) return false;
+    memcpy(h->text, name.p, name.n);
+    if (value.n) memcpy(h->text + name.n, value.p, value.n);
+    h->text[name.n + value.n] = '\0';
+    h->node = (struct curl_slist){.data = h->text, .next = x->headers};
+    x->headers = &h->node;
     return true;
 }
 
@@ -38,7 +38,7 @@ static void free_headers(ml_exchange *x)
     while (x->headers) {
         struct curl_slist *node = x->headers;
         x->headers = node->next;
-        ml_scrub_free(node->data, strlen(node->data));
+        ml_scrub(node->data, strlen(node->data));
         free(node);
     }
 }
@@ -274,11 +274,13 @@ static void give_back(ml_exchange *x)
 static void on_done(CURL *easy, CURLcode code, void *arg)
 {
     ml_exchange *x = arg;
-    long status = 0;
+    long status = 0, proxy_status = 0;
     curl_off_t sent = 0;
     curl_easy_getinfo(easy, CURLINFO_RESPONSE_CODE, &status);
     curl_easy_getinfo(easy, CURLINFO_PRETRANSFER_TIME_T, &sent);
+    curl_easy_getinfo(easy, CURLINFO_HTTP_CONNECTCODE, &proxy_status);
     x->response->status = (int)status;
+    x->proxy_status = (int)proxy_status;
     x->was_sent = sent > 0; /* the connection was ready: bytes may have left */
     read_retry_after(x);
     note_answer(x, code);
@@ -330,82 +332,5 @@ bool ml_exchange_may_repeat(const ml_exchange *x, CURLcode code)
     case CURLE_HTTP2:
     case CURLE_HTTP2_STREAM: return x->request->is_idempotent || !x->was_sent;
     default: return false;
-    }
-}
-
-/* The host of the URL, for people. */
-static ml_str host_of(const ml_exchange *x)
-{
-    ml_str url = without_query(ml_buf_str(&x->request->url));
-    ml_str rest = url;
-    if (ml_str_starts(url, ML_LIT("https://"))) rest = (ml_str){url.p + 8, url.n - 8};
-    return (ml_str){rest.p, ml_str_find(rest, '/')};
-}
-
-void ml_exchange_explain(const ml_exchange *x, CURLcode code, ml_err *e)
-{
-    ml_str host = host_of(x);
-    int n = (int)host.n;
-    bool is_unsure = x->was_sent && !x->request->is_idempotent;
-    e->http_status = x->response->status;
-    if (x->is_too_large) {
-        ml_fail(e, ML_EINVALID,
-                "%.*s answered with more than %zu bytes: is it really a "
-                "Key Vault?",
-                n, host.p, x->response->body.max);
-        return;
-    }
-    switch (code) {
-    case CURLE_COULDNT_RESOLVE_HOST:
-        ml_fail(e, ML_EUNAVAILABLE,
-                "host %.*s does not resolve: wrong vault name, wrong "
-                "cloud suffix, or a missing private DNS zone",
-                n, host.p);
-        return;
-    case CURLE_COULDNT_RESOLVE_PROXY:
-        ml_fail(e, ML_EUNAVAILABLE,
-                "the proxy for %.*s does not resolve: check "
-                "HTTPS_PROXY",
-                n, host.p);
-        return;
-    case CURLE_COULDNT_CONNECT:
-        ml_fail(e, ML_EUNAVAILABLE,
-                "cannot connect to %.*s: refused or unreachable; "
-                "check the port, the firewall and private endpoints",
-                n, host.p);
-        return;
-    case CURLE_PEER_FAILED_VERIFICATION:
-    case CURLE_SSL_CACERT_BADFILE:
-    case CURLE_SSL_ISSUER_ERROR:
-        ml_fail(e, ML_EUNAVAILABLE,
-                "the TLS certificate of %.*s is not trusted: set "
-                "SSL_CERT_FILE or the CA file option; never switch checking off",
-                n, host.p);
-        return;
-    case CURLE_OPERATION_TIMEDOUT:
-        ml_fail(e, ML_EUNAVAILABLE,
-                "no complete answer from %.*s in time: raise the "
-                "deadline, or look for a firewall that drops packets",
-                n, host.p);
-        return;
-    case CURLE_SEND_FAIL_REWIND:
-    case CURLE_GOT_NOTHING:
-    case CURLE_SEND_ERROR:
-    case CURLE_RECV_ERROR:
-        ml_fail(e, ML_EUNAVAILABLE, "%.*s closed the connection without an answer%s", n,
-                host.p,
-                is_unsure ? ": the change may have been made or not, look before you "
-                            "repeat it"
-                          : "");
-        return;
-    case CURLE_PARTIAL_FILE:
-        ml_fail(e, ML_EINVALID, "the answer of %.*s broke off", n, host.p);
-        return;
-    case CURLE_OUT_OF_MEMORY:
-        ml_fail(e, ML_ENOMEM, "out of memory while talking to %.*s", n, host.p);
-        return;
-    default:
-        ml_fail(e, ML_EUNAVAILABLE, "talking to %.*s failed: %s", n, host.p,
-                curl_easy_strerror(code));
     }
 }

@@ -23,6 +23,7 @@ struct ml_http {
     ml_timer wait;
     bool may_retry;
     int tries;
+    int last_status; /* of the last try that was answered */
 };
 
 static void on_exchange(ml_exchange *x, CURLcode code, void *arg);
@@ -88,9 +89,21 @@ static int next_try(ml_http *h, CURLcode code)
                          left_ms(h), ml_loop_random(h->op.loop));
 }
 
+/* The last try was not answered, but one before was: that is the cause to look for. */
+static void add_last_status(ml_http *h)
+{
+    ml_err *e = &h->op.err;
+    size_t n = strlen(e->text);
+    if (e->code != ML_EUNAVAILABLE || h->last_status == 0) return;
+    e->http_status = h->last_status;
+    snprintf(e->text + n, sizeof(e->text) - n, "; the last answer was HTTP %d",
+             h->last_status);
+}
+
 static void on_exchange(ml_exchange *x, CURLcode code, void *arg)
 {
     ml_http *h = arg;
+    if (code == CURLE_OK) h->last_status = h->response.status;
     int wait_ms = next_try(h, code);
     if (wait_ms != ML_RETRY_STOP) {
         ml_trace_add(x->trace, "retry", "try %d in %d ms", h->tries + 1, wait_ms);
@@ -98,7 +111,10 @@ static void on_exchange(ml_exchange *x, CURLcode code, void *arg)
                        on_wait, h);
         return;
     }
-    if (code != CURLE_OK) ml_exchange_explain(x, code, &h->op.err);
+    if (code != CURLE_OK) {
+        ml_exchange_explain(x, code, &h->op.err);
+        add_last_status(h);
+    }
     ml_op_finish(&h->op);
 }
 
@@ -157,4 +173,9 @@ ml_op *ml_http_start(const ml_http_client *c, ml_http_request *q, bool retry,
 ml_http_response *ml_http_answer(ml_op *op)
 {
     return &((ml_http *)op)->response;
+}
+
+int ml_http_last_status(const ml_op *op)
+{
+    return ((const ml_http *)op)->last_status;
 }

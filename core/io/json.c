@@ -123,30 +123,45 @@ static size_t escape_length(const char *p, size_t n)
     return 5;
 }
 
+/* How many bytes from here on are ASCII and stand for themselves. */
+static size_t plain_length(const char *p, size_t n)
+{
+    size_t i = 0;
+    while (i < n && p[i] >= 0x20 && p[i] < 0x7f && p[i] != '"' && p[i] != '\\') i++;
+    return i;
+}
+
+/* At the closing quote. */
+static bool end_string(ml_json *j, size_t from, bool is_ascii, ml_str *raw)
+{
+    *raw = (ml_str){j->text.p + from, j->at - from};
+    if (!is_ascii && !ml_utf8_valid(*raw)) {
+        j->at = from;
+        return fail(j, "a string that is not UTF-8");
+    }
+    j->at++;
+    return true;
+}
+
 /* At an opening quote: gives the view between the quotes. */
 static bool scan_string(ml_json *j, ml_str *raw)
 {
     size_t from = ++j->at;
-    while (j->at < j->text.n) {
+    bool is_ascii = true;
+    for (;;) {
+        j->at += plain_length(j->text.p + j->at, j->text.n - j->at);
+        if (j->at >= j->text.n) return fail(j, "a string without its closing quote");
         unsigned char c = (unsigned char)j->text.p[j->at];
-        if (c == '"') {
-            *raw = (ml_str){j->text.p + from, j->at - from};
-            if (!ml_utf8_valid(*raw)) {
-                j->at = from;
-                return fail(j, "a string that is not UTF-8");
-            }
-            j->at++;
-            return true;
-        }
+        if (c == '"') return end_string(j, from, is_ascii, raw);
         if (c < 0x20) return fail(j, "a control character inside a string");
         size_t n = 0;
         if (c == '\\') {
             n = escape_length(j->text.p + j->at + 1, j->text.n - j->at - 1);
             if (n == 0) return fail(j, "an unknown escape");
         }
+        if (c >= 0x80) is_ascii = false;
         j->at += 1 + n;
     }
-    return fail(j, "a string without its closing quote");
 }
 
 bool ml_json_next_key(ml_json *j, ml_str *key)
@@ -386,6 +401,8 @@ static int next_ascii(ml_str raw, size_t *i)
 
 bool ml_json_key_is(ml_str raw, const char *text)
 {
+    if (raw.n && raw.p[0] != *text && raw.p[0] != '\\')
+        return false; /* the usual case */
     size_t i = 0;
     while (i < raw.n && *text) {
         if (next_ascii(raw, &i) != *text++) return false;

@@ -18,6 +18,12 @@ static void set_flag(lua_State *L, const char *name, bool value)
     lua_setfield(L, -2, name);
 }
 
+/* What is not set counts as false. */
+static void set_if(lua_State *L, const char *name, bool value)
+{
+    if (value) set_flag(L, name, value);
+}
+
 static void set_seconds(lua_State *L, const char *name, int64_t value_s)
 {
     if (value_s == 0) return;
@@ -43,7 +49,7 @@ void ml_script_push_call(lua_State *L, const ml_call *call, int64_t cached_ms,
                          ml_secret_handle **list)
 {
     luaL_checkstack(L, 6, NULL);
-    lua_createtable(L, 0, 14);
+    lua_createtable(L, 0, 4); /* as many as a plain get has */
     set_text(L, "verb", ml_verb_word(call->verb));
     set_text(L, "name", call->name);
     set_pairs(L, "context", call->context, call->n_context);
@@ -53,11 +59,13 @@ void ml_script_push_call(lua_State *L, const ml_call *call, int64_t cached_ms,
     if (call->enabled != 0) set_flag(L, "enabled", call->enabled > 0);
     set_seconds(L, "not_before_s", call->not_before_s);
     set_seconds(L, "expires_s", call->expires_s);
-    lua_pushinteger(L, cached_ms);
-    lua_setfield(L, -2, "cached_ms");
-    set_flag(L, "plan_only", (call->flags & ML_PLAN_ONLY) != 0);
-    set_flag(L, "json", (call->flags & ML_AS_JSON) != 0);
-    set_flag(L, "replace_metadata", (call->flags & ML_REPLACE_METADATA) != 0);
+    if (cached_ms > 0) {
+        lua_pushinteger(L, cached_ms);
+        lua_setfield(L, -2, "cached_ms");
+    }
+    set_if(L, "plan_only", (call->flags & ML_PLAN_ONLY) != 0);
+    set_if(L, "json", (call->flags & ML_AS_JSON) != 0);
+    set_if(L, "replace_metadata", (call->flags & ML_REPLACE_METADATA) != 0);
     if (!has_value(call)) return;
     ml_str value = {call->value ? call->value : "", call->value ? call->value_len : 0};
     ml_script_push_bytes(L, value, list);

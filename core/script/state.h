@@ -12,6 +12,14 @@
 
 typedef struct ml_task ml_task;
 
+/* A coroutine, and what keeps it alive in the registry. */
+typedef struct ml_thread {
+    lua_State *L;
+    int ref;
+} ml_thread;
+
+enum { ML_MAX_IDLE_THREADS = 64 };
+
 struct ml_vm {
     const ml_host *host;
     ml_alloc alloc;
@@ -22,6 +30,8 @@ struct ml_vm {
     int load_ref;     /* engine.load */
     int run_ref;      /* engine.run */
     int policy_ref;   /* LUA_NOREF before the first load */
+    int n_idle;
+    ml_thread idle[ML_MAX_IDLE_THREADS]; /* whose calls have ended well, for the next */
 };
 
 static inline ml_vm *ml_vm_of(lua_State *L)

@@ -20,15 +20,15 @@
 struct ml_task {
     ml_op op; /* first: the task is an op */
     ml_vm *vm;
-    lua_State *co;
-    int co_ref;   /* keeps co alive */
-    ml_op *child; /* what it waits for */
+    ml_thread thread; /* the coroutine */
+    ml_op *child;     /* what it waits for */
     ml_verb child_verb;
     ml_timer first; /* brings the first resume */
     int64_t deadline_ms;
     ml_trace trace;
     size_t events_seen;
     bool is_explain;           /* only then somebody looks at the events */
+    bool has_returned;         /* the coroutine's main function */
     ml_secret_handle *secrets; /* the handles of this call */
     char *text;
 };
@@ -38,7 +38,7 @@ struct ml_task {
 ml_task *ml_task_self(lua_State *L)
 {
     ml_task *t = ml_vm_of(L)->running;
-    if (t && t->co == L && lua_isyieldable(L)) return t;
+    if (t && t->thread.L == L && lua_isyieldable(L)) return t;
     luaL_error(L, "moonlatch: cannot wait here: not while a policy loads, nor inside "
                   "table.sort, string.gsub, tostring or require");
     return NULL;
@@ -160,14 +160,25 @@ static int body(lua_State *L)
 
 /* ---- running ------------------------------------------------------------------- */
 
+/* A coroutine that has returned can run another function: it is kept for that. */
+static bool keep_thread(ml_vm *vm, ml_thread thread)
+{
+    if (vm->n_idle == ML_MAX_IDLE_THREADS) return false;
+    lua_settop(thread.L, 0);
+    vm->idle[vm->n_idle++] = thread;
+    return true;
+}
+
 /* The coroutine is over, or will never go on: pending __close run here, with a budget
  * but without being able to wait. */
 static void end(ml_task *t)
 {
-    ml_budget_begin(&t->vm->budget, t->co);
-    lua_resetthread(t->co);
-    luaL_unref(t->vm->L, LUA_REGISTRYINDEX, t->co_ref);
-    t->co = NULL;
+    if (!t->has_returned || !keep_thread(t->vm, t->thread)) {
+        ml_budget_begin(&t->vm->budget, t->thread.L);
+        lua_resetthread(t->thread.L);
+        luaL_unref(t->vm->L, LUA_REGISTRYINDEX, t->thread.ref);
+    }
+    t->thread.L = NULL;
     ml_script_close_secrets(&t->secrets);
     if (t->op.err.code != 0) ml_secrets_fini(&t->op.list);
     ml_op_finish(&t->op);
@@ -186,9 +197,10 @@ static void run(ml_task *t, int n_args)
     int n_results = 0;
     t->vm->running = t;
     t->vm->alloc.refusal = ML_ALLOC_FINE;
-    ml_budget_begin(&t->vm->budget, t->co);
-    int status = lua_resume(t->co, t->vm->L, n_args, &n_results);
+    ml_budget_begin(&t->vm->budget, t->thread.L);
+    int status = lua_resume(t->thread.L, t->vm->L, n_args, &n_results);
     t->vm->running = NULL;
+    t->has_returned = status == LUA_OK;
     if (status == LUA_YIELD && t->child) {
         if (t->op.is_canceled) ml_op_cancel(t->child);
         return;
@@ -196,7 +208,7 @@ static void run(ml_task *t, int n_args)
     if (status == LUA_YIELD) {
         ml_fail(&t->op.err, ML_EPOLICY, "the policy yielded; only sources may wait");
     } else if (status != LUA_OK) {
-        ml_vm_blame(t->vm, t->co, status, &t->op.err);
+        ml_vm_blame(t->vm, t->thread.L, status, &t->op.err);
     } else {
         ml_budget_check(&t->vm->budget, &t->op.err);
     }
@@ -246,7 +258,7 @@ static void push_success(lua_State *L, const delivery *d)
 static int deliver(lua_State *L)
 {
     delivery *d = lua_touserdata(L, 1);
-    if (!lua_checkstack(d->task->co, 4)) return luaL_error(L, "stack overflow");
+    if (!lua_checkstack(d->task->thread.L, 4)) return luaL_error(L, "stack overflow");
     if (d->child->err.code == 0) {
         push_success(L, d);
         d->n_results = 1;
@@ -255,7 +267,7 @@ static int deliver(lua_State *L)
         ml_script_push_err(L, &d->child->err);
         d->n_results = 2;
     }
-    lua_xmove(L, d->task->co, d->n_results);
+    lua_xmove(L, d->task->thread.L, d->n_results);
     return 0;
 }
 
@@ -291,7 +303,7 @@ static void cancel(ml_op *op)
 static void destroy(ml_op *op)
 {
     ml_task *t = (ml_task *)op;
-    assert(!t->co);
+    assert(!t->thread.L);
     ml_op_fini(op);
     ml_trace_fini(&t->trace);
     free(t->text);
@@ -304,21 +316,28 @@ typedef struct birth {
     int64_t cached_ms;
 } birth;
 
+/* One that ran before, or a new one; may raise. */
+static ml_thread take_thread(ml_vm *vm)
+{
+    if (vm->n_idle > 0) return vm->idle[--vm->n_idle];
+    ml_thread thread = {.L = lua_newthread(vm->L)};
+    thread.ref = luaL_ref(vm->L, LUA_REGISTRYINDEX);
+    return thread;
+}
+
 /* Protected: the coroutine, with what its first resume needs. */
 static int make_coroutine(lua_State *L)
 {
     birth *b = lua_touserdata(L, 1);
     ml_task *t = b->task;
-    lua_State *co = lua_newthread(L);
+    t->thread = take_thread(t->vm);
     lua_pushcfunction(L, body);
     lua_pushlightuserdata(L, t);
     lua_rawgeti(L, LUA_REGISTRYINDEX, t->vm->run_ref);
     lua_rawgeti(L, LUA_REGISTRYINDEX, t->vm->policy_ref);
     ml_script_push_call(L, b->call, b->cached_ms, &t->secrets);
-    if (!lua_checkstack(co, 5)) return luaL_error(L, "stack overflow");
-    lua_xmove(L, co, 5);
-    t->co_ref = luaL_ref(L, LUA_REGISTRYINDEX);
-    t->co = co;
+    if (!lua_checkstack(t->thread.L, 5)) return luaL_error(L, "stack overflow");
+    lua_xmove(L, t->thread.L, 5);
     return 0;
 }
 
@@ -339,6 +358,7 @@ ml_op *ml_task_start(ml_vm *vm, const ml_call *call, int64_t deadline_ms,
     t->is_explain = call->verb == ML_EXPLAIN;
     if (ml_vm_protect(vm, make_coroutine, &(birth){t, call, cached_ms}, e) != 0) {
         ml_script_close_secrets(&t->secrets);
+        if (t->thread.L) luaL_unref(vm->L, LUA_REGISTRYINDEX, t->thread.ref);
         free(t);
         return NULL;
     }

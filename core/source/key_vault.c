@@ -5,7 +5,7 @@
 #include <stdlib.h>
 #include <string.h>
 
-#include "azure/vault_client.h"
+#include "azure/vault_settle.h"
 #include "base/err.h"
 #include "source/ready.h"
 
@@ -76,7 +76,7 @@ static ml_op *start(ml_source *s, const ml_source_call *c, ml_op_done *done, voi
                           .enabled = c->enabled,
                           .not_before_s = c->not_before_s,
                           .expires_s = c->expires_s};
-    return ml_vault_start(&v->vault, &call, c->deadline_ms, c->trace, done, arg);
+    return ml_vault_run(&v->vault, &call, c->deadline_ms, c->trace, done, arg);
 }
 
 static void free_key_vault(ml_source *s)

@@ -48,6 +48,13 @@ local function read_value(args, app, s)
     return (s.waiting(of_stdin, app))
 end
 
+local function with_hint(e, name)
+    if e.text:find("replace the metadata", 1, true) then
+        e.try = ("moonlatch put %s --replace-metadata"):format(name)
+    end
+    return e
+end
+
 function M.run(args, app)
     if #args.surplus > 0 then
         error(report.usage("a value does not belong in a command line, where every user "
@@ -55,10 +62,11 @@ function M.run(args, app)
             ("moonlatch put %s < FILE, or without it to be asked"):format(args.name)))
     end
     local s = session.open(args, app)
-    local answer = assert(s.resolver:put(args.name, read_value(args, app, s), s.opts {
+    local answer, e = s.resolver:put(args.name, read_value(args, app, s), s.opts {
         content_type = args.content_type, tags = flags.table_of(args.tags),
         enabled = flags.enabled_of(args), expires_s = args.expires_s,
-        not_before_s = args.not_before_s, replace_metadata = args.replace_metadata }))
+        not_before_s = args.not_before_s, replace_metadata = args.replace_metadata })
+    if not answer then error(with_hint(e, args.name)) end
     local stored = answer.secrets[1]
     return show.result(app, args, stored, ("stored %s in %s, version %s"):format(
         args.name, show.place_of(stored), stored:version()))

@@ -15,7 +15,8 @@
 -- is found.
 --
 -- Listing goes the other way: the longest matching prefix tells the kind.  Dashes stay
--- dashes, because underscores cannot be told from them.
+-- dashes, because underscores cannot be told from them.  With bare names a pattern may
+-- leave airflow/ out, and so do the names that it lists.
 --
 -- A step may carry empty = "missing": an empty answer of that source is no answer; and
 -- holds = "connection": what it answers is one, whose password is not for the screen.
@@ -109,6 +110,9 @@ end
 local function inverse(rule, key)
   local found = { names.unbuild_path(rule.naming, key) }
   if rule.environment then found[#found + 1] = from_variable(key) end
+  for i, name in ipairs(rule.bare_names and found or {}) do
+    found[i] = { name, (name:gsub("^airflow/", "")) }
+  end
   return found
 end
 

@@ -31,7 +31,10 @@ local function groups_for(rule, source, key, context)
   local given = rule.inverse(source.handle, key, context)
   if type(given) == "string" then return { { given } } end
   local groups = {}
-  for i, name in ipairs(given or {}) do groups[i] = { name } end
+  for i, name in ipairs(given or {}) do
+    if type(name) == "table" then name.aliases = true end
+    groups[i] = type(name) == "table" and name or { name }
+  end
   return groups
 end
 
@@ -46,10 +49,8 @@ local function add_key(policy, rule, source, secret, call, wanted, found)
   for _, group in ipairs(groups_for(rule, source, key, call.context)) do
     for _, name in ipairs(group) do
       local at = position(policy, name, source, key, call.context)
-      if at then
-        if wanted(name) then keep(found, name, secret, at) end
-        break
-      end
+      if at and wanted(name) then keep(found, name, secret, at) end
+      if at and (wanted(name) or not group.aliases) then break end
     end
   end
 end

@@ -12,7 +12,7 @@
 -- problem.  heads: the set of literal first segments, nil when any name may match.
 local M = {}
 
-local find, sub = string.find, string.sub -- not the bounded methods: this is the hot path
+local find, sub, lmatch = string.find, string.sub, string.match -- not the bounded methods: this is the hot path
 
 local NO_CAPTURES = {} -- shared by all; nobody writes into it
 local MANY = {}
@@ -35,11 +35,11 @@ end
 local function pieces_of(text, names)
   local pieces, from = {}, 1
   while true do
-    local at = text:find("[*{]", from)
+    local at = find(text, "[*{]", from)
     if not at then break end
     local wild, past = { least = 0 }, at + 1
-    if text:sub(at, at) == "{" then
-      local name, close = text:match("^{([%a_][%w_]*)}()", at)
+    if sub(text, at, at) == "{" then
+      local name, close = lmatch(text, "^{([%a_][%w_]*)}()", at)
       if not name then return nil, "'{' needs a name and a '}': {env}" end
       if names[name] then return nil, ("{%s} is there twice"):format(name) end
       names[name], names.any = true, true
@@ -113,7 +113,7 @@ local function compile_items(pattern)
     if text == "**" then
       if items[#items] ~= MANY then items[#items + 1] = MANY end
       wilds = wilds + 1
-    elseif text:find("**", 1, true) then
+    elseif find(text, "**", 1, true) then
       return nil, "'**' must stand alone between slashes"
     else
       local pieces, problem = pieces_of(text, names)

@@ -10,6 +10,7 @@ local template = require "moonlatch.template"
 local M = {}
 
 local gsub, sub = string.gsub, string.sub -- not the bounded methods: this is the hot path
+local expand = template.expand
 
 local EMPTY = {}
 
@@ -90,7 +91,7 @@ function M.compile(o)
   local spec = { lower = o.lower, upper = o.upper }
   local problem
   for field, texts in pairs {
-    strips = listed(o.strip), prefixes = listed(o.prefix), suffixes = listed(o.suffix),
+    strips = listed(o.strip or {}), prefixes = listed(o.prefix), suffixes = listed(o.suffix),
   } do
     spec[field], problem = compile_all(texts)
     if problem then return nil, problem end
@@ -107,43 +108,46 @@ end
 
 -- ---- forward ----
 
-local function stripped(spec, name, captures, context)
-  for i = 1, #spec.strips do
-    local text, unset = template.expand(spec.strips[i], captures, context)
+local function stripped(strips, name, captures, context)
+  for i = 1, #strips do
+    local t = strips[i]
+    local text, unset = t.plain, nil
+    if not text then text, unset = expand(t, captures, context) end
     if not text then return nil, unset end
     if text ~= "" and sub(name, 1, #text) == text then return sub(name, #text + 1) end
   end
   return name
 end
 
-local function changed(spec, text)
-  if spec.replace then text = replace(spec.replace, text) end
-  if spec.lower then text = text:lower() end
-  if spec.upper then text = text:upper() end
-  return text
+-- Each prefix .. middle .. suffix.
+local function ladder(spec, middle, captures, context)
+  local keys, prefixes, suffix = {}, spec.prefixes, spec.suffixes[1]
+  local ending, unset = suffix.plain, nil
+  if not ending then ending, unset = expand(suffix, captures, context) end
+  if not ending then return nil, unset end
+  for i = 1, #prefixes do
+    local t = prefixes[i]
+    local prefix = t.plain
+    if not prefix then prefix, unset = expand(t, captures, context) end
+    if not prefix then return nil, unset end
+    keys[i] = prefix .. middle .. ending
+  end
+  return keys
 end
 
 -- Array of keys, in order; or nil and the placeholder that is not set.
 function M.keys(spec, name, captures, context)
   local fixed = spec.names and spec.names[name]
   if fixed then
-    local key, unset = template.expand(fixed, captures, context)
+    local key, unset = expand(fixed, captures, context)
     return key and { key }, unset
   end
-  local rest, unset = stripped(spec, name, captures, context)
-  if not rest then return nil, unset end
-  local middle = changed(spec, rest)
-  local suffix
-  suffix, unset = template.expand(spec.suffixes[1], captures, context)
-  if not suffix then return nil, unset end
-  local keys = {}
-  for i = 1, #spec.prefixes do
-    local prefix
-    prefix, unset = template.expand(spec.prefixes[i], captures, context)
-    if not prefix then return nil, unset end
-    keys[i] = prefix .. middle .. suffix
-  end
-  return keys
+  local middle, unset = stripped(spec.strips, name, captures, context)
+  if not middle then return nil, unset end
+  if spec.replace then middle = replace(spec.replace, middle) end
+  if spec.lower then middle = middle:lower() end
+  if spec.upper then middle = middle:upper() end
+  return ladder(spec, middle, captures, context)
 end
 
 -- ---- backward ----

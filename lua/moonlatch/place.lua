@@ -5,6 +5,8 @@
 -- it puts the position of any level in front of a text.
 local M = {}
 
+local match, sub = string.match, string.sub -- not the bounded methods: every rule asks
+
 local MAX_LEVEL = 40
 
 -- The name that Lua shows for a chunk: shortened when it is long.
@@ -22,8 +24,8 @@ function M.finder(chunkname)
   return function()
     for level = 2, MAX_LEVEL do
       local _, text = pcall(error, "", level)
-      if text:sub(1, #prefix) == prefix then
-        last = text:match("^(.*:%d+): $") or last
+      if sub(text, 1, #prefix) == prefix then
+        last = match(text, "^(.*:%d+): $") or last
         break
       end
     end

@@ -20,6 +20,8 @@
 --            nil + text: policy error;  nil + { code = "missing", text = ... }: that fault
 --   inverse  function(handle, key, context) -> name | array of names | nil   (for list)
 --            candidates will do: a name is listed only if its plan holds that very step.
+--            Instead of a name an array of names that mean the same: the first that the
+--            pattern of list matches is listed
 --            nil: nothing maps to it
 --   sources  array of handles that list asks; nil or no inverse: the rule is not listed,
 --            and `unlisted` (text) may say why
@@ -87,7 +89,6 @@ local function check_steps(policy, rule, given)
 end
 
 local function mapped(policy, rule, name, captures, context)
-  if rule.steps then return rule.steps(name, captures, context) end
   local fine, given, why = pcall(rule.map, request_for(rule, name, captures, context))
   if not fine then given, why = nil, given end
   if given == nil and why ~= nil then
@@ -106,21 +107,14 @@ local function note(tried, number, rule, matched, why)
   }
 end
 
-local function check_name(name)
-  if type(name) ~= "string" or name == "" then return "a name is needed" end
-  if #name > M.MAX_NAME then
-    return ("the name is longer than %d bytes"):format(M.MAX_NAME)
-  end
+local function refuse_name(name)
+  if not name or name == "" then return nil, fault.new("usage", "a name is needed") end
+  return nil, fault.new("usage", ("the name is longer than %d bytes"):format(M.MAX_NAME))
 end
 
 -- Which rule decides?  rule, captures; or nil.
 local function deciding(policy, name)
-  local rules = index.candidates(policy.index, name)
-  for i = 1, #rules do
-    local rule = rules[i]
-    local captures = rule.match(name)
-    if captures then return rule, captures end
-  end
+  return index.first(policy.index, name)
 end
 
 -- The same without the index: tried collects what happened, for explain.
@@ -134,8 +128,7 @@ end
 
 -- steps, rule; or nil, fault, rule.
 function M.make(policy, name, context, tried)
-  local problem = check_name(name)
-  if problem then return nil, fault.new("usage", problem) end
+  if not name or name == "" or #name > M.MAX_NAME then return refuse_name(name) end
   local find = tried and deciding_aloud or deciding
   local rule, captures = find(policy, name, tried)
   if not rule then
@@ -145,7 +138,12 @@ function M.make(policy, name, context, tried)
     return nil, fault.new("policy", ('%s: "%s" is denied by %s%s'):format(
       rule.where, name, rule.label, rule.reason and ": " .. rule.reason or "")), rule
   end
-  local steps, f = mapped(policy, rule, name, captures, context)
+  local steps, f
+  if rule.steps then
+    steps, f = rule.steps(name, captures, context)
+  else
+    steps, f = mapped(policy, rule, name, captures, context)
+  end
   if not steps then
     return nil, fault.retold(f, place.located(rule.where, f.text)), rule
   end

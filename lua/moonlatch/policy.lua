@@ -96,8 +96,12 @@ local function rule_function(here, registry, rules)
     rules[handle] = r
     return handle
   end
-  return function(pattern)
+  return function(pattern, ...)
     local where = here()
+    if select("#", ...) > 0 then
+      options.refuse(where, 'ml.rule takes the pattern alone, the options follow it: '
+        .. 'ml.rule("...") { from = ... }')
+    end
     if type(pattern) == "table" and pattern.names ~= nil and pattern[1] == nil then
       return made(where, nil, pattern)
     end

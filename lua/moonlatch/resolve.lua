@@ -9,6 +9,8 @@ local plan = require "moonlatch.plan"
 
 local M = {}
 
+local EMPTY = "exists but is empty, which Airflow counts as missing"
+
 -- What to do after this outcome.  Codes that are no outcomes (canceled ...) always stop.
 local function action_for(step, rule, outcome)
   if not fault.outcomes[outcome] then return "stop" end
@@ -17,9 +19,8 @@ local function action_for(step, rule, outcome)
   return action
 end
 
--- The version to ask for; a pinned one cannot be overruled.
+-- The version that the call asks for, if it may: a pinned one cannot be overruled.
 local function version_for(step, call, rule)
-  if not call.version or call.version == "" then return step.version end
   if step.version and step.version ~= call.version then
     return nil, fault.new("usage", ("%s: the policy pins %s:%s to another version"):format(
       rule.where, step.source.alias, step.key))
@@ -34,13 +35,15 @@ local function placed(f, step)
 end
 
 local function ask(step, call, rule)
-  local version, refused = version_for(step, call, rule)
-  if refused then return nil, refused end
+  local version, refused = step.version, nil
+  if call.version and call.version ~= "" then
+    version, refused = version_for(step, call, rule)
+    if refused then return nil, refused end
+  end
   local secret, f = step.source.raw:call("get", { key = step.key, version = version })
   if not secret then return nil, placed(fault.of(f, "invalid"), step) end
   if step.empty == "missing" and secret:is_empty() then
-    return nil, placed(fault.new("missing", "its value is empty, which counts as missing"),
-      step)
+    return nil, placed(fault.new("missing", EMPTY), step), true
   end
   return secret
 end
@@ -51,9 +54,9 @@ local function tried_list(steps)
   return table.concat(words, ", ")
 end
 
-local function all_missing(call, steps, rule, last)
-  local f = fault.retold(last, ('"%s" is missing: tried %s (%s)'):format(
-    call.name, tried_list(steps), rule.where))
+local function all_missing(call, steps, rule, last, empty)
+  local f = fault.retold(last, ('"%s" is missing: tried %s (%s)%s'):format(
+    call.name, tried_list(steps), rule.where, empty or ""))
   f.code = "missing"
   return f
 end
@@ -62,9 +65,10 @@ end
 -- Returns secret, step (nil when it is the rule's default); or nil, fault.
 function M.walk(steps, rule, call, record)
   local passed, last -- the first failure that was let pass; the last fault at all
+  local empty -- says which step had an empty value
   for i = 1, #steps do
     local step = steps[i]
-    local secret, f = ask(step, call, rule)
+    local secret, f, was_empty = ask(step, call, rule)
     local outcome = secret and "found" or fault.outcome(f.code)
     local action = secret and "answer" or action_for(step, rule, outcome)
     if record then record(i, step, outcome, f, action) end
@@ -73,12 +77,13 @@ function M.walk(steps, rule, call, record)
     if action ~= "next" then return nil, f end
     if outcome ~= "missing" then passed = passed or f end
     last = f
+    if was_empty then empty = ("; %s:%s %s"):format(step.source.alias, step.key, EMPTY) end
   end
   if passed then
     return nil, fault.retold(passed, passed.text .. " (and no later step has it)")
   end
   if rule.default then return core.with_name(rule.default, call.name) end
-  return nil, all_missing(call, steps, rule, last)
+  return nil, all_missing(call, steps, rule, last, empty)
 end
 
 function M.get(policy, call)

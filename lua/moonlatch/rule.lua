@@ -100,13 +100,16 @@ end
 
 -- The ladder: for each key, each source.
 local function steps_function(rule, spec, entries, on)
+  local keys_of, n_entries = names.keys, #entries
   return function(name, captures, context)
-    local keys, unset = names.keys(spec, name, captures, context)
+    local keys, unset = keys_of(spec, name, captures, context)
     if not keys then return nil, unset_fault(rule, name, unset) end
-    local steps = {}
+    local steps, n = {}, 0
     for i = 1, #keys do
-      for j = 1, #entries do
-        steps[#steps + 1] = { source = entries[j], key = keys[i], on = on }
+      local key = keys[i]
+      for j = 1, n_entries do
+        n = n + 1
+        steps[n] = { source = entries[j], key = key, on = on }
       end
     end
     return steps

@@ -4,14 +4,17 @@
 -- that is not set, or is empty, is an error and never an empty string.
 local M = {}
 
+local find, match = string.find, string.match -- not the bounded methods: every rule asks
+
 -- { plain = text } or { parts = { "billing-", { name = "env" }, "-" } }; nil, problem.
+-- Who is in a hurry takes `plain` where it is set, and calls expand where it is not.
 function M.compile(text)
-  if not text:find("[{}]") then return { plain = text } end
+  if not find(text, "[{}]") then return { plain = text } end
   local parts, from = {}, 1
   while true do
-    local at = text:find("[{}]", from)
+    local at = find(text, "[{}]", from)
     if not at then break end
-    local name, past = text:match("^{([%w_]+)}()", at)
+    local name, past = match(text, "^{([%w_]+)}()", at)
     if not name then
       return nil, ("'%s': braces are for placeholders like {env}"):format(text)
     end

@@ -1,5 +1,6 @@
 -- verbs.lua - everything that changes a secret or looks at more than its value: these go
--- to one place, the first step of the name's plan whose source can be written.
+-- to one place, the first step of the name's plan whose source can be written.  When that
+-- has nothing, the message names the steps that were not touched.
 local core = require "moonlatch.core"
 local fault = require "moonlatch.fault"
 local plan = require "moonlatch.plan"
@@ -19,20 +20,38 @@ local function read_only(call, steps)
     :format(call.verb, call.name, table.concat(words, ", ")))
 end
 
+local function place_of(step)
+  return step.source.alias .. ":" .. step.key
+end
+
+-- The step, and the others of the plan that could be written: "kv:b, kv:c", or nil.
 local function target(policy, call)
   local steps, f = plan.checked(policy, call.name, call.context)
   if not steps then return nil, f end
+  local step, others = nil, {}
   for i = 1, #steps do
-    if steps[i].source.writable then return steps[i] end
+    if steps[i].source.writable then
+      if step then others[#others + 1] = place_of(steps[i]) end
+      step = step or steps[i]
+    end
   end
-  return nil, read_only(call, steps)
+  if not step then return nil, read_only(call, steps) end
+  step.others = #others > 0 and table.concat(others, ", ") or nil
+  return step
+end
+
+-- A ladder has the name further down, perhaps: nobody looked there.
+local function told(f, step)
+  if f.code ~= "missing" or not step.others then return f end
+  return fault.retold(f, ("%s (this verb asks the first step that can be written, %s; "
+    .. "not touched: %s)"):format(f.text, place_of(step), step.others))
 end
 
 local function ask(step, verb, args)
   args.key = step.key
   local result, f = step.source.raw:call(verb, args)
   if result ~= nil then return result end
-  f = fault.of(f, "invalid")
+  f = told(fault.of(f, "invalid"), step)
   if f.source == nil or f.source == "" then f.source = step.source.alias end
   if f.key == nil or f.key == "" then f.key = step.key end
   return nil, f
@@ -119,6 +138,12 @@ function M.by_name.versions(policy, call)
   local all
   all, f = ask(step, "versions", {})
   if not all then return nil, f end
+  if #all == 0 then
+    f = fault.new("missing", ('"%s" has no version: %s is missing'):format(call.name,
+      place_of(step)))
+    f.source, f.key = step.source.alias, step.key
+    return nil, told(f, step)
+  end
   local secrets = {}
   for i, s in ipairs(all) do secrets[i] = named(s, call.name) end
   return { secrets = secrets }

@@ -109,11 +109,35 @@ LUA
     unprinted one
 }
 
+@test "versions of what is not there: 3" {
+    expect 3 versions no-such-name
+    [ -z "$output" ]
+    says no-such-name
+}
+
+@test "on a ladder, messages name the steps that were not touched" {
+    cat >"$BATS_TEST_TMPDIR/p.lua" <<'LUA'
+local ml = require "moonlatch.policy"
+local kv = ml.azure_key_vault { vault_url = ml.env "VAULT_URL" }
+return ml.policy { ml.rule "*" { prefix = { "first-", "db-" }, from = { kv } } }
+LUA
+    expect 0 get pass --policy "$BATS_TEST_TMPDIR/p.lua"
+    local verb
+    for verb in "update --tag a=b" "delete --yes" versions "backup --output /dev/null/x"; do
+        # shellcheck disable=SC2086
+        expect 3 $verb pass --policy "$BATS_TEST_TMPDIR/p.lua"
+        says "first-pass; not touched: localhost:db-pass"
+    done
+}
+
 @test "update disables, get says so, update enables" {
     printf v | store switch
     expect 0 update switch --disable
     expect 4 get switch
     says disabled
+    printf w >"$BATS_TEST_TMPDIR/v"
+    expect 4 put switch --from-file "$BATS_TEST_TMPDIR/v"
+    says "moonlatch put switch --replace-metadata"
     expect 0 update switch --enable --expires 2099-01-31 --tag x=y
     expect 0 get switch --json
     prints 2099-01-31T00:00:00Z

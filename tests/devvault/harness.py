@@ -161,10 +161,12 @@ class DevVault:
 
 
 class Case(unittest.TestCase):
-    """start(...) a dev vault; it is stopped, and must end well, when the test ends."""
+    """start(...) a dev vault; it is stopped, and must end well, when the test ends.
+
+    Deletes and recoveries take effect at once, unless a limbo fault comes before."""
 
     def start(self, *flags):
-        dv = DevVault(*flags)
+        dv = DevVault(*flags, "--fault", "limbo=0")
         self.addCleanup(self.stopped, dv)
         return dv
 

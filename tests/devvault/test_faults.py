@@ -6,7 +6,7 @@ import time
 import unittest
 from email.utils import parsedate_to_datetime
 
-from harness import Case, wait_until
+from harness import Case, DevVault, wait_until
 
 
 class Statuses(Case):
@@ -233,6 +233,16 @@ class Permissions(Case):
             i["attributes"]["enabled"] for i in dv.call("GET", "/secrets").json["value"]
         ]
         self.assertEqual(flags, [False, True])
+
+    def test_limbo_by_default(self):
+        dv = DevVault()
+        self.addCleanup(dv.stop)
+        dv.set("a")
+        dv.call("DELETE", "/secrets/a")
+        self.refused(dv.call("GET", "/deletedsecrets/a"), 404, "SecretNotFound")
+        self.assertTrue(
+            wait_until(lambda: dv.call("GET", "/deletedsecrets/a").status == 200)
+        )
 
     def test_limbo(self):
         dv = self.with_faults("limbo=400ms")

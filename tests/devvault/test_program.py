@@ -114,6 +114,18 @@ class Ready(WithFolder):
         self.assertEqual(dv.end(), 0)
         self.assertTrue(os.path.exists(state))  # given by the user: stays
 
+    def test_open_state_directory(self):
+        state = self.path("state")
+        os.mkdir(state)
+        os.chmod(state, 0o755)
+        dv = self.start("--state-dir", state)
+        self.assertIn("WARNING: other users can look into %s" % state, dv.log_text())
+        for name in ("env", "key.pem"):
+            mode = os.stat(os.path.join(state, name)).st_mode
+            self.assertEqual(stat.S_IMODE(mode), 0o600)
+        closed = self.start("--state-dir", self.path("closed"))
+        self.assertNotIn("WARNING", closed.log_text())
+
     def test_authority_is_kept(self):
         state = self.path("state")
         dv = self.start("--state-dir", state)
@@ -244,6 +256,18 @@ class Store(WithFolder):
         dv.end()
         again = self.start("--store", store, "--seed", seed)
         self.assertEqual(again.call("GET", "/secrets/a").json["value"], "changed")
+
+    def test_only_the_owner_reads_it(self):
+        store = self.path("vault.db")
+        for first in (True, False):
+            dv = self.start("--store", store)
+            dv.set("a")
+            for name in (store, store + "-wal", store + "-shm"):
+                self.assertEqual(stat.S_IMODE(os.stat(name).st_mode), 0o600, name)
+            dv.end(signal.SIGKILL)  # all three stay
+            if first:
+                for name in (store, store + "-wal", store + "-shm"):
+                    os.chmod(name, 0o644)
 
     def test_bad_store(self):
         self.assertEqual(run("--store", self.path("no/such/dir.db"))[0], 1)

@@ -14,7 +14,9 @@ class OneVault(Case):
     def setUpClass(cls):
         from harness import DevVault
 
-        cls.dv = DevVault("--vault", "first", "--vault", "second")
+        cls.dv = DevVault(
+            "--vault", "first", "--vault", "second", "--fault", "limbo=0"
+        )
 
     @classmethod
     def tearDownClass(cls):

@@ -98,6 +98,9 @@ server *vault_start_with(const char *const *flags)
     field(line, "client_secret", s->client_secret, sizeof(s->client_secret));
     field(line, "ca_file", s->ca_file, sizeof(s->ca_file));
     s->port = (int)strtol(strrchr(s->url, ':') + 1, NULL, 10);
+    static const char imds[] = "\"imds_endpoint\": \"http://127.0.0.1:";
+    const char *at = strstr(line, imds);
+    if (at) s->imds_port = (int)strtol(at + strlen(imds), NULL, 10);
     return s;
 }
 

@@ -19,6 +19,7 @@
 typedef struct server {
     pid_t pid;
     int port;
+    int imds_port; /* 0: none */
     char dir[128]; /* its own, removed with it */
     char url[64];  /* https://localhost:PORT */
     char ca_file[160];

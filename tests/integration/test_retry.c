@@ -117,6 +117,23 @@ static void test_retry_after_beyond_deadline(void **state)
     server_stop(v);
 }
 
+/* Out of time: the text says what was heard last, from whom. */
+static void test_deadline_names_the_cause(void **state)
+{
+    (void)state;
+    static const char *const faults[] = {"token-502", "token-html=502", "502"};
+    for (size_t i = 0; i < sizeof(faults) / sizeof(faults[0]); i++) {
+        server *v = vault_start("--seed", seed, "--fault", faults[i], NULL);
+        ml_resolver *r = open_with(&(setup){.vault = v, .deadline_ms = 1500});
+        print_message("    %s\n", faults[i]);
+        assert_int_equal(get_code(r, "it"), ML_EUNAVAILABLE);
+        if (!strstr(last_error.text, "HTTP 502")) fail_msg("%s", last_error.text);
+        assert_int_equal(last_error.http_status, 502);
+        ml_close(r);
+        server_stop(v);
+    }
+}
+
 static void test_token_retry_after_beyond_deadline(void **state)
 {
     (void)state;
@@ -205,6 +222,67 @@ static void test_delete_without_answer(void **state)
     server_stop(v);
 }
 
+/* ---- limbo -------------------------------------------------------------------------
+ */
+
+static int simple(ml_resolver *r, ml_verb verb, const char *name)
+{
+    return run(r, &(ml_call){ML_CALL_INIT, .verb = verb, .name = name}, NULL);
+}
+
+/* A delete or a recover has ended when its end can be seen. */
+static void test_waits_until_settled(void **state)
+{
+    (void)state;
+    server *v = vault_start("--seed", seed, "--fault", "limbo=700ms", NULL);
+    ml_resolver *r = open_on(v);
+    assert_int_equal(simple(r, ML_DELETE, "it"), 0);
+    assert_true(requests(v, "get-deleted", 404) >= 1);
+    assert_int_equal(requests(v, "get-deleted", 200), 1);
+    assert_int_equal(simple(r, ML_RECOVER, "it"), 0);
+    assert_value(r, "it", "value");
+    assert_int_equal(simple(r, ML_DELETE, "it"), 0);
+    assert_int_equal(simple(r, ML_PURGE, "it"), 0);
+    put_text(r, "it", "fresh");
+    assert_value(r, "it", "fresh");
+    assert_int_equal(requests(v, "purge", 409), 0);
+    ml_close(r);
+    server_stop(v);
+}
+
+/* The deadline ends the looking, not the delete; the next one waits for the vault. */
+static void test_busy_is_tried_again(void **state)
+{
+    (void)state;
+    server *v = vault_start("--seed", seed, "--fault", "limbo=2500ms", NULL);
+    ml_resolver *hasty = open_with(&(setup){.vault = v, .deadline_ms = 700});
+    ml_resolver *r = open_on(v);
+    int64_t began = now_ms();
+    assert_int_equal(simple(hasty, ML_DELETE, "it"), 0);
+    assert_true(now_ms() - began < 2000);
+    assert_int_equal(simple(hasty, ML_PURGE, "it"), ML_ECONFLICT);
+    assert_string_equal(last_error.service_code, "ObjectIsBeingDeleted");
+    assert_int_equal(simple(r, ML_PURGE, "it"), 0);
+    assert_true(requests(v, "purge", 409) >= 2);
+    assert_int_equal(requests(v, "purge", 204), 1);
+    ml_close(hasty);
+    ml_close(r);
+    server_stop(v);
+}
+
+/* Who may not look takes the vault's word. */
+static void test_settles_without_looking(void **state)
+{
+    (void)state;
+    server *v = vault_start("--seed", seed, "--fault", "limbo=20s", "--fault",
+                            "403:op=get-deleted", NULL);
+    ml_resolver *r = open_on(v);
+    assert_int_equal(simple(r, ML_DELETE, "it"), 0);
+    assert_int_equal(requests(v, "get-deleted", 403), 1);
+    ml_close(r);
+    server_stop(v);
+}
+
 static void test_redirect(void **state)
 {
     (void)state;
@@ -236,11 +314,15 @@ int main(void)
         cmocka_unit_test(test_recovers),
         cmocka_unit_test(test_gives_up),
         cmocka_unit_test(test_retry_after_beyond_deadline),
+        cmocka_unit_test(test_deadline_names_the_cause),
         cmocka_unit_test(test_token_retry_after_beyond_deadline),
         cmocka_unit_test(test_token_throttled_past_deadline),
         cmocka_unit_test(test_put_after_503),
         cmocka_unit_test(test_put_without_answer),
         cmocka_unit_test(test_delete_without_answer),
+        cmocka_unit_test(test_waits_until_settled),
+        cmocka_unit_test(test_busy_is_tried_again),
+        cmocka_unit_test(test_settles_without_looking),
         cmocka_unit_test(test_redirect),
     };
     return cmocka_run_group_tests(tests, write_seed, remove_seed);

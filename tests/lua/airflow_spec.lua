@@ -390,9 +390,24 @@ describe("ml.airflow with the environment behind it", function()
   end)
 end)
 
+describe("an empty connection", function()
+  it("is missing, and get and explain say that it is there", function()
+    local p = open('{"vault_url": "' .. URL .. '"}', { ["airflow-connections-x"] = "" })
+    local _, fault = get(p, "airflow/connections/x")
+    assert.are.equal("missing", fault.code)
+    local said = "acme:airflow-connections-x exists but is empty, which Airflow counts as "
+      .. "missing"
+    assert.truthy(fault.text:find(said, 1, true), fault.text)
+    local answer = engine.run(p, { verb = "explain", name = "airflow/connections/x" })
+    assert.truthy(answer.text:find(said, 1, true), answer.text)
+    _, fault = get(p, "airflow/connections/y")
+    assert.is_nil(fault.text:find("empty", 1, true))
+  end)
+end)
+
 describe("listing through ml.airflow", function()
-  local function list(policy)
-    local answer, fault = engine.run(policy, { verb = "list" })
+  local function list(policy, pattern)
+    local answer, fault = engine.run(policy, { verb = "list", name = pattern })
     assert.is_nil(fault)
     local found = {}
     for i, secret in ipairs(answer.secrets) do found[i] = secret:name() end
@@ -435,5 +450,19 @@ describe("listing through ml.airflow", function()
     assert.are.same({ "airflow/connections/db", "airflow/variables/my_key" },
       list(open('{"vault_url": "' .. URL .. '"}', {}, "then_environment = true",
         { AIRFLOW_VAR_MY_KEY = "v", AIRFLOW_CONN_DB = "w", HOME = "/" })))
+  end)
+
+  it("takes patterns without airflow/ when names may be bare", function()
+    local function of(pattern, options)
+      return list(open('{"vault_url": "' .. URL .. '"}', { ["airflow-variables-a"] = "1",
+        ["airflow-connections-b"] = "2" }, options), pattern)
+    end
+    assert.are.same({ "variables/a" }, of("variables/*", "bare_names = true"))
+    assert.are.same({ "airflow/variables/a" }, of("airflow/variables/*", "bare_names = true"))
+    assert.are.same({ "airflow/connections/b", "airflow/variables/a" },
+      of("**", "bare_names = true"))
+    assert.are.same({ "airflow/connections/b", "airflow/variables/a" },
+      of(nil, "bare_names = true"))
+    assert.are.same({}, of("variables/*", ""))
   end)
 end)

@@ -32,3 +32,29 @@ it("with and without the index, the same rule decides", function()
   end
   assert.is_true(decided > 500)
 end)
+
+-- Lua's instructions while f runs, in hundreds.
+local function hundreds(f)
+  local n = 0
+  debug.sethook(function() n = n + 1 end, "", 100)
+  f()
+  debug.sethook()
+  return n
+end
+
+it("many rules load at a cost that grows as they do", function()
+  local function loading(n)
+    local rules = {}
+    for i = 1, n do
+      rules[i] = i % 10 == 0 and ('ml.deny "*/x%d"'):format(i)
+        or ('ml.rule "team%d/**" { from = env, strip = "team%d/", prefix = "t%d-" }')
+          :format(i, i, i)
+    end
+    local text = "local env = ml.environment {}\nreturn ml.policy {\n"
+      .. table.concat(rules, ",\n") .. " }"
+    return hundreds(function() t.load(text, {}) end)
+  end
+  local few, many = loading(500), loading(5000)
+  assert.is_true(many < few * 12, ("%d00 then %d00"):format(few, many))
+  assert.is_true(many < 60000, many .. "00 instructions: the budget is 10 million")
+end)

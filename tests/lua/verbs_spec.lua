@@ -115,6 +115,7 @@ describe("every verb", function()
       t.fails(v, f, "missing")
       assert.equal("acme", f.source)
       assert.equal(verb .. " acme:p-x", t.asked())
+      assert.truthy(f.text:find("acme:p-x; not touched: acme:q-x)", 1, true), f.text)
     end)
   end
 end)
@@ -129,6 +130,16 @@ end)
 
 it("versions answers each under the name", function()
   assert.equal(2, #t.run(load { ["p-x"] = "1" }, "versions", "x").secrets)
+end)
+
+it("no version at all is missing", function()
+  local p = load { ["p-x"] = "1" }
+  local versions = fake.no_versions
+  fake.no_versions = true
+  local v, f = t.run(p, "versions", "x")
+  fake.no_versions = versions
+  t.fails(v, f, "missing", "acme:p-x is missing")
+  assert.equal("p-x", f.key)
 end)
 
 it("purge answers nothing", function()

@@ -128,7 +128,7 @@ static void test_call_round_trip(void **state)
             "    content_type = c.content_type, tags = c.tags, enabled = c.enabled}))\n"
             "  return {text = table.concat({c.verb, c.name, c.context.team, "
             "c.version,\n"
-            "    c.not_before_s, c.expires_s, tostring(c.plan_only), "
+            "    c.not_before_s, c.expires_s, tostring(c.plan_only or false), "
             "tostring(c.json),\n"
             "    tostring(c.replace_metadata), tostring(c.value)}, ' ')}\n"
             "end",
@@ -243,6 +243,41 @@ static void test_two_interleaved(void **state)
     if (o[1].n_done == 0) fixture_finish(f, &o[1]);
     assert_string_equal(o[0].text, "slow-a1slow-a2slow-a3");
     assert_string_equal(o[1].text, "slow-b1slow-b2slow-b3");
+}
+
+/* Coroutines are used again after calls that returned, and after no others. */
+static void test_coroutines_return(void **state)
+{
+    fixture *f = *state;
+    outcome o;
+    ml_err e = {0};
+    assert_int_equal(
+        0, fixture_load(f,
+                        SOURCE
+                        "return function(call)\n"
+                        "  if call.name == 'raise' then error('on purpose') end\n"
+                        "  if call.name == 'fail' then return nil, {code = 'missing', "
+                        "text = 'gone'} end\n"
+                        "  return {secrets = {s:call('get', {key = call.name})}}\n"
+                        "end",
+                        &e));
+    static const char *const names[] = {"slow-1", "fail", "now-1", "raise", "slow-2"};
+    for (size_t i = 0; i < sizeof(names) / sizeof(names[0]); i++) {
+        assert_non_null(
+            fixture_start(f, &(ml_call){ML_CALL_INIT, .name = names[i]}, &o));
+        assert_int_equal(f->vm->n_idle, 0);
+        fixture_finish(f, &o);
+        assert_int_equal(f->vm->n_idle, 1);
+        assert_int_equal(o.err.code == 0, strchr(names[i], '-') != NULL);
+    }
+    ml_op *op = fixture_start(f, &(ml_call){ML_CALL_INIT, .name = "slow-3"}, &o);
+    ml_loop_turn(f->loop);
+    ml_op_cancel(op);
+    fixture_finish(f, &o);
+    assert_int_equal(f->vm->n_idle, 0);
+    assert_non_null(fixture_start(f, &(ml_call){ML_CALL_INIT, .name = "slow-4"}, &o));
+    fixture_finish(f, &o);
+    assert_string_equal(o.value, "value of slow-4");
 }
 
 /* A canceled call ends once, with ML_ECANCELED, also when it had not begun or its child
@@ -417,6 +452,8 @@ int main(void)
                                         close_fixture),
         cmocka_unit_test_setup_teardown(test_bad_answers, open_fixture, close_fixture),
         cmocka_unit_test_setup_teardown(test_two_interleaved, open_fixture,
+                                        close_fixture),
+        cmocka_unit_test_setup_teardown(test_coroutines_return, open_fixture,
                                         close_fixture),
         cmocka_unit_test_setup_teardown(test_cancel, open_fixture, close_fixture),
         cmocka_unit_test_setup_teardown(test_secret_is_opaque, open_fixture,
