@@ -5,17 +5,17 @@
 
 size_t ml_answer_count(const ml_answer *a)
 {
-    return a->list.n;
+    return a ? a->list.n : 0;
 }
 
 ml_secret *ml_answer_at(const ml_answer *a, size_t i)
 {
-    return i < a->list.n ? a->list.items[i] : NULL;
+    return a && i < a->list.n ? a->list.items[i] : NULL;
 }
 
 const char *ml_answer_text(const ml_answer *a)
 {
-    return a->text ? a->text : "";
+    return a && a->text ? a->text : "";
 }
 
 void ml_answer_free(ml_answer *a)

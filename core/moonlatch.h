@@ -224,7 +224,8 @@ typedef struct ml_call {
 } ml_call;
 #define ML_CALL_INIT .size = sizeof(ml_call)
 
-/* Answers: count secrets (with or without data), or text ("" when there is none). */
+/* Answers: count secrets (with or without data), or text ("" when there is none).  All
+ * accept NULL: nothing. */
 ML_API size_t ml_answer_count(const ml_answer *a);
 ML_API ml_secret *ml_answer_at(const ml_answer *a, size_t i); /* borrowed */
 ML_API const char *ml_answer_text(const ml_answer *a);

@@ -134,7 +134,8 @@ static void on_deadline(ml_timer *t, void *arg)
     (void)t;
     waiter *w = arg;
     const ml_token_entry *entry = w->entry;
-    int status = entry->flight ? ml_http_last_status(entry->flight) : 0;
+    int *retry_after_ms = &w->op.err.retry_after_ms;
+    int status = entry->flight ? ml_http_last_status(entry->flight, retry_after_ms) : 0;
     leave(w);
     share_trace(entry, w->trace);
     if (status == 0) {

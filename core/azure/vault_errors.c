@@ -2,9 +2,12 @@
  *
  * The body is {"error": {"code": "Forbidden", "message": "...", "innererror": {"code":
  * "ForbiddenByRbac", ...}}}, or HTML, or nothing.  The code that says most is the
- * deepest one.  Codes leave this file, messages do not: they may quote callers. */
+ * deepest one.  Codes leave this file, messages do not: they may quote callers.  Two
+ * facts are picked out of them: our address as a firewall saw it, and whether the API
+ * version was the matter. */
 #include "azure/vault_errors.h"
 
+#include <arpa/inet.h>
 #include <stdio.h>
 #include <string.h>
 
@@ -47,6 +50,8 @@ typedef struct refusal {
     ml_str outer;
     uint64_t akv; /* number of an AKV10022 text, 0 when none */
     int inner_depth;
+    char address[INET6_ADDRSTRLEN]; /* ours, as the vault's firewall saw it; or "" */
+    bool is_about_version;          /* the message speaks of the api-version */
 } refusal;
 
 void ml_vault_describe(const ml_vault_call *c, const char *source, char *out,
@@ -83,6 +88,40 @@ static uint64_t akv_number(ml_str message)
     return number;
 }
 
+/* Behind the first `what` in s, without case; empty when it is not there. */
+static ml_str behind(ml_str s, ml_str what)
+{
+    for (; s.n >= what.n; s = (ml_str){s.p + 1, s.n - 1}) {
+        if (ml_str_ieq((ml_str){s.p, what.n}, what))
+            return (ml_str){s.p + what.n, s.n - what.n};
+    }
+    return (ml_str){0};
+}
+
+/* "Client address: 192.0.2.7": nothing but an address is taken. */
+static void read_address(ml_str message, refusal *x)
+{
+    static const char letters[] = "0123456789abcdefABCDEF:.";
+    ml_str rest = ml_str_trim(behind(message, ML_LIT("client address:")));
+    char text[INET6_ADDRSTRLEN];
+    unsigned char bytes[sizeof(struct in6_addr)];
+    size_t n = 0;
+    while (n < rest.n && rest.p[n] && strchr(letters, rest.p[n])) n++;
+    if (n > 0 && rest.p[n - 1] == '.') n--;
+    if (n == 0 || n >= sizeof(text)) return;
+    memcpy(text, rest.p, n);
+    text[n] = '\0';
+    if (inet_pton(AF_INET, text, bytes) == 1 || inet_pton(AF_INET6, text, bytes) == 1)
+        memcpy(x->address, text, n + 1);
+}
+
+static void read_message(ml_str message, refusal *x)
+{
+    if (x->akv == 0) x->akv = akv_number(message);
+    if (!x->address[0]) read_address(message, x);
+    if (behind(message, ML_LIT("api-version")).p) x->is_about_version = true;
+}
+
 /* One error object; the scanner bounds how deep they nest. */
 static void read_error(ml_json *j, int depth, refusal *x)
 {
@@ -98,7 +137,7 @@ static void read_error(ml_json *j, int depth, refusal *x)
             x->inner_depth = depth;
         } else if (ml_json_key_is(key, "message")) {
             read_string(j, &text);
-            if (x->akv == 0) x->akv = akv_number(text);
+            read_message(text, x);
         } else if (ml_json_key_is(key, "innererror")) {
             read_error(j, depth + 1, x);
         }
@@ -204,9 +243,9 @@ static int fail_forbidden(const refusal *x, const ml_vault_call *c, ml_err *e)
         return ml_fail(
             e, ML_EFORBIDDEN,
             "%s: the vault's firewall does not know this "
-            "machine's address (ForbiddenByFirewall); see the vault's Networking "
+            "machine's address%s%s (ForbiddenByFirewall); see the vault's Networking "
             "page, or az keyvault network-rule add",
-            x->what);
+            x->what, x->address[0] ? " " : "", x->address);
     }
     if (is(x, "ForbiddenByConnection")) {
         return ml_fail(
@@ -271,6 +310,12 @@ static int fail_conflict(const refusal *x, ml_err *e)
 static int fail_other(const refusal *x, int status, ml_err *e)
 {
     const char *code = x->code[0] ? x->code : "no code";
+    if (status == 400 && x->is_about_version) {
+        return ml_fail(e, ML_EUSAGE,
+                       "%s: this vault does not support the API version (%s); set the "
+                       "source's api_version to one that it knows",
+                       x->what, code);
+    }
     if (status == 400) {
         return ml_fail(e, ML_EUSAGE,
                        "%s: the vault calls the request malformed (%s); check "

@@ -2,6 +2,7 @@
  *
  * The texts are borrowed from the table of arguments, which outlives the run. */
 #include <lauxlib.h>
+#include <limits.h>
 #include <stdio.h>
 
 #include "cli/cli.h"
@@ -22,6 +23,17 @@ static lua_Integer number_of(lua_State *L, const char *name)
     lua_Integer value = lua_tointeger(L, -1);
     lua_pop(L, 1);
     return value;
+}
+
+/* 0 means the default in the options: a 0 that was given, or what fits no int, becomes
+ * -1, which is refused. */
+static int int_of(lua_State *L, const char *name)
+{
+    bool is_given = lua_getfield(L, 1, name) != LUA_TNIL;
+    lua_Integer value = lua_tointeger(L, -1);
+    lua_pop(L, 1);
+    if (!is_given) return 0;
+    return value > 0 && value <= INT_MAX ? (int)value : -1;
 }
 
 static bool is_set(lua_State *L, const char *name)
@@ -62,9 +74,9 @@ static ml_devvault_options options_of(lua_State *L)
         .client_secret_expired = text_of(L, "client_secret_expired"),
         .identity_header = text_of(L, "identity_header"),
         .fault_seed = (uint64_t)number_of(L, "fault_seed"),
-        .page_size = (int)number_of(L, "page_size"),
-        .token_lifetime_s = (int)number_of(L, "token_lifetime_s"),
-        .ready_fd = (int)number_of(L, "ready_fd"),
+        .page_size = int_of(L, "page_size"),
+        .token_lifetime_s = int_of(L, "token_lifetime_s"),
+        .ready_fd = int_of(L, "ready_fd"),
         .verbose = number_of(L, "verbose") > 0,
     };
     opt.vaults = texts_of(L, "vaults", &opt.n_vaults);

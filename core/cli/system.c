@@ -70,21 +70,26 @@ static int read_all(int fd, ml_buf *b)
     return problem ? problem : ml_buf_ok(b) ? 0 : EFBIG;
 }
 
-/* read_file(path) -> bytes | nil, problem; without a path: stdin. */
+/* read_file(path, max) -> bytes | nil, problem, is_too_long; without a path: stdin.
+ * Stops reading behind max bytes, by default 4 MiB. */
 static int system_read_file(lua_State *L)
 {
     const char *path = luaL_optstring(L, 1, NULL);
+    lua_Integer max = luaL_optinteger(L, 2, FILE_MAX_BYTES);
+    luaL_argcheck(L, max > 0 && max <= FILE_MAX_BYTES, 2, "1 byte to 4 MiB");
     int fd = path ? open(path, O_RDONLY | O_CLOEXEC) : STDIN_FILENO;
     if (fd < 0) return push_problem(L, errno);
     ml_buf b;
-    ml_buf_init(&b, FILE_MAX_BYTES);
+    ml_buf_init(&b, (size_t)max);
     int problem = read_all(fd, &b);
     if (path) close(fd);
     int pushed = 1;
-    if (problem)
-        pushed = push_problem(L, problem);
-    else
+    if (problem) {
+        pushed = push_problem(L, problem) + 1;
+        lua_pushboolean(L, problem == EFBIG);
+    } else {
         lua_pushlstring(L, b.len ? b.data : "", b.len);
+    }
     ml_buf_fini(&b);
     return pushed;
 }
@@ -111,6 +116,20 @@ static int system_create_file(lua_State *L)
 static int system_is_readable(lua_State *L)
 {
     lua_pushboolean(L, access(luaL_checkstring(L, 1), R_OK) == 0);
+    return 1;
+}
+
+/* has_variables(prefix) -> boolean: is any variable's name longer than this prefix and
+ * begins with it? */
+static int system_has_variables(lua_State *L)
+{
+    size_t len = 0;
+    const char *prefix = luaL_checklstring(L, 1, &len);
+    bool found = false;
+    for (char **p = environ; p && *p && !found; p++) {
+        found = strncmp(*p, prefix, len) == 0 && (*p)[len] && (*p)[len] != '=';
+    }
+    lua_pushboolean(L, found);
     return 1;
 }
 
@@ -143,6 +162,7 @@ static const luaL_Reg functions[] = {
     {"read_file", system_read_file},
     {"create_file", system_create_file},
     {"is_readable", system_is_readable},
+    {"has_variables", system_has_variables},
     {"isatty", system_isatty},
     {"prompt", ml_cli_prompt},
     {"mono_ms", system_mono_ms},

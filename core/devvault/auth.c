@@ -116,41 +116,53 @@ static bool signature_is_ours(const ml_dv *dv, ml_str signed_part, ml_str signat
     return same;
 }
 
-bool ml_dv_is_local_host(ml_str host)
+static bool is_loopback_v4(ml_str host)
 {
-    return ml_str_ieq(host, ML_LIT("localhost")) ||
-           ml_str_eq(host, ML_LIT("127.0.0.1")) || ml_str_eq(host, ML_LIT("[::1]")) ||
-           ml_str_iends(host, ML_LIT(".localhost"));
+    for (size_t i = 0; i < host.n; i++) {
+        if (host.p[i] != '.' && (host.p[i] < '0' || host.p[i] > '9')) return false;
+    }
+    return ml_str_starts(host, ML_LIT("127."));
 }
 
-/* The cloud's audience, the challenge's resource, or the very host of the request. */
-static bool audience_fits(const ml_dv_exchange *x, const char *aud)
+bool ml_dv_is_local_host(ml_str host)
 {
-    if (strcmp(aud, "https://vault.azure.net") == 0) return true;
-    ml_str rest = ml_str_of(aud);
-    if (!ml_str_starts(rest, ML_LIT("https://"))) return false;
-    rest = (ml_str){rest.p + 8, rest.n - 8};
-    ml_str port =
-        ml_str_of(x->host + strlen(x->hostname)); /* with its colon, or empty */
-    if (port.n && ml_str_iends(rest, port)) rest.n -= port.n;
-    return ml_str_ieq(rest, ML_LIT("localhost")) ||
-           ml_str_ieq(rest, ML_LIT("127.0.0.1")) || ml_str_ieq(rest, ML_LIT("[::1]")) ||
-           ml_str_ieq(rest, ml_str_of(x->hostname));
+    return ml_str_ieq(host, ML_LIT("localhost")) || is_loopback_v4(host) ||
+           ml_str_eq(host, ML_LIT("[::1]")) || ml_str_iends(host, ML_LIT(".localhost"));
+}
+
+typedef struct asked_host {
+    const char *name; /* what challenges call it */
+    const char *port; /* with its colon, or "" */
+    char resource[288];
+} asked_host;
+
+/* The SDKs compare a named vault's port too. */
+static void read_asked_host(const ml_dv_exchange *x, asked_host *h)
+{
+    bool is_named = ml_str_iends(ml_str_of(x->hostname), ML_LIT(".localhost"));
+    h->name = is_named ? "localhost" : x->hostname;
+    h->port = x->host + strlen(x->hostname);
+    snprintf(h->resource, sizeof(h->resource), "https://%s%s", h->name,
+             is_named ? h->port : "");
+}
+
+/* The cloud's audience, or the resource that the challenge names. */
+static bool audience_fits(const asked_host *h, const char *aud)
+{
+    return strcmp(aud, "https://vault.azure.net") == 0 ||
+           ml_str_ieq(ml_str_of(aud), ml_str_of(h->resource));
 }
 
 bool ml_dv_challenge(ml_dv_exchange *x, const char *message)
 {
-    const char *host = x->hostname, *port = x->host + strlen(x->hostname);
+    asked_host h;
+    read_asked_host(x, &h);
     ml_dv_fault *f = ml_dv_faults_of(&x->dv->faults, ML_DV_CHALLENGE, false, x->op);
     bool as_scope = f && strcmp(f->text, "scope") == 0;
-    bool is_name = ml_str_iends(ml_str_of(host), ML_LIT(".localhost"));
-    const char *resource = is_name ? "localhost" : host;
     ml_dv_header(x, "WWW-Authenticate",
-                 "Bearer authorization=\"https://%s%s/%s\", %s=\"https://%s%s%s\"",
-                 resource, port, x->dv->config.tenant_id,
-                 as_scope ? "scope" : "resource", resource,
-                 is_name ? port : "", /* the SDKs compare a named vault's port too */
-                 as_scope ? "/.default" : "");
+                 "Bearer authorization=\"https://%s%s/%s\", %s=\"%s%s\"", h.name,
+                 h.port, x->dv->config.tenant_id, as_scope ? "scope" : "resource",
+                 h.resource, as_scope ? "/.default" : "");
     return ml_dv_refuse(x, 401, "Unauthorized", NULL, "%s", message);
 }
 
@@ -184,10 +196,11 @@ static bool check_claims(ml_dv_exchange *x, const claims *c, bool is_ours)
                  c->iss);
         return ml_dv_challenge(x, text);
     }
-    if (!audience_fits(x, c->aud)) {
+    asked_host h;
+    read_asked_host(x, &h);
+    if (!audience_fits(&h, c->aud)) {
         snprintf(text, sizeof(text),
-                 "AKV10022: Invalid audience. Expected "
-                 "https://vault.azure.net, found: %s.",
+                 "AKV10022: Invalid audience. Expected %s, found: %s.", h.resource,
                  c->aud);
         return ml_dv_challenge(x, text);
     }

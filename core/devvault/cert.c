@@ -81,12 +81,23 @@ static bool make_ca(pair *ca)
            X509_sign(ca->cert, ca->key, EVP_sha256()) > 0;
 }
 
-static bool make_leaf(pair *leaf, const pair *ca, const char *const *names, size_t n)
+/* Another address than the usual two; [::2] loses its brackets. */
+static void add_address(ml_buf *san, const char *host)
+{
+    ml_str h = ml_str_of(host);
+    if (h.n > 2 && h.p[0] == '[') h = (ml_str){h.p + 1, h.n - 2};
+    if (!ml_str_ieq(h, ML_LIT("localhost")))
+        ml_buf_addf(san, ",IP:%.*s", (int)h.n, h.p);
+}
+
+static bool make_leaf(pair *leaf, const pair *ca, const char *const *names, size_t n,
+                      const char *host)
 {
     ml_buf san;
     ml_buf_init(&san, 0);
     ml_buf_add_text(&san, "DNS:localhost,DNS:*.localhost,IP:127.0.0.1,IP:::1");
     for (size_t i = 0; i < n; i++) ml_buf_addf(&san, ",DNS:%s.localhost", names[i]);
+    add_address(&san, host);
     bool ok =
         ml_buf_ok(&san) && begin(leaf, "localhost", LEAF_DAYS, ca->cert) &&
         add_extension(leaf->cert, ca->cert, NID_basic_constraints,
@@ -156,7 +167,8 @@ static SSL_CTX *make_context(const pair *leaf)
 }
 
 int ml_dv_cert_context(SSL_CTX **out, const char *dir, const char *const *names,
-                       size_t n, char *ca_file, size_t ca_file_size, ml_err *e)
+                       size_t n, const char *host, char *ca_file, size_t ca_file_size,
+                       ml_err *e)
 {
     char key_file[4096];
     snprintf(ca_file, ca_file_size, "%s/ca.pem", dir);
@@ -172,7 +184,7 @@ int ml_dv_cert_context(SSL_CTX **out, const char *dir, const char *const *names,
         }
     }
     SSL_CTX *ctx = NULL;
-    if (rc == 0 && make_leaf(&leaf, &ca, names, n)) ctx = make_context(&leaf);
+    if (rc == 0 && make_leaf(&leaf, &ca, names, n, host)) ctx = make_context(&leaf);
     if (rc == 0 && !ctx) rc = ml_fail(e, ML_ESYSTEM, "cannot set up TLS");
     if (ctx) *out = ctx;
     pair_fini(&ca);

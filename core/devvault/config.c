@@ -38,8 +38,12 @@ static int add_vaults(ml_dv_config *c, const ml_devvault_options *opt, ml_str se
                       ml_err *e)
 {
     int rc = 0;
-    for (size_t i = 0; rc == 0 && i < opt->n_vaults; i++)
+    for (size_t i = 0; rc == 0 && i < opt->n_vaults; i++) {
         rc = add_vault(c, opt->vaults[i], e);
+        if (rc == 0 && c->n_vaults != i + 1)
+            rc = ml_fail(e, ML_EUSAGE, "--vault %s is given twice; case does not count",
+                         opt->vaults[i]);
+    }
     if (rc == 0 && seed.n)
         rc = ml_dv_seed_read(seed, opt->seed_file, add_vault, NULL, c, e);
     if (rc == 0 && c->n_vaults == 0) rc = add_vault(c, "dev", e);
@@ -89,7 +93,7 @@ static int check_numbers(const ml_devvault_options *opt, ml_err *e)
         return ml_fail(e, ML_EUSAGE, "--page-size takes 1 to 25");
     }
     if (opt->token_lifetime_s < 0 || opt->token_lifetime_s > 7 * 24 * 3600) {
-        return ml_fail(e, ML_EUSAGE, "--token-lifetime takes seconds, up to a week");
+        return ml_fail(e, ML_EUSAGE, "--token-lifetime takes 1 second to a week");
     }
     return 0;
 }

@@ -22,6 +22,8 @@ static const char *method_name(enum evhttp_cmd_type method)
     case EVHTTP_REQ_PUT: return "PUT";
     case EVHTTP_REQ_DELETE: return "DELETE";
     case EVHTTP_REQ_PATCH: return "PATCH";
+    case EVHTTP_REQ_HEAD: return "HEAD";
+    case EVHTTP_REQ_OPTIONS: return "OPTIONS";
     default: return "OTHER";
     }
 }
@@ -55,6 +57,7 @@ static void add_common_headers(ml_dv_exchange *x)
                      "%s", echo);
     }
     if (x->is_token) return;
+    ml_dv_header(x, "Strict-Transport-Security", "max-age=31536000;includeSubDomains");
     ml_dv_header(x, "x-ms-keyvault-region", "local");
     ml_dv_header(x, "x-ms-keyvault-service-version", "1.9.0.0-moonlatch-" ML_VERSION);
     ml_dv_header(x, "x-ms-keyvault-network-info",

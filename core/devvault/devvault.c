@@ -8,6 +8,7 @@
 #include <event2/bufferevent_ssl.h>
 #include <event2/event.h>
 #include <event2/http.h>
+#include <fcntl.h>
 #include <signal.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -19,6 +20,7 @@
 #include "devvault/cert.h"
 #include "devvault/config.h"
 #include "devvault/exchange.h"
+#include "devvault/kept.h"
 #include "devvault/listen.h"
 #include "devvault/seed.h"
 #include "devvault/state.h"
@@ -29,6 +31,7 @@ enum { LARGEST_HEADERS = 64 * 1024, IDLE_S = 120 };
 typedef struct run {
     ml_dv dv;
     ml_dv_state state;
+    ml_dv_store *kept; /* of a given state directory, when there is no --store */
     ml_dv_sockets sockets, imds_sockets;
     SSL_CTX *tls;
     struct evhttp *https, *http;
@@ -49,12 +52,22 @@ static bool is_below(ml_str path, ml_str root)
     return path.n == root.n || path.p[root.n] == '/';
 }
 
+/* Nothing of the service has these two. */
+static void refuse_method(ml_dv_exchange *x)
+{
+    ml_dv_header(x, "Allow", "GET, PUT, POST, PATCH, DELETE");
+    ml_dv_refuse(x, 405, "MethodNotAllowed", NULL,
+                 "The HTTP method is not allowed on this path.");
+}
+
 static void on_request(struct evhttp_request *req, void *arg)
 {
     ml_dv_exchange *x = ml_dv_exchange_new(arg, req);
     if (!x) return;
-    if (is_below(x->path, ML_LIT("/secrets")) ||
-        is_below(x->path, ML_LIT("/deletedsecrets"))) {
+    if (x->method == EVHTTP_REQ_HEAD || x->method == EVHTTP_REQ_OPTIONS) {
+        refuse_method(x);
+    } else if (is_below(x->path, ML_LIT("/secrets")) ||
+               is_below(x->path, ML_LIT("/deletedsecrets"))) {
         ml_dv_serve_vault(x);
     } else if (ml_str_eq(x->path, ML_LIT("/metadata/identity/oauth2/token")) ||
                ml_str_eq(x->path, ML_LIT("/msi/token"))) {
@@ -96,7 +109,8 @@ static struct evhttp *new_server(ml_dv *dv, ml_dv_sockets *s,
     struct evhttp *http = evhttp_new(dv->base);
     if (!http) return NULL;
     evhttp_set_allowed_methods(http, EVHTTP_REQ_GET | EVHTTP_REQ_POST | EVHTTP_REQ_PUT |
-                                         EVHTTP_REQ_DELETE | EVHTTP_REQ_PATCH);
+                                         EVHTTP_REQ_DELETE | EVHTTP_REQ_PATCH |
+                                         EVHTTP_REQ_HEAD | EVHTTP_REQ_OPTIONS);
     evhttp_set_max_body_size(http, ML_DV_LARGEST_BODY);
     evhttp_set_max_headers_size(http, LARGEST_HEADERS);
     evhttp_set_timeout(http, IDLE_S);
@@ -143,20 +157,54 @@ static int open_store(run *u, const ml_devvault_options *opt, ml_err *e)
     return rc;
 }
 
+/* Who this dev vault is must not change with a restart, if anything of it stays. */
+static int keep_identity(run *u, const ml_devvault_options *opt, ml_err *e)
+{
+    char file[sizeof(u->state.dir) + 32];
+    if (!opt->store_file && opt->state_dir) {
+        snprintf(file, sizeof(file), "%s/kept.db", u->state.dir);
+        int rc = ml_dv_store_open(&u->kept, file, e);
+        if (rc) return rc;
+    }
+    ml_dv_store *s = opt->store_file ? u->dv.store : u->kept;
+    return s ? ml_dv_keep_identity(s, opt, &u->dv.config, e) : 0;
+}
+
+/* Any port means: the one of the last run, if it is free. */
+static int listen_again(run *u, const ml_devvault_options *opt, ml_err *e)
+{
+    ml_dv_store *s = opt->store_file ? u->dv.store : u->kept;
+    const char *where = opt->listen ? opt->listen : "localhost:0";
+    ml_str w = ml_str_of(where);
+    bool is_any = ml_str_ends(w, ML_LIT(":0"));
+    int port = s && is_any ? ml_dv_kept_port(s) : 0;
+    char again[128];
+    ml_err unseen = {0};
+    int rc = -1;
+    if (port) {
+        snprintf(again, sizeof(again), "%.*s:%d", (int)w.n - 2, where, port);
+        rc = ml_dv_listen(&u->sockets, again, opt->allow_remote, &unseen);
+    }
+    if (rc) rc = ml_dv_listen(&u->sockets, where, opt->allow_remote, e);
+    if (rc == 0 && s && is_any) rc = ml_dv_keep_port(s, u->sockets.port, e);
+    return rc;
+}
+
 static int open_network(run *u, const ml_devvault_options *opt, ml_err *e)
 {
     ml_dv *dv = &u->dv;
-    const char *where = opt->listen ? opt->listen : "localhost:0";
-    int rc = ml_dv_listen(&u->sockets, where, opt->allow_remote, e);
+    int rc = listen_again(u, opt, e);
     if (rc == 0 && opt->imds_listen) {
         rc = ml_dv_listen(&u->imds_sockets, opt->imds_listen, opt->allow_remote, e);
     }
     if (rc) return rc;
+    dv->host = u->sockets.host;
     dv->port = u->sockets.port;
+    dv->imds_host = u->imds_sockets.host;
     dv->imds_port = u->imds_sockets.port;
     rc = ml_dv_cert_context(&u->tls, u->state.dir,
                             (const char *const *)dv->config.vaults, dv->config.n_vaults,
-                            u->state.ca_file, sizeof(u->state.ca_file), e);
+                            dv->host, u->state.ca_file, sizeof(u->state.ca_file), e);
     if (rc) return rc;
     dv->base = event_base_new();
     if (dv->base) u->https = new_server(dv, &u->sockets, on_request);
@@ -204,10 +252,20 @@ static int announce(run *u, const ml_devvault_options *opt, ml_err *e)
                         strerror(errno));
 }
 
+/* Before anything is made: a bad one would be found when it is too late. */
+static int check_ready_fd(int fd, ml_err *e)
+{
+    if (fd == 0) return 0;
+    int flags = fd > 0 ? fcntl(fd, F_GETFL) : -1;
+    if (flags >= 0 && (flags & O_ACCMODE) != O_RDONLY) return 0;
+    return ml_fail(e, ML_EUSAGE, "--ready-fd takes a descriptor that is open to write");
+}
+
 static int start(run *u, const ml_devvault_options *opt, ml_err *e)
 {
     ml_dv *dv = &u->dv;
-    int rc = opt->seed_file ? ml_dv_seed_load(opt->seed_file, &u->seed, e) : 0;
+    int rc = check_ready_fd(opt->ready_fd, e);
+    if (rc == 0 && opt->seed_file) rc = ml_dv_seed_load(opt->seed_file, &u->seed, e);
     if (rc == 0) rc = ml_dv_config_init(&dv->config, opt, ml_buf_str(&u->seed), e);
     if (rc == 0) {
         rc = ml_dv_faults_init(&dv->faults, opt->faults, opt->n_faults, opt->fault_seed,
@@ -215,6 +273,7 @@ static int start(run *u, const ml_devvault_options *opt, ml_err *e)
     }
     if (rc == 0) rc = ml_dv_state_init(&u->state, opt->state_dir, e);
     if (rc == 0) rc = open_store(u, opt, e);
+    if (rc == 0) rc = keep_identity(u, opt, e);
     if (rc == 0) rc = open_network(u, opt, e);
     if (rc == 0) rc = watch_signals(u, e);
     if (rc == 0) rc = ml_dv_state_write_env(&u->state, dv, e);
@@ -234,6 +293,7 @@ static void stop(run *u)
     ml_dv_sockets_close(&u->sockets);
     ml_dv_sockets_close(&u->imds_sockets);
     ml_dv_store_close(dv->store);
+    ml_dv_store_close(u->kept);
     ml_dv_state_fini(&u->state);
     ml_dv_faults_fini(&dv->faults);
     ml_dv_config_fini(&dv->config);

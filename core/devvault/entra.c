@@ -19,9 +19,8 @@
 #include "devvault/server.h"
 #include "io/json.h"
 
-/* Answers false. */
-static bool refuse(ml_dv_exchange *x, int status, const char *word, int number,
-                   const char *sentence)
+bool ml_dv_entra_refuse(ml_dv_exchange *x, int status, const char *word, int number,
+                        const char *sentence)
 {
     char trace[ML_DV_GUID_BYTES], correlation[ML_DV_GUID_BYTES], stamp[32];
     ml_dv_random_guid(trace);
@@ -44,6 +43,13 @@ static bool refuse(ml_dv_exchange *x, int status, const char *word, int number,
     ml_buf_fini(&text);
     ml_dv_answer(x, status);
     return false;
+}
+
+/* Answers false. */
+static bool refuse(ml_dv_exchange *x, int status, const char *word, int number,
+                   const char *sentence)
+{
+    return ml_dv_entra_refuse(x, status, word, number, sentence);
 }
 
 static bool is_guid(ml_str s)
@@ -153,7 +159,7 @@ static bool check_secret(ml_dv_exchange *x, ml_buf *b)
         "is the client secret value, not the client secret ID.");
 }
 
-static bool is_known_resource(ml_str resource)
+static bool is_known_resource(const ml_dv_exchange *x, ml_str resource)
 {
     static const char *const hosts[] = {"vault.azure.net", "management.azure.com",
                                         "graph.microsoft.com"};
@@ -167,12 +173,12 @@ static bool is_known_resource(ml_str resource)
     size_t colon = host.n; /* the port's, not one inside [::1] */
     while (colon > 0 && host.p[colon - 1] >= '0' && host.p[colon - 1] <= '9') colon--;
     if (colon > 1 && colon < host.n && host.p[colon - 1] == ':') host.n = colon - 1;
-    return ml_dv_is_local_host(host);
+    return ml_dv_is_local_host(host) || ml_str_ieq(host, ml_str_of(x->hostname));
 }
 
 static bool check_resource(ml_dv_exchange *x, ml_str resource)
 {
-    if (is_known_resource(resource)) return true;
+    if (is_known_resource(x, resource)) return true;
     char shown[160], text[512];
     ml_copy_printable(shown, sizeof(shown), resource.p, resource.n);
     snprintf(text, sizeof(text),
@@ -299,7 +305,8 @@ void ml_dv_serve_entra(ml_dv_exchange *x)
     } else if (ml_str_eq(rest, ML_LIT("/oauth2/token"))) {
         serve_token(x, tenant, false);
     } else if (!ml_dv_entra_metadata(x, tenant, rest)) {
-        refuse(x, 404, "invalid_request", 900144,
-               "The dev vault has nothing at this path.");
+        x->is_token = false;
+        ml_dv_refuse(x, 404, "NotFound", NULL,
+                     "The dev vault has nothing at this path.");
     }
 }

@@ -5,6 +5,7 @@
 #include <errno.h>
 #include <netinet/in.h>
 #include <netinet/tcp.h>
+#include <stdio.h>
 #include <string.h>
 #include <sys/socket.h>
 #include <unistd.h>
@@ -90,6 +91,19 @@ static int listen_localhost(ml_dv_sockets *s, int port, ml_err *e)
                    strerror(errno));
 }
 
+/* Each of these is, or includes, what localhost resolves to. */
+static void name_host(ml_dv_sockets *s, const char *host, bool is_v6)
+{
+    static const char *const local[] = {"localhost", "127.0.0.1", "::1", "0.0.0.0",
+                                        "::"};
+    for (size_t i = 0; i < sizeof(local) / sizeof(local[0]); i++) {
+        if (ml_str_ieq(ml_str_of(host), ml_str_of(local[i]))) host = "localhost";
+    }
+    bool in_brackets = is_v6 && strchr(host, ':');
+    snprintf(s->host, sizeof(s->host), "%s%s%s", in_brackets ? "[" : "", host,
+             in_brackets ? "]" : "");
+}
+
 static int bad_address(const char *where, ml_err *e)
 {
     return ml_fail(e, ML_EUSAGE,
@@ -103,7 +117,7 @@ int ml_dv_listen(ml_dv_sockets *s, const char *where, bool allow_remote, ml_err 
     *s = (ml_dv_sockets){0};
     const char *colon = strrchr(where, ':');
     uint64_t port;
-    char host[64];
+    char host[60];
     if (!colon || !ml_str_to_u64(ml_str_of(colon + 1), &port) || port > 65535) {
         return bad_address(where, e);
     }
@@ -113,6 +127,7 @@ int ml_dv_listen(ml_dv_sockets *s, const char *where, bool allow_remote, ml_err 
     if (h.n == 0 || h.n >= sizeof(host)) return bad_address(where, e);
     memcpy(host, h.p, h.n);
     host[h.n] = '\0';
+    name_host(s, host, strchr(host, ':') != NULL);
     if (ml_str_ieq(h, ML_LIT("localhost"))) return listen_localhost(s, (int)port, e);
     struct in_addr v4;
     struct in6_addr v6;

@@ -10,6 +10,7 @@ typedef struct ml_dv_sockets {
     int fds[ML_DV_MAX_SOCKETS];
     int n;
     int port;
+    char host[64]; /* by which it can be reached, as URLs write it */
 } ml_dv_sockets;
 
 /* where: HOST:PORT with a numeric address or localhost (both loopbacks); port 0: any.

@@ -9,6 +9,7 @@
 #include <time.h>
 
 #include "devvault/auth.h"
+#include "devvault/entra.h"
 
 enum { BIG_BYTES = 10 * 1024 * 1024, DEEP_LEVELS = 20000 };
 
@@ -28,16 +29,34 @@ static void add_retry_after(ml_dv_exchange *x, const ml_dv_fault *f)
     }
 }
 
+/* In Entra's words for such a status. */
+static void answer_token_status(ml_dv_exchange *x, int status)
+{
+    static const struct {
+        int status;
+        const char *word;
+        int number;
+        const char *sentence;
+    } rows[] = {
+        {400, "invalid_request", 900144,
+         "The request body must contain the following parameter: 'grant_type'."},
+        {401, "invalid_client", 7000215, "Invalid client secret provided."},
+        {403, "access_denied", 53003,
+         "Access has been blocked by Conditional Access policies."},
+    };
+    for (size_t i = 0; i < sizeof(rows) / sizeof(rows[0]); i++) {
+        if (rows[i].status != status) continue;
+        ml_dv_entra_refuse(x, status, rows[i].word, rows[i].number, rows[i].sentence);
+        return;
+    }
+    ml_dv_entra_refuse(x, status, "temporarily_unavailable", 90055,
+                       "The server is busy (injected fault).");
+}
+
 static void answer_status(ml_dv_exchange *x, int status)
 {
     if (x->is_token) {
-        ml_buf_clear(&x->out);
-        ml_buf_addf(&x->out,
-                    "{\"error\":\"temporarily_unavailable\",\"error_description\":"
-                    "\"AADSTS90055: The server is busy (injected fault %d).\","
-                    "\"error_codes\":[90055]}",
-                    status);
-        ml_dv_answer(x, status);
+        answer_token_status(x, status);
         return;
     }
     switch (status) {

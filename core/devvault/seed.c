@@ -3,6 +3,7 @@
 
 #include <errno.h>
 #include <stdio.h>
+#include <stdlib.h>
 #include <string.h>
 
 #include "base/err.h"
@@ -57,6 +58,51 @@ static int wrong(reader *d, const char *why, ml_err *e)
                    d->j.failed ? ": " : "", d->j.failed ? json_why : "");
 }
 
+/* Names of one object that were met, for those that come twice. */
+typedef struct names {
+    ml_str *items; /* views into the seed */
+    size_t n, room;
+} names;
+
+/* False when it was met before, whatever its case. */
+static bool meet(names *met, ml_str name)
+{
+    for (size_t i = 0; i < met->n; i++) {
+        if (ml_str_ieq(met->items[i], name)) return false;
+    }
+    if (met->n == met->room) {
+        size_t room = met->room ? met->room * 2 : 64;
+        ml_str *more = calloc(room, sizeof(*more));
+        if (!more) return true; /* only a check less */
+        if (met->n) memcpy(more, met->items, met->n * sizeof(*more));
+        free(met->items);
+        met->items = more;
+        met->room = room;
+    }
+    met->items[met->n++] = name;
+    return true;
+}
+
+/* Looks ahead: does the object hold other keys than these?  The API passes over those,
+ * but here one is a slip of the pen. */
+static bool has_other_keys(ml_json j, const char *const *known, size_t n)
+{
+    ml_str key;
+    if (ml_json_peek(&j) != ML_JSON_OBJECT || !ml_json_enter_object(&j)) return false;
+    while (ml_json_next_key(&j, &key)) {
+        bool is_known = false;
+        for (size_t i = 0; i < n && !is_known; i++)
+            is_known = ml_json_key_is(key, known[i]);
+        if (!is_known) return true;
+        if (ml_json_key_is(key, "attributes")) {
+            static const char *const attributes[] = {"enabled", "nbf", "exp"};
+            if (has_other_keys(j, attributes, 3)) return true;
+        }
+        if (!ml_json_skip(&j)) return false;
+    }
+    return false;
+}
+
 /* A string is the value; an object is what the API takes. */
 static const char *read_secret(reader *d, ml_dv_record *r)
 {
@@ -64,12 +110,17 @@ static const char *read_secret(reader *d, ml_dv_record *r)
     bool has_value = false;
     if (ml_json_peek(&d->j) != ML_JSON_OBJECT)
         return "a secret is a string or an object";
+    static const char *const known[] = {"value", "contentType", "tags", "attributes"};
+    if (has_other_keys(d->j, known, 4)) {
+        return "a secret has value, contentType, tags and attributes (enabled, nbf, "
+               "exp), nothing else";
+    }
     const char *bad = ml_dv_read_parameters(&d->j, r, &has_value);
     if (bad) return bad;
     return has_value || d->j.failed ? NULL : "a secret without a value";
 }
 
-static int read_vault(reader *d, const char *vault, ml_err *e)
+static int read_secrets(reader *d, const char *vault, names *met, ml_err *e)
 {
     ml_str key;
     int rc = 0;
@@ -79,6 +130,8 @@ static int read_vault(reader *d, const char *vault, ml_err *e)
         if (!ml_dv_name_ok(key)) {
             return wrong(d, "a secret's name is 1-127 letters, digits and '-'", e);
         }
+        if (!meet(met, key))
+            return wrong(d, "this secret came before; case does not count", e);
         ml_dv_record r;
         ml_dv_record_init(&r);
         memcpy(r.name, key.p, key.n);
@@ -92,28 +145,46 @@ static int read_vault(reader *d, const char *vault, ml_err *e)
     return rc;
 }
 
-int ml_dv_seed_read(ml_str text, const char *file, ml_dv_seed_vault *on_vault,
-                    ml_dv_seed_each *on_secret, void *arg, ml_err *e)
+static int read_vault(reader *d, const char *vault, ml_err *e)
 {
-    reader d = {.file = file, .on_vault = on_vault, .on_secret = on_secret, .arg = arg};
+    names met = {0};
+    int rc = read_secrets(d, vault, &met, e);
+    free(met.items);
+    return rc;
+}
+
+static int read_vaults(reader *d, names *met, ml_err *e)
+{
     ml_str key;
-    ml_json_init(&d.j, text);
-    if (!ml_json_enter_object(&d.j))
-        return wrong(&d, "a seed is an object of vaults", e);
-    while (ml_json_next_key(&d.j, &key)) {
+    while (ml_json_next_key(&d->j, &key)) {
         if (!ml_dv_vault_name_ok(key)) {
-            return wrong(&d,
+            return wrong(d,
                          "a vault's name is 3-24 letters, digits and single '-', and "
                          "starts with a letter",
                          e);
         }
+        if (!meet(met, key))
+            return wrong(d, "this vault came before; case does not count", e);
         char vault[LONGEST_VAULT + 1];
         ml_copy_printable(vault, sizeof(vault), key.p, key.n);
-        int rc = on_vault ? on_vault(arg, vault, e) : 0;
-        if (rc == 0) rc = read_vault(&d, vault, e);
+        int rc = d->on_vault ? d->on_vault(d->arg, vault, e) : 0;
+        if (rc == 0) rc = read_vault(d, vault, e);
         if (rc) return rc;
     }
-    return ml_json_end(&d.j) ? 0 : wrong(&d, "this is no JSON", e);
+    return ml_json_end(&d->j) ? 0 : wrong(d, "this is no JSON", e);
+}
+
+int ml_dv_seed_read(ml_str text, const char *file, ml_dv_seed_vault *on_vault,
+                    ml_dv_seed_each *on_secret, void *arg, ml_err *e)
+{
+    reader d = {.file = file, .on_vault = on_vault, .on_secret = on_secret, .arg = arg};
+    ml_json_init(&d.j, text);
+    if (!ml_json_enter_object(&d.j))
+        return wrong(&d, "a seed is an object of vaults", e);
+    names met = {0};
+    int rc = read_vaults(&d, &met, e);
+    free(met.items);
+    return rc;
 }
 
 int ml_dv_seed_add(ml_dv_store *s, const char *vault, ml_dv_record *r, ml_err *e)

@@ -34,7 +34,9 @@ typedef struct ml_dv {
     ml_dv_stats stats;
     unsigned char token_key[ML_DV_KEY_BYTES];
     unsigned char backup_key[ML_DV_KEY_BYTES];
+    const char *host; /* of our URLs, borrowed */
     int port;
+    const char *imds_host;
     int imds_port;                  /* 0: none */
     struct ml_dv_exchange *waiting; /* answers that wait for their delay */
 } ml_dv;

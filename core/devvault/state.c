@@ -11,7 +11,9 @@
 #include "base/err.h"
 #include "io/json.h"
 
-static const char *const files[] = {"ca.pem", "key.pem", "env"};
+enum { URL_BYTES = 96 };
+
+static const char *const files[] = {"ca.pem", "key.pem", "env", "lock"};
 
 /* The files in it stay ours alone; but who can write there could swap them. */
 static void warn_if_open(const char *dir)
@@ -26,9 +28,36 @@ static void warn_if_open(const char *dir)
             dir, is_foreign || (st.st_mode & 022) ? " and change it" : "");
 }
 
-int ml_dv_state_init(ml_dv_state *s, const char *dir, ml_err *e)
+/* A lock that ends with the process, however it ends. */
+static int lock(ml_dv_state *s, ml_err *e)
 {
-    *s = (ml_dv_state){0};
+    char path[sizeof(s->dir) + 32];
+    struct flock all = {.l_type = F_WRLCK, .l_whence = SEEK_SET};
+    snprintf(path, sizeof(path), "%s/lock", s->dir);
+    s->lock_fd = open(path, O_RDWR | O_CREAT | O_CLOEXEC, 0600);
+    if (s->lock_fd < 0) {
+        return ml_fail(e, ML_ESYSTEM, "cannot write %s: %s", path, strerror(errno));
+    }
+    s->is_locked = true;
+    if (fcntl(s->lock_fd, F_SETLK, &all) == 0) return 0;
+    return ml_fail(e, ML_ESYSTEM, "another dev vault uses the state directory %s",
+                   s->dir);
+}
+
+static bool is_running(const char *dir)
+{
+    char path[4096];
+    struct flock all = {.l_type = F_WRLCK, .l_whence = SEEK_SET};
+    snprintf(path, sizeof(path), "%s/lock", dir);
+    int fd = open(path, O_RDWR | O_CLOEXEC);
+    if (fd < 0) return false;
+    bool is_held = fcntl(fd, F_GETLK, &all) == 0 && all.l_type != F_UNLCK;
+    close(fd);
+    return is_held;
+}
+
+static int find_dir(ml_dv_state *s, const char *dir, ml_err *e)
+{
     if (dir) {
         if (mkdir(dir, 0700) != 0 && errno != EEXIST) {
             return ml_fail(e, ML_ESYSTEM, "cannot make state directory %s: %s", dir,
@@ -56,8 +85,17 @@ int ml_dv_state_init(ml_dv_state *s, const char *dir, ml_err *e)
     return 0;
 }
 
+int ml_dv_state_init(ml_dv_state *s, const char *dir, ml_err *e)
+{
+    *s = (ml_dv_state){0};
+    int rc = find_dir(s, dir, e);
+    return rc ? rc : lock(s, e);
+}
+
 void ml_dv_state_fini(ml_dv_state *s)
 {
+    if (s->is_locked) close(s->lock_fd);
+    s->is_locked = false;
     if (!s->is_ours) return;
     char path[sizeof(s->dir) + 32];
     for (size_t i = 0; i < sizeof(files) / sizeof(files[0]); i++) {
@@ -88,16 +126,16 @@ static void add_member(ml_buf *out, const char *name, ml_str value)
     ml_json_write_string(out, value);
 }
 
-static void urls(const ml_dv *dv, char vault[64], char authority[64])
+static void urls(const ml_dv *dv, char vault[URL_BYTES], char authority[URL_BYTES])
 {
-    snprintf(vault, 64, "https://localhost:%d", dv->port);
-    snprintf(authority, 64, "https://localhost:%d", dv->port);
+    snprintf(vault, URL_BYTES, "https://%s:%d", dv->host, dv->port);
+    snprintf(authority, URL_BYTES, "https://%s:%d", dv->host, dv->port);
 }
 
 static void write_exports(const ml_dv_state *s, const ml_dv *dv, ml_buf *out)
 {
     const ml_dv_config *c = &dv->config;
-    char vault[64], authority[64];
+    char vault[URL_BYTES], authority[URL_BYTES];
     urls(dv, vault, authority);
     ml_str ca = ml_str_of(s->ca_file);
     add_export(out, "AZURE_TENANT_ID", ml_str_of(c->tenant_id));
@@ -152,7 +190,7 @@ int ml_dv_state_write_env(const ml_dv_state *s, const ml_dv *dv, ml_err *e)
 void ml_dv_ready_line(const ml_dv_state *s, const ml_dv *dv, ml_buf *out)
 {
     const ml_dv_config *c = &dv->config;
-    char vault[64], authority[64], imds[64];
+    char vault[URL_BYTES], authority[URL_BYTES], imds[URL_BYTES];
     urls(dv, vault, authority);
     ml_buf_add_char(out, '{');
     add_member(out, "vault_url", ml_str_of(vault));
@@ -163,7 +201,9 @@ void ml_dv_ready_line(const ml_dv_state *s, const ml_dv *dv, ml_buf *out)
     add_member(out, "ca_file", ml_str_of(s->ca_file));
     add_member(out, "state_dir", ml_str_of(s->dir));
     if (dv->imds_port) {
-        snprintf(imds, sizeof(imds), "http://127.0.0.1:%d", dv->imds_port);
+        snprintf(imds, sizeof(imds), "http://%s:%d",
+                 strcmp(dv->imds_host, "localhost") == 0 ? "127.0.0.1" : dv->imds_host,
+                 dv->imds_port);
         add_member(out, "imds_endpoint", ml_str_of(imds));
         add_member(out, "identity_header", ml_buf_str(&c->identity_header));
     }
@@ -180,6 +220,13 @@ int ml_devvault_print_env(const char *state_dir, FILE *out, ml_err *e)
                        "cannot read %s: %s; give the state_dir of a running dev "
                        "vault, as its ready line says",
                        path, strerror(errno));
+    }
+    if (!is_running(state_dir)) {
+        fclose(f);
+        return ml_fail(e, ML_ESYSTEM,
+                       "no dev vault runs with %s any more: start it again with "
+                       "--state-dir",
+                       state_dir);
     }
     while (fgets(line, sizeof(line), f)) fputs(line, out);
     bool ok = !ferror(f) && fflush(out) == 0;

@@ -151,26 +151,43 @@ static int run(ml_dv_store *s, sqlite3_stmt *st, ml_err *e)
     return result;
 }
 
+static int insert_key(ml_dv_store *s, const char *sql, const char *name,
+                      const unsigned char *bytes, size_t n, ml_err *e)
+{
+    sqlite3_stmt *st = prepare(s, sql);
+    bind_text(st, 1, name);
+    sqlite3_bind_blob(st, 2, bytes, (int)n, SQLITE_STATIC);
+    return run(s, st, e);
+}
+
+int ml_dv_store_write_key(ml_dv_store *s, const char *name, const unsigned char *bytes,
+                          size_t n, ml_err *e)
+{
+    return insert_key(s, "INSERT OR REPLACE INTO keys VALUES(?, ?)", name, bytes, n, e);
+}
+
+bool ml_dv_store_read_key(ml_dv_store *s, const char *name, unsigned char *out,
+                          size_t n)
+{
+    sqlite3_stmt *st = prepare(s, "SELECT bytes FROM keys WHERE name = ?");
+    bind_text(st, 1, name);
+    bool is_there =
+        sqlite3_step(st) == SQLITE_ROW && sqlite3_column_bytes(st, 0) == (int)n;
+    if (is_there) memcpy(out, sqlite3_column_blob(st, 0), n);
+    sqlite3_finalize(st);
+    return is_there;
+}
+
 int ml_dv_store_key(ml_dv_store *s, const char *name, unsigned char *out, size_t n,
                     ml_err *e)
 {
     unsigned char fresh[64];
     if (n > sizeof(fresh)) return ml_fail(e, ML_EUSAGE, "key '%s' is too long", name);
     ml_dv_random_bytes(fresh, n);
-    sqlite3_stmt *st = prepare(s, "INSERT OR IGNORE INTO keys VALUES(?, ?)");
-    bind_text(st, 1, name);
-    sqlite3_bind_blob(st, 2, fresh, (int)n, SQLITE_STATIC);
-    int rc = run(s, st, e);
+    int rc =
+        insert_key(s, "INSERT OR IGNORE INTO keys VALUES(?, ?)", name, fresh, n, e);
     if (rc) return rc;
-    st = prepare(s, "SELECT bytes FROM keys WHERE name = ?");
-    bind_text(st, 1, name);
-    if (sqlite3_step(st) == SQLITE_ROW && sqlite3_column_bytes(st, 0) == (int)n) {
-        memcpy(out, sqlite3_column_blob(st, 0), n);
-    } else {
-        rc = failed(s, e);
-    }
-    sqlite3_finalize(st);
-    return rc;
+    return ml_dv_store_read_key(s, name, out, n) ? 0 : failed(s, e);
 }
 
 static void read_text(sqlite3_stmt *st, int i, char *out, size_t size)

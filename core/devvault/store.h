@@ -39,6 +39,11 @@ void ml_dv_store_close(ml_dv_store *s);
 /* The store's own random bytes of this name, made at first use. */
 int ml_dv_store_key(ml_dv_store *s, const char *name, unsigned char *out, size_t n,
                     ml_err *e);
+/* The same without making one: false when there is none of n bytes. */
+bool ml_dv_store_read_key(ml_dv_store *s, const char *name, unsigned char *out,
+                          size_t n);
+int ml_dv_store_write_key(ml_dv_store *s, const char *name, const unsigned char *bytes,
+                          size_t n, ml_err *e);
 
 bool ml_dv_store_begin(ml_dv_store *s);
 bool ml_dv_store_end(ml_dv_store *s, bool commit);

@@ -19,7 +19,7 @@ struct ml_exchange {
     size_t body_read; /* of a body that is sent once: how far */
     bool is_too_large;
     int proxy_status; /* of its CONNECT; 0: none */
-    bool was_sent; /* at least a part of the request may have reached the server */
+    bool was_sent;    /* at least a part of the request may have reached the server */
     char retry_after[3][64]; /* retry-after-ms, x-ms-retry-after-ms, Retry-After */
 };
 

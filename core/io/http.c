@@ -24,6 +24,7 @@ struct ml_http {
     bool may_retry;
     int tries;
     int last_status; /* of the last try that was answered */
+    int last_retry_after_ms;
 };
 
 static void on_exchange(ml_exchange *x, CURLcode code, void *arg);
@@ -103,7 +104,10 @@ static void add_last_status(ml_http *h)
 static void on_exchange(ml_exchange *x, CURLcode code, void *arg)
 {
     ml_http *h = arg;
-    if (code == CURLE_OK) h->last_status = h->response.status;
+    if (code == CURLE_OK) {
+        h->last_status = h->response.status;
+        h->last_retry_after_ms = h->response.retry_after_ms;
+    }
     int wait_ms = next_try(h, code);
     if (wait_ms != ML_RETRY_STOP) {
         ml_trace_add(x->trace, "retry", "try %d in %d ms", h->tries + 1, wait_ms);
@@ -175,7 +179,8 @@ ml_http_response *ml_http_answer(ml_op *op)
     return &((ml_http *)op)->response;
 }
 
-int ml_http_last_status(const ml_op *op)
+int ml_http_last_status(const ml_op *op, int *retry_after_ms)
 {
+    *retry_after_ms = ((const ml_http *)op)->last_retry_after_ms;
     return ((const ml_http *)op)->last_status;
 }

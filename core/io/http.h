@@ -59,4 +59,4 @@ ml_op *ml_http_start(const ml_http_client *c, ml_http_request *q, bool retry,
 ml_http_response *ml_http_answer(ml_op *op);
 /* What the last try that was answered brought, 0 for none; also while another one is
  * under way. */
-int ml_http_last_status(const ml_op *op);
+int ml_http_last_status(const ml_op *op, int *retry_after_ms);

@@ -60,10 +60,19 @@ static int core_secret(lua_State *L)
     return 1;
 }
 
+static const char *const levels[] = {"error", "warn", "info", "debug", NULL};
+
+/* core.log_wants(level): would such a line reach anybody? */
+static int core_log_wants(lua_State *L)
+{
+    int level = luaL_checkoption(L, 1, NULL, levels);
+    lua_pushboolean(L, ml_log_wants(ml_vm_of(L)->host->log, (ml_log_level)level));
+    return 1;
+}
+
 /* core.log(level, area, text) */
 static int core_log(lua_State *L)
 {
-    static const char *const levels[] = {"error", "warn", "info", "debug", NULL};
     int level = luaL_checkoption(L, 1, NULL, levels);
     const char *area = luaL_checkstring(L, 2);
     const char *text = luaL_checkstring(L, 3);
@@ -115,6 +124,7 @@ void ml_script_push_core(lua_State *L)
                                          {"secret", core_secret},
                                          {"env_json", ml_script_env_json},
                                          {"log", core_log},
+                                         {"log_wants", core_log_wants},
                                          {"now_ms", core_now_ms},
                                          {"events", core_events},
                                          {NULL, NULL}};

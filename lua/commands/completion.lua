@@ -20,9 +20,32 @@ local function whole_tree()
     return root
 end
 
+-- Words of arguments, which argparse's script for bash leaves out.
+local BASH = [[
+    case "$COMP_CWORD $prev" in
+        "2 help")
+            COMPREPLY=($(compgen -W "%s" -- "$cur"))
+            return 0
+            ;;
+        "2 completion")
+            COMPREPLY=($(compgen -W "bash zsh fish" -- "$cur"))
+            return 0
+            ;;
+        *" --policy")
+            COMPREPLY=($(compgen -W "airflow" -- "$cur") $(compgen -f -- "$cur"))
+            return 0
+            ;;
+    esac
+]]
+
 function M.run(args, app)
     local root = whole_tree()
-    app.write(root["get_" .. args.shell .. "_complete"](root))
+    local script = root["get_" .. args.shell .. "_complete"](root)
+    if args.shell == "bash" then
+        local words = BASH:format(table.concat(verbs.names(), " "))
+        script = script:gsub('    opts=""\n', function(line) return line .. words end, 1)
+    end
+    app.write(script)
     return 0
 end
 

@@ -1,18 +1,16 @@
 -- dev-vault: a local Key Vault and Entra ID for development.
+local flags = require "moonlatch.commands.shared.flags"
 local report = require "moonlatch.commands.shared.report"
 
 local M = {}
-
-local function number_of(word)
-    return math.tointeger(tonumber(word)), "a number is expected"
-end
 
 local function define_server(p)
     p:option("--listen", "address; port 0 means any"):argname("HOST:PORT")
     p:flag("--allow-remote", "let --listen name an address that is not loopback")
     p:option("--imds-listen", "plain HTTP, for identity endpoints"):argname("HOST:PORT")
     p:option("--state-dir", "where the CA, key and env file go"):argname("DIR")
-    p:option("--ready-fd", "write the ready line there too"):argname("N"):convert(number_of)
+    p:option("--ready-fd", "write the ready line there too")
+        :argname("N"):convert(flags.number("--ready-fd", 0))
     p:option("--print-env", "print the environment of a running one, for eval")
         :argname("DIR")
 end
@@ -22,7 +20,8 @@ local function define_content(p)
         :target("vaults")
     p:option("--seed", "secrets to begin with"):argname("FILE.json")
     p:option("--store", "keep secrets in FILE; default: memory"):argname("FILE.db")
-    p:option("--page-size", "items of a list answer"):argname("N"):convert(number_of)
+    p:option("--page-size", "items of a list answer")
+        :argname("N"):convert(flags.number("--page-size", 1))
 end
 
 local function define_identity(p)
@@ -32,14 +31,16 @@ local function define_identity(p)
         :argname("SECRET")
     p:option("--client-secret-expired", "this one is refused as expired"):argname("SECRET")
     p:option("--identity-header", "default: generated"):argname("TEXT")
-    p:option("--token-lifetime", "seconds"):argname("N"):convert(number_of)
+    p:option("--token-lifetime", "seconds")
+        :argname("N"):convert(flags.number("--token-lifetime", 1))
         :target("token_lifetime_s")
 end
 
 local function define_faults(p)
     p:option("--fault", "fail on purpose, e.g. 429:0.2 or 503:first=3; repeatable")
         :argname("SPEC"):count("*"):target("faults")
-    p:option("--fault-seed", "the same faults each time"):argname("N"):convert(number_of)
+    p:option("--fault-seed", "the same faults each time")
+        :argname("N"):convert(flags.number("--fault-seed", 0))
 end
 
 function M.define(p)

@@ -3,7 +3,6 @@ local flags = require "moonlatch.commands.shared.flags"
 local json = require "moonlatch.commands.shared.json"
 local session = require "moonlatch.commands.shared.session"
 local show = require "moonlatch.commands.shared.show"
-local text = require "moonlatch.commands.shared.text"
 
 local M = {}
 
@@ -58,13 +57,9 @@ end
 -- "Missing" and "deleted but can come back" need different answers; best effort.
 local function explain_missing(args, s, e)
     if e.code ~= "missing" then return e end
-    local answer = s.resolver:get_deleted(args.name, s.opts())
-    local deleted = answer and answer.secrets[1]
-    if not deleted then return e end
-    local purge = text.utc(deleted:attributes().scheduled_purge_s)
-    return { code = "missing", outcome = "missing", exit = 4,
-             text = ("%s is soft-deleted%s (%s)"):format(args.name,
-                 purge and " and will be purged on " .. purge or "", show.place_of(deleted)),
+    local sentence, deleted = show.deleted(s, args.name)
+    if not sentence then return e end
+    return { code = "missing", outcome = "missing", exit = 4, text = sentence,
              try = "moonlatch recover " .. args.name,
              source = deleted:source(), key = deleted:key() }
 end

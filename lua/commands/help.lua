@@ -19,8 +19,8 @@ local function overview()
     out[#out + 1] = [[
 
 Policy: --policy FILE or airflow, else MOONLATCH_POLICY, else airflow when
-AIRFLOW__SECRETS__BACKEND_KWARGS is set, else $XDG_CONFIG_HOME/moonlatch/policy.lua,
-else /etc/moonlatch/policy.lua.
+AIRFLOW__SECRETS__BACKEND_KWARGS or AIRFLOW__SECRETS__BACKEND_KWARG__* is set, else
+$XDG_CONFIG_HOME/moonlatch/policy.lua, else /etc/moonlatch/policy.lua.
 
 Exit codes: 0 ok, 1 failure, 2 usage, 3 missing, 4 forbidden, disabled or deleted,
 5 throttled or unavailable, 6 unauthenticated, 7 policy error, 8 conflict.

@@ -17,14 +17,25 @@ function M.define(p)
     flags.add_resolver(p)
 end
 
+-- The most that Key Vault stores; nobody needs to read on.
+local MAX_BYTES = 25600
+
+local function refuse_too_long(is_too_long)
+    if not is_too_long then return end
+    error(report.usage(("the value is longer than %d bytes, the most that Key Vault stores; "
+        .. "nothing was stored"):format(MAX_BYTES)))
+end
+
 local function of_file(app, path)
-    local bytes, problem = app.system.read_file(path)
+    local bytes, problem, is_too_long = app.system.read_file(path, MAX_BYTES)
     if bytes then return bytes end
+    refuse_too_long(is_too_long)
     error(report.usage(("cannot read %s: %s"):format(path, problem)))
 end
 
 local function of_stdin(app)
-    local bytes, problem = app.system.read_file()
+    local bytes, problem, is_too_long = app.system.read_file(nil, MAX_BYTES)
+    refuse_too_long(is_too_long)
     if not bytes then error(report.failure("cannot read stdin: " .. problem)) end
     if bytes:find("^[^\n]+\n$") then
         app.report.note("note: the value ends in a newline, which is stored too "

@@ -6,6 +6,8 @@
 -- Settings come from AIRFLOW__SECRETS__BACKEND_KWARGS (airflow_kwargs.lua), the mapping
 -- is airflow_names.lua.  Besides the backend's kwargs the rule takes
 --   from = source             ask that one; kwargs for vault and credential are ignored
+--   dns_suffix, audience, authority    texts, as in ml.azure_key_vault: for vaults of other
+--                             clouds and behind names of their own; not with from
 --   bare_names = true         variables/x stands for airflow/variables/x
 --   then_environment = true   a second step, AIRFLOW_VAR_<KEY> or AIRFLOW_CONN_<ID>,
 --                             as in Airflow's own search order; only missing leads
@@ -25,27 +27,30 @@ local kwargs = require "moonlatch.airflow_kwargs"
 
 local M = {}
 
-local OWN = { from = true, bare_names = "boolean", then_environment = "boolean" }
+local OWN = { from = true, bare_names = "boolean", then_environment = "boolean",
+  dns_suffix = "string", audience = "string", authority = "string" }
 local VARIABLES = { connections = "AIRFLOW_CONN_", variables = "AIRFLOW_VAR_" }
 
-local function usage(text, ...)
-  error({ code = "usage", text = "ml.airflow: " .. text:format(...) }, 0)
+-- A mistake of the policy file, as in other constructors.
+local function refuse(text, ...)
+  error({ code = "policy", text = "ml.airflow: " .. text:format(...) }, 0)
 end
 
 -- The policy's table -> kwargs, and what is ours.
 local function split_options(opts)
   local given, own = {}, {}
   for key, value in pairs(opts or {}) do
-    if type(key) ~= "string" then usage("options are written name = value") end
+    if type(key) ~= "string" then refuse("options are written name = value") end
     if OWN[key] then
       if OWN[key] ~= true and type(value) ~= OWN[key] then
-        usage("%s must be a %s", key, OWN[key])
+        refuse("%s must be a %s", key, OWN[key])
       end
       own[key] = value
     elseif kwargs.is_known(key) then
       given[key] = value
     else
-      usage("there is no option '%s' (options: from, bare_names, then_environment, %s)",
+      refuse("there is no option '%s' (options: from, bare_names, then_environment, "
+        .. "dns_suffix, audience, authority, %s)",
         key, kwargs.known_keys())
     end
   end
@@ -123,6 +128,7 @@ local function open_sources(own, vault, ml)
     found.vault = ml.azure_key_vault {
       vault_url = vault.url, api_version = vault.api_version, credential = credential,
       verify_challenge_resource = vault.verify_challenge_resource,
+      dns_suffix = own.dns_suffix, audience = own.audience, authority = own.authority,
     }
   end
   if own.then_environment then found.environment = ml.environment {} end
@@ -134,7 +140,10 @@ end
 function M.rule(opts, ml)
   local given, own = split_options(opts)
   if own.from ~= nil and not is_source(own.from) then
-    usage("from must be a source, such as ml.azure_key_vault { ... }")
+    refuse("from must be a source, such as ml.azure_key_vault { ... }")
+  end
+  if own.from ~= nil and (own.dns_suffix or own.audience or own.authority) then
+    refuse("from brings its own dns_suffix, audience and authority: set them there")
   end
   local naming, vault = kwargs.read(given, own.from == nil)
   local rule = open_sources(own, vault, ml)

@@ -6,10 +6,7 @@ local fault = require "moonlatch.fault"
 local place = require "moonlatch.place"
 local policy = require "moonlatch.policy"
 local sandbox = require "moonlatch.sandbox"
-local explain = require "moonlatch.explain"
-local list = require "moonlatch.list"
 local resolve = require "moonlatch.resolve"
-local verbs = require "moonlatch.verbs"
 
 local M = {}
 
@@ -47,12 +44,17 @@ local function verb_get(p, call)
   return { secrets = { secret } }
 end
 
-local VERBS = { get = verb_get, explain = explain.run, list = list.run,
-  list_deleted = list.run }
-for name, run in pairs(verbs.by_name) do VERBS[name] = run end
+local VERBS = { get = verb_get }
+
+-- The rest when it is first asked for: most processes only get.
+local function other_verb(name)
+  if name == "explain" then return require("moonlatch.explain").run end
+  if name == "list" or name == "list_deleted" then return require("moonlatch.list").run end
+  return require("moonlatch.verbs").by_name[name]
+end
 
 function M.run(p, call)
-  local run = VERBS[call.verb]
+  local run = VERBS[call.verb] or other_verb(call.verb)
   if not run then
     return nil, fault.new("usage", ("there is no verb '%s'"):format(tostring(call.verb)))
   end

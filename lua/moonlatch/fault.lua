@@ -21,10 +21,18 @@ function M.new(code, text)
   return { code = code, text = text }
 end
 
+-- The text of what a policy raised: an address would tell nobody anything.
+function M.text_of(raised)
+  if type(raised) == "string" or type(raised) == "number" then return tostring(raised) end
+  if raised == nil then return "the policy raised nil" end
+  return "the policy raised a " .. type(raised)
+end
+
 -- A fault, whatever was raised: our own tables pass, anything else becomes `code`.
 function M.of(raised, code)
-  if type(raised) == "table" and type(raised.code) == "string" then return raised end
-  return M.new(code, tostring(raised))
+  if type(raised) == "table" and type(raised.code) == "string"
+    and type(raised.text) == "string" then return raised end
+  return M.new(code, M.text_of(raised))
 end
 
 -- A copy with another text.

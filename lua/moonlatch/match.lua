@@ -12,7 +12,8 @@
 -- problem.  heads: the set of literal first segments, nil when any name may match.
 local M = {}
 
-local find, sub, lmatch = string.find, string.sub, string.match -- not the bounded methods: this is the hot path
+-- Not the bounded methods: this is the hot path.
+local find, sub, lmatch = string.find, string.sub, string.match
 
 local NO_CAPTURES = {} -- shared by all; nobody writes into it
 local MANY = {}

@@ -21,11 +21,18 @@ local function by_length(a, b)
   return a < b
 end
 
+-- "[%-%/]" when all are single bytes.
+local function set_of(froms)
+  if #froms == 0 or #froms[1] > 1 then return nil end
+  local bytes = table.concat(froms):gsub("%W", "%%%0")
+  return "[" .. bytes .. "]"
+end
+
 local function compile_replace(map)
   local froms = {}
   for from in pairs(map) do froms[#froms + 1] = from end
   table.sort(froms, by_length)
-  return { map = map, froms = froms, single = froms[1] ~= nil and #froms[1] == 1 }
+  return { map = map, froms = froms, set = set_of(froms) }
 end
 
 local function longest_at(froms, s, at)
@@ -36,7 +43,7 @@ local function longest_at(froms, s, at)
 end
 
 local function replace(r, s)
-  if r.single then return (gsub(s, ".", r.map)) end
+  if r.set then return (gsub(s, r.set, r.map)) end
   local out, at = {}, 1
   while at <= #s do
     local from = longest_at(r.froms, s, at)

@@ -90,10 +90,10 @@ end
 
 local function mapped(policy, rule, name, captures, context)
   local fine, given, why = pcall(rule.map, request_for(rule, name, captures, context))
-  if not fine then given, why = nil, given end
+  if not fine then given, why = nil, given == nil and fault.text_of(nil) or given end
   if given == nil and why ~= nil then
     if rule.kind == "custom" then return nil, fault.of(why, "policy") end
-    return nil, fault.new("policy", tostring(why))
+    return nil, fault.new("policy", fault.text_of(why))
   end
   local steps, problem = check_steps(policy, rule, given)
   if not steps then return nil, fault.new("policy", problem) end

@@ -9,10 +9,13 @@
 --   client_secret { tenant_id =, client_id =, client_secret = env_secret "X" }
 --   environment { alias = }                      a source: keys are variable names
 --   source:key("name" [, "version"])             a step, for map
---   env("X" [, default])                         a string; an error when X is not set
+--   env("X" [, default])                         a string; an error when X is not set, or
+--                                                when its name looks like a secret's
 --   env_secret "X"                               opaque; an error when X is not set
 --   policy { rule, ... }                         the first rule that matches decides
---   deny(pattern [, reason])                     never answered, never listed
+--   deny(pattern [, reason])                     never answered, never listed; compared
+--                                                without ASCII case, unlike other rules,
+--                                                because Key Vault's names have none
 --   rule(pattern) { ... }                        or rule { names = ..., from = ... }
 --     pattern    "a/*", "a/**", "{env}/x" (match.lua), pattern "..." (a Lua pattern that
 --                matches the whole name; captures are {1}, {2} ...), or a list of them
@@ -59,10 +62,23 @@ local function check_variable(where, what, name)
   end
 end
 
+-- What ends so is a secret: as a string it could end up in a message, or in explain.
+local SECRET_ENDS = { "_SECRET$", "_PASSWORD$", "_TOKEN$", "BACKEND_KWARGS$" }
+
+local function check_no_secret(where, name)
+  for _, pattern in ipairs(SECRET_ENDS) do
+    if ("_" .. name:upper()):find(pattern) then
+      options.refuse(where, 'ml.env "%s": this looks like a secret, use ml.env_secret "%s"',
+        name, name)
+    end
+  end
+end
+
 local function env_function(here)
   return function(name, default)
     local where = here()
     check_variable(where, "ml.env", name)
+    check_no_secret(where, name)
     if default ~= nil and type(default) ~= "string" then
       options.refuse(where, "ml.env: the default must be a string")
     end

@@ -19,13 +19,9 @@ local function action_for(step, rule, outcome)
   return action
 end
 
--- The version that the call asks for, if it may: a pinned one cannot be overruled.
-local function version_for(step, call, rule)
-  if step.version and step.version ~= call.version then
-    return nil, fault.new("usage", ("%s: the policy pins %s:%s to another version"):format(
-      rule.where, step.source.alias, step.key))
-  end
-  return call.version
+local function pinned(step, rule)
+  return fault.new("usage", ("%s: the policy pins %s:%s to another version"):format(
+    rule.where, step.source.alias, step.key))
 end
 
 local function placed(f, step)
@@ -35,10 +31,10 @@ local function placed(f, step)
 end
 
 local function ask(step, call, rule)
-  local version, refused = step.version, nil
-  if call.version and call.version ~= "" then
-    version, refused = version_for(step, call, rule)
-    if refused then return nil, refused end
+  local version, asked = step.version, call.version
+  if asked and asked ~= "" and asked ~= version then
+    if version then return nil, pinned(step, rule) end
+    version = asked
   end
   local secret, f = step.source.raw:call("get", { key = step.key, version = version })
   if not secret then return nil, placed(fault.of(f, "invalid"), step) end
@@ -66,12 +62,17 @@ end
 function M.walk(steps, rule, call, record)
   local passed, last -- the first failure that was let pass; the last fault at all
   local empty -- says which step had an empty value
+  local wants_log = core.log_wants("info")
   for i = 1, #steps do
     local step = steps[i]
     local secret, f, was_empty = ask(step, call, rule)
     local outcome = secret and "found" or fault.outcome(f.code)
     local action = secret and "answer" or action_for(step, rule, outcome)
     if record then record(i, step, outcome, f, action) end
+    if wants_log then
+      core.log("info", "resolve", ("%s: step %d of %d, %s:%s: %s"):format(call.name, i,
+        #steps, step.source.alias, step.key, outcome))
+    end
     if secret then return core.with_name(secret, call.name), step end
     if action == "default" then return core.with_name(rule.default, call.name) end
     if action ~= "next" then return nil, f end

@@ -158,16 +158,26 @@ local function guarded(where, test)
   end
 end
 
-local function compile_one(where, what, pattern)
+-- Without ASCII case: "*" and "{x}" do not care, a Lua pattern is tried on the name as it
+-- is and in lower case, because its own letters cannot be changed (%D is not %d).
+local function folded(test, is_lua_pattern)
+  return function(name)
+    local captures = is_lua_pattern and test(name)
+    return captures or test(name:lower())
+  end
+end
+
+local function compile_one(where, what, pattern, fold)
   local text = type(pattern) == "table" and pattern.lua_pattern or pattern
   local m, problem
   if text == pattern then
-    m, problem = match.compile(text)
+    m, problem = match.compile(fold and text:lower() or text)
   else
     m, problem = match.compile_lua(text, sandbox.string_match)
   end
   if not m then options.refuse(where, "%s '%s': %s", what, text, problem) end
   if text ~= pattern then m.test = guarded(where, m.test) end
+  if fold then m.text, m.test = text, folded(m.test, text ~= pattern) end
   return m
 end
 
@@ -176,13 +186,13 @@ local function is_pattern(v)
 end
 
 -- pattern: a string, an ml.pattern, or a list of them.
-local function compile_pattern(where, what, pattern)
+local function compile_pattern(where, what, pattern, fold)
   if is_pattern(pattern) then pattern = { pattern } end
   local problem = type(pattern) ~= "table" and "a pattern or a list of patterns is needed"
     or options.list_of(pattern, is_pattern, "a pattern")
   if problem then options.refuse(where, "%s: %s", what, problem) end
   local matchers = {}
-  for i, p in ipairs(pattern) do matchers[i] = compile_one(where, what, p) end
+  for i, p in ipairs(pattern) do matchers[i] = compile_one(where, what, p, fold) end
   return match.any_of(matchers)
 end
 
@@ -210,7 +220,7 @@ function M.deny(where, pattern, reason)
   if reason ~= nil and type(reason) ~= "string" then
     options.refuse(where, "ml.deny: the reason must be a string")
   end
-  local matcher = compile_pattern(where, "ml.deny", pattern)
+  local matcher = compile_pattern(where, "ml.deny", pattern, true)
   return {
     kind = "deny", where = where, label = "deny " .. matcher.text, match = matcher.test,
     heads = matcher.heads, reason = reason,

@@ -38,6 +38,39 @@ setup() {
     expect 3 get variables/nothing
 }
 
+@test "kwargs in variables of their own choose the airflow policy, and win" {
+    unset AIRFLOW__SECRETS__BACKEND_KWARGS
+    AIRFLOW__SECRETS__BACKEND_KWARG__VAULT_URL=$VAULT_URL expect 0 get variables/hello
+    [ "$output" = world ]
+    printf 'AIRFLOW__SECRETS__BACKEND_KWARG__VAULT_URL=%s\n' "$VAULT_URL" >"$BATS_TEST_TMPDIR/.env"
+    expect 0 get variables/hello --env-file "$BATS_TEST_TMPDIR/.env"
+    [ "$output" = world ]
+    expect 7 get variables/hello
+    says 'AIRFLOW__SECRETS__BACKEND_KWARG__*'
+    AIRFLOW__SECRETS__BACKEND_KWARGS=$(kwargs variables_prefix other)
+    export AIRFLOW__SECRETS__BACKEND_KWARGS
+    expect 3 get variables/hello
+    says other-hello
+    AIRFLOW__SECRETS__BACKEND_KWARG__VARIABLES_PREFIX=airflow-variables \
+        expect 0 get variables/hello
+    [ "$output" = world ]
+}
+
+@test "a prefix that is null switches a kind off; sep joins and replaces" {
+    AIRFLOW__SECRETS__BACKEND_KWARGS=$(printf '{"vault_url": "%s", "variables_prefix": null}' \
+        "$VAULT_URL")
+    export AIRFLOW__SECRETS__BACKEND_KWARGS
+    expect 3 get variables/hello
+    says "variables_prefix is null"
+    expect 0 get connections/shop
+    AIRFLOW__SECRETS__BACKEND_KWARGS=$(kwargs variables_prefix airflow_variables sep -)
+    expect 0 get variables/hello
+    [ "$output" = world ]
+    AIRFLOW__SECRETS__BACKEND_KWARGS=$(kwargs variables_prefix air sep --)
+    expect 3 get variables/a_b
+    says air--a--b
+}
+
 @test "an env file gives the kwargs, and shadows the environment" {
     printf '# as the page says\nexport AIRFLOW__SECRETS__BACKEND_KWARGS={"vault_url": "%s"}\n' \
         "$VAULT_URL" >"$BATS_TEST_TMPDIR/.env"
@@ -125,6 +158,7 @@ LUA
         expect 2 get variables/hello
     says "column"
     unsaid canary
+    unsaid airflow:2
 }
 
 @test "unknown kwargs are named in a warning, without -v" {

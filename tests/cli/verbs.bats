@@ -64,6 +64,13 @@ LUA
     head -c 25601 /dev/zero | tr '\0' x >"$BATS_TEST_TMPDIR/v"
     VAULT_URL=https://localhost:1 expect 2 put too-long --from-file "$BATS_TEST_TMPDIR/v"
     says "25600 bytes"
+    head -c 40000000 /dev/zero >"$BATS_TEST_TMPDIR/v"
+    expect 2 put too-long <"$BATS_TEST_TMPDIR/v"
+    says "25600 bytes"
+    expect 2 put too-long --from-file "$BATS_TEST_TMPDIR/v"
+    says "25600 bytes"
+    head -c 25600 /dev/zero | tr '\0' x >"$BATS_TEST_TMPDIR/v"
+    expect 0 put longest-stdin <"$BATS_TEST_TMPDIR/v"
     printf '\377' >"$BATS_TEST_TMPDIR/v"
     VAULT_URL=https://localhost:1 expect 2 put odd --from-file "$BATS_TEST_TMPDIR/v"
     says UTF-8
@@ -164,6 +171,12 @@ LUA
     expect 4 get gone
     says soft-deleted
     says "moonlatch recover gone"
+    expect 0 explain gone
+    says "gone is soft-deleted"
+    expect 0 explain gone --json
+    says "moonlatch recover gone"
+    expect 0 explain gone --plan-only
+    [ -z "$stderr" ]
     expect 0 list --deleted
     prints gone
     printf v >"$BATS_TEST_TMPDIR/v"
@@ -268,6 +281,9 @@ completes() {
     [ "$(completes ex)" = explain ]
     [ "$(completes get --rev)" = --reveal ]
     [ "$(completes get --color al)" = always ]
+    [ "$(completes help exp)" = explain ]
+    [ "$(completes completion z)" = zsh ]
+    [ "$(completes get --policy airf)" = airflow ]
 }
 
 @test "no file of the current directory becomes code or policy" {
@@ -280,6 +296,15 @@ completes() {
     unset MOONLATCH_POLICY
     expect 7 get hello
     unprinted canary
+}
+
+@test "-v says which step answered" {
+    expect 0 get hello -v
+    [ "$output" = world ]
+    says "hello: step 1 of 1, localhost:hello: found"
+    unsaid world
+    expect 3 get nothing -v
+    says "localhost:nothing: missing"
 }
 
 @test "logs are on stderr, as text or JSON" {

@@ -46,11 +46,8 @@ class Entra(Case):
         self.assertEqual(c["appid"], dv.ready["client_id"])
         self.assertEqual(c["exp"] - c["iat"], 3599)
         self.assertGreaterEqual(c["iat"], before)
-        port = dv.port
         for scope in (
             "https://localhost/.default",
-            "https://localhost:%d/.default" % port,
-            "https://127.0.0.1/.default",
             "https://vault.azure.net/.default openid offline_access profile",
         ):
             a = dv.ask_token(scope=scope)
@@ -101,11 +98,21 @@ class Entra(Case):
             r(dv.ask_token(scope=scope), 400, "invalid_resource", 500011)
         a = dv.raw("GET", "/%s/oauth2/v2.0/token" % dv.ready["tenant_id"])
         self.assertEqual(a.status, 405)
-        a = dv.raw("GET", "/nothing/here")
-        self.assertEqual(a.status, 404)
+        for path in ("/nothing/here", "/", "/secretsx", "/keys/a"):
+            self.refused(dv.raw("GET", path), 404, "NotFound")
         text = dv.log_text()
         self.assertNotIn(dv.ready["client_secret"], text)
         self.assertNotIn("old-one", text)
+
+    def test_injected_refusals(self):
+        for fault, word, number in (
+            (400, "invalid_request", 900144),
+            (401, "invalid_client", 7000215),
+            (403, "access_denied", 53003),
+            (503, "temporarily_unavailable", 90055),
+        ):
+            dv = self.with_faults("token-%d" % fault)
+            self.refusal(dv.ask_token(), fault, word, number)
 
     def test_metadata(self):
         dv = self.start()
@@ -173,6 +180,11 @@ class Challenge(Case):
             "access_token"
         ]
         self.bad_token(dv, graph, "AKV10022")
+        for scope in ("https://127.0.0.1", "https://localhost:%d" % dv.port):
+            other = dv.ask_token(scope=scope + "/.default").json["access_token"]
+            self.bad_token(
+                dv, other, "AKV10022: Invalid audience. Expected https://localhost, "
+            )
         slash = dv.ask_token(
             "/oauth2/token", scope=None, resource="https://vault.azure.net/"
         )

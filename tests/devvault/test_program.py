@@ -9,6 +9,8 @@ import subprocess
 import tempfile
 import time
 import unittest
+import urllib.parse
+import urllib.request
 
 from harness import PROGRAM, WAIT_S, Case, Connection
 
@@ -114,6 +116,42 @@ class Ready(WithFolder):
         self.assertEqual(dv.end(), 0)
         self.assertTrue(os.path.exists(state))  # given by the user: stays
 
+    def test_env_of_a_stopped_one(self):
+        state = self.path("state")
+        for number in (signal.SIGTERM, signal.SIGKILL):
+            dv = self.start("--state-dir", state)
+            self.assertEqual(run("--print-env", state)[0], 0)
+            code, out, err = run("--state-dir", state)
+            self.assertEqual((code, out), (1, ""))
+            self.assertIn("another dev vault", err)
+            dv.end(number)
+            code, out, err = run("--print-env", state)
+            self.assertEqual((code, out), (1, ""))
+            self.assertIn("no dev vault runs with %s" % state, err)
+
+    def test_other_loopback_address(self):
+        dv = self.start("--listen", "127.0.0.2:0", "--imds-listen", "127.0.0.3:0")
+        self.assertEqual(dv.ready["vault_url"], "https://127.0.0.2:%d" % dv.port)
+        self.assertEqual(dv.ready["authority_host"], dv.ready["vault_url"])
+        self.assertTrue(dv.ready["imds_endpoint"].startswith("http://127.0.0.3:"))
+        form = urllib.parse.urlencode(dv.form()).encode()
+        opener = urllib.request.build_opener(
+            urllib.request.ProxyHandler({}),
+            urllib.request.HTTPSHandler(context=dv.context),
+        )
+        url = "%s/%s/oauth2/v2.0/token" % (
+            dv.ready["authority_host"],
+            dv.ready["tenant_id"],
+        )
+        with opener.open(url, form, timeout=WAIT_S) as r:
+            token = json.load(r)["access_token"]
+        q = urllib.request.Request(
+            dv.ready["vault_url"] + "/secrets?api-version=7.5",
+            headers={"Authorization": "Bearer " + token},
+        )
+        with opener.open(q, timeout=WAIT_S) as r:
+            self.assertEqual(json.load(r)["value"], [])
+
     def test_open_state_directory(self):
         state = self.path("state")
         os.mkdir(state)
@@ -205,6 +243,10 @@ class Seed(WithFolder):
             '{"vault":{"a":1}}',
             '{"vault":{"a":{}}}',
             '{"vault":[]}',
+            '{"vault":{},"Vault":{}}',
+            '{"vault":{"a":"1","A":"2"}}',
+            '{"vault":{"a":{"value":"1","contenttype":"x"}}}',
+            '{"vault":{"a":{"value":"1","attributes":{"enable":true}}}}',
             '{"vault":{"a":"%s"}}' % ("x" * 25601),
             '{"vault":{"a":"canary-seed"}} x',
         ):
@@ -256,6 +298,29 @@ class Store(WithFolder):
         dv.end()
         again = self.start("--store", store, "--seed", seed)
         self.assertEqual(again.call("GET", "/secrets/a").json["value"], "changed")
+
+    def same_after_restart(self, *flags):
+        dv = self.start(*flags)
+        token, port = dv.token(), dv.port
+        dv.end()
+        again = self.start(*flags)
+        again.cached_token = token
+        for name in ("tenant_id", "client_id", "client_secret", "vault_url"):
+            self.assertEqual(again.ready[name], dv.ready[name], name)
+        return again, port
+
+    def test_identity_is_kept(self):
+        store = self.path("v.db")
+        again, _ = self.same_after_restart("--store", store)
+        self.assertEqual(again.call("GET", "/secrets").status, 200)
+        third = self.start("--store", store)  # the port is taken: another one
+        self.assertNotEqual(third.port, again.port)
+        self.assertEqual(third.ready["tenant_id"], again.ready["tenant_id"])
+        given = self.start("--store", store, "--tenant-id", "t.example")
+        self.assertEqual(given.ready["tenant_id"], "t.example")
+        self.same_after_restart("--state-dir", self.path("state"))
+        other = self.start()
+        self.assertNotEqual(other.ready["tenant_id"], again.ready["tenant_id"])
 
     def test_only_the_owner_reads_it(self):
         store = self.path("vault.db")
@@ -382,6 +447,12 @@ class BadOptions(WithFolder):
             ["--client-id", "a b"],
             ["--client-secret", ""],
             ["--client-secret", "a\nb"],
+            ["--vault", "one", "--vault", "ONE"],
+            ["--page-size", "0"],
+            ["--token-lifetime", "0"],
+            ["--ready-fd", "0"],
+            ["--ready-fd", "-1"],
+            ["--ready-fd", "77"],
             ["--page-size", "26"],
             ["--page-size", "-1"],
             ["--fault", "nonsense"],

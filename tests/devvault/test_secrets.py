@@ -191,8 +191,19 @@ class Limits(OneVault):
     def test_paths_and_methods(self):
         self.refused(self.dv.call("POST", "/secrets/a"), 405, "MethodNotAllowed")
         self.refused(self.dv.call("DELETE", "/secrets"), 405, "MethodNotAllowed")
+        for path in ("/secrets/a", "/", "/_dev/stats"):
+            a = self.dv.raw("OPTIONS", path)
+            self.refused(a, 405, "MethodNotAllowed")
+            self.assertIn("GET", a.headers["Allow"])
+            a = self.dv.raw("HEAD", path)
+            self.assertEqual((a.status, a.body), (405, b""))
+            self.assertIn("json", a.headers["Content-Type"])
         self.refused(self.dv.call("GET", "/secrets/a/b/c"), 400, "BadParameter")
         self.refused(self.dv.call("GET", "/secrets/../x"), 400, "BadParameter")
+
+    def test_strict_transport(self):
+        a = self.dv.call("GET", "/secrets")
+        self.assertIn("max-age=", a.headers["Strict-Transport-Security"])
 
 
 class Update(OneVault):

@@ -168,7 +168,7 @@ static size_t count_versions(ml_resolver *r, const char *name)
     ml_answer *a = NULL;
     int code = run(r, &(ml_call){ML_CALL_INIT, .verb = ML_VERSIONS, .name = name}, &a);
     assert_true(code == 0 || code == ML_EMISSING);
-    size_t n = ml_answer_count(a);
+    size_t n = a ? ml_answer_count(a) : 0;
     ml_answer_free(a);
     return n;
 }

@@ -46,7 +46,11 @@ end
 
 local function logged()
   local lines = {}
-  for i, line in ipairs(fake.logs) do lines[i] = line[1] .. " " .. line[2] .. ": " .. line[3] end
+  for _, line in ipairs(fake.logs) do
+    if line[1] ~= "info" then
+      lines[#lines + 1] = line[1] .. " " .. line[2] .. ": " .. line[3]
+    end
+  end
   return table.concat(lines, "\n")
 end
 
@@ -335,15 +339,17 @@ describe("ml.airflow's settings", function()
     { '{"vault_url": "https://x", "client_secret": 35551}', nil,
       "client_secret must be a text" },
     { "{}", 'client_secret = "s3cret", vault_url = "https://x"', "ml.env_secret" },
-    { "{}", "colour = 1", "there is no option 'colour'" },
-    { "{}", "5", "options are written name = value" },
-    { "{}", "bare_names = 1", "bare_names must be a boolean" },
-    { "{}", "from = {}", "from must be a source" },
+    { "{}", "colour = 1", "there is no option 'colour'", "policy" },
+    { "{}", "5", "options are written name = value", "policy" },
+    { "{}", "bare_names = 1", "bare_names must be a boolean", "policy" },
+    { "{}", "from = ml.environment {}, audience = 'a'", "from brings its own", "policy" },
+    { "{}", "dns_suffix = 1", "dns_suffix must be a string", "policy" },
+    { "{}", "from = {}", "from must be a source", "policy" },
   }
   for i, case in ipairs(BAD) do
     it("are refused when the policy is loaded, without a value, " .. i, function()
       local fault = load_fault(case[1], nil, case[2])
-      assert.are.equal("usage", fault.code)
+      assert.are.equal(case[4] or "usage", fault.code)
       assert.are.equal("airflow.lua:2: ", fault.text:sub(1, 15))
       assert.is_truthy(fault.text:find(case[3], 1, true), fault.text)
       assert.is_nil((fault.text .. logged()):find("s3cret", 1, true), fault.text)
@@ -388,6 +394,14 @@ describe("ml.airflow with the environment behind it", function()
     assert.are.same({ 2, "missing", "missing" }, marks "airflow/connections/x")
     assert.are.same({ 2 }, marks "airflow/variables/x")
   end)
+end)
+
+it("ml.airflow hands dns_suffix, audience and authority to the vault", function()
+  open('{"vault_url": "' .. URL .. '"}', {}, 'dns_suffix = "vault.example", '
+    .. 'audience = "https://vault.example", authority = "https://login.example"')
+  local made = fake.vaults[1]
+  assert.are.same({ "vault.example", "https://vault.example", "https://login.example" },
+    { made.dns_suffix, made.audience, made.authority })
 end)
 
 describe("an empty connection", function()

@@ -11,7 +11,14 @@ describe("the program", function()
             { { "get", "--polcy", "x", "n" }, "%-%-policy" }, { { "get" }, "help get" },
             { { "get", "a", "b" }, "help get" },
             { { "get", "a", "--timeout", "soon" }, "%-%-timeout" },
-            { { "get", "a", "--timeout", "0s" }, "%-%-timeout" },
+            { { "get", "a", "--timeout", "0s" }, "%-%-timeout must be between" },
+            { { "get", "a", "--timeout", "-1s" }, "%-%-timeout is not a duration" },
+            { { "dev-vault", "--page-size", "-1" }, "%-%-page%-size must be a whole number" },
+            { { "dev-vault", "--page-size", "x" }, "%-%-page%-size must be a whole number" },
+            { { "get", "a", "--context", "b=1", "--context", "b=2" },
+              "%-%-context b is given twice" },
+            { { "put", "a", "--tag", "b=1", "--tag", "b=2" }, "%-%-tag b is given twice" },
+            { { "update", "a", "--tag", "b=1", "--tag=b=2" }, "%-%-tag b is given twice" },
             { { "get", "a", "--context", "x" }, "NAME=VALUE" },
             { { "get", "a", "--color", "blue" }, "auto" },
         } do
@@ -99,10 +106,10 @@ describe("what people type", function()
 
     it("durations", function()
         for word, ms in pairs { ["5s"] = 5000, ["500ms"] = 500, ["2m"] = 120000, ["3"] = 3000,
-                                ["1.5s"] = 1500 } do
+                                ["1.5s"] = 1500, ["1h"] = 3600000, ["24h"] = 86400000 } do
             assert.equal(ms, text.duration_ms(word))
         end
-        for _, word in ipairs { "", "s", "-5s", "5h", "5 s", "0", "1e3", "9999999s" } do
+        for _, word in ipairs { "", "s", "-5s", "25h", "5d", "5 s", "0", "1e3", "9999999s" } do
             assert.is_nil(text.duration_ms(word))
         end
     end)

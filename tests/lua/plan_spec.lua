@@ -77,6 +77,8 @@ local FAILS = {
   { "ml.rule '**' { from = { env, kv } }", "a_b", {}, "usage", "kv cannot have" },
   { "ml.rule '*' { map = function() end }", "a", {}, "policy", "p.lua:5: map must return" },
   { "ml.rule '*' { map = function() return {} end }", "a", {}, "policy", "empty list" },
+  { "ml.rule '*' { map = function() error({}) end }", "a", {}, "policy", "raised a table" },
+  { "ml.rule '*' { map = function() error() end }", "a", {}, "policy", "raised nil" },
   { "ml.rule '*' { map = function() return { 'x' } end }", "a", {}, "policy", "element 1" },
   { "ml.rule '*' { map = function() return { source = kv, key = 1 } end }", "a", {},
     "policy", "element 1" },

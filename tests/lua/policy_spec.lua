@@ -10,7 +10,18 @@ local REFUSED = {
   { "x = = 1", "policy", "p.lua:2: ", "unexpected symbol" },
   { "\n\nlocal x = nil; x.y = 1", "policy", "p.lua:4: ", "nil value" },
   { "error('mine')", "policy", "p.lua:2: ", "mine" },
-  { "error({})", "policy", "p.lua:", "table" },
+  { "error({})", "policy", "p.lua:", "the policy raised a table" },
+  { "error(nil)", "policy", "p.lua:", "the policy raised nil" },
+  { "error(print or next)", "policy", "p.lua:", "the policy raised a function" },
+  { "error({ code = 'missing' })", "policy", "p.lua:", "the policy raised a table" },
+  { "local x = ml.env 'AIRFLOW__SECRETS__BACKEND_KWARGS'", "policy", "p.lua:2: ",
+    'use ml.env_secret "AIRFLOW__SECRETS__BACKEND_KWARGS"' },
+  { "local x = ml.env('db_password', '')", "policy", "p.lua:2: ", "ml.env_secret" },
+  { "local x = ml.env 'AZURE_CLIENT_SECRET'", "policy", "p.lua:2: ", "ml.env_secret" },
+  { "local x = ml.env 'TOKEN'", "policy", "p.lua:2: ", "ml.env_secret" },
+  { "\nlocal x = ml.airflow { bare_name = true }", "policy", "p.lua:3: ",
+    "no option 'bare_name'" },
+  { "local x = ml.airflow { from = 1 }", "policy", "p.lua:2: ", "must be a source" },
   { "return ml.policy {}", "policy", "p.lua:", "no rules" },
   { "return ml.policy 'x'", "policy", "p.lua:", "needs a list" },
   { VAULT .. "\nlocal p = ml.policy { kv }", "policy", "p.lua:4: ", "entry 1" },
@@ -232,4 +243,21 @@ describe("ml.airflow", function()
     p, f = with(function() end, "local r = ml.airflow 'x'")
     t.fails(p, f, "policy", "p.lua:2: ml.airflow needs a table")
   end)
+end)
+
+it("a denied name is denied in any case", function()
+  local p = t.load([[
+    local env = ml.environment {}
+    return ml.policy {
+      ml.deny { "airflow-*", "Team/{x}/Root", ml.pattern "db%-%d+" },
+      ml.rule "**" { from = env },
+    }
+  ]], {})
+  for _, name in ipairs { "airflow-x", "AIRFLOW-variables-hello", "team/a/root",
+    "TEAM/A/ROOT", "Team/{x}/Root", "db-1", "DB-1" } do
+    t.fails(t.plan(p, name), select(2, t.plan(p, name)), "policy", "is denied by deny airflow-*")
+  end
+  for _, name in ipairs { "airflo-x", "team/a", "db-x", "X" } do
+    assert.truthy(t.plan(p, name))
+  end
 end)

@@ -38,11 +38,12 @@ static int report(int rc, const ml_err *e)
     return rc == ML_EUSAGE ? 2 : 1;
 }
 
+/* 0 means the default in the options, so a 0 that was given becomes -1. */
 static bool read_int(int *n, const char *text)
 {
     char *end;
     long value = strtol(text, &end, 10);
-    *n = (int)value;
+    *n = value ? (int)value : -1;
     return end != text && !*end && value >= INT_MIN && value <= INT_MAX;
 }
 

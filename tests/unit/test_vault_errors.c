@@ -142,6 +142,47 @@ static void test_errors(void **state)
 }
 
 /* The hint fits the operation; the longest names still leave room for it. */
+#define FIREWALL(message)                                                              \
+    "{\"error\":{\"code\":\"Forbidden\",\"message\":\"" message                        \
+    "\",\"innererror\":{\"code\":\"ForbiddenByFirewall\"}}}"
+#define BAD(message)                                                                   \
+    "{\"error\":{\"code\":\"BadParameter\",\"message\":\"" message "\"}}"
+
+/* The two facts that a message may tell: an address, and a version's refusal. */
+static void test_facts(void **state)
+{
+    (void)state;
+    static const struct {
+        int status;
+        const char *body, *text, *absent;
+    } rows[] = {
+        {403, FIREWALL("canary. Client address: 192.0.2.7\\r\\nCaller: canary"),
+         "machine's address 192.0.2.7 (", "canary"},
+        {403, FIREWALL("canary\\r\\nClient address: 192.0.2.7."), " 192.0.2.7 (", "7."},
+        {403, FIREWALL("client ADDRESS:  2001:db8::5 canary"), " 2001:db8::5 (",
+         "canary"},
+        {403, FIREWALL("Client address: canary"), "address (", "canary"},
+        {403, FIREWALL("Client address: 192.0.2.777"), "address (", "192"},
+        {403, FIREWALL("Client address: "), "address (", "canary"},
+        {403, FIREWALL("Client address: 1.1.1.1.1.1.1.1.1.1.1.1.1.1.1.1.1.1.1.1.1.1"),
+         "address (", "1.1"},
+        {403, ERR("Client address: 192.0.2.7", "ForbiddenByFirewall"), "address (",
+         "192"},
+        {400, BAD("The specified api-version '9.9 canary' is not supported."),
+         "does not support the API version", "canary"},
+        {400, BAD("canary"), "malformed", "canary"},
+        {403, BAD("api-version"), "HTTP 403", "API version"},
+    };
+    for (size_t i = 0; i < sizeof(rows) / sizeof(rows[0]); i++) {
+        ml_vault_answer a;
+        ml_err e;
+        assert_true(parse(&get, rows[i].status, rows[i].body, &a, &e) < 0);
+        if (!strstr(e.text, rows[i].text)) fail_msg("row %zu: %s", i, e.text);
+        if (strstr(e.text, rows[i].absent)) fail_msg("row %zu: %s", i, e.text);
+        ml_vault_answer_fini(&a);
+    }
+}
+
 static void test_error_words(void **state)
 {
     (void)state;
@@ -178,6 +219,7 @@ static void test_error_words(void **state)
 int main(void)
 {
     const struct CMUnitTest tests[] = {cmocka_unit_test(test_errors),
+                                       cmocka_unit_test(test_facts),
                                        cmocka_unit_test(test_error_words)};
     return cmocka_run_group_tests(tests, NULL, NULL);
 }

@@ -28,7 +28,7 @@ end
 -- How to talk: every verb has these.
 local function add_common(p)
     p:flag("-h --help", "print this help"):target("help")
-    p:flag("-v --verbose", "log to stderr; -vv logs more"):count("*"):target("verbose")
+    p:flag("-v --verbose", "say on stderr which step answered; -vv logs all"):count("*"):target("verbose")
     p:option("--log-format", "how messages look on stderr"):choices { "text", "json" }
     p:option("--color", "colours on stderr"):choices { "auto", "always", "never" }
 end
@@ -40,7 +40,7 @@ function M.add_resolver(p)
         :argname("NAME=VALUE"):count("*"):convert(pairs_of "--context")
     p:option("--env-file", "read variables from FILE first; of several, the last wins")
         :argname("FILE"):count("*"):target("env_files")
-    p:option("--timeout", "of the whole run: 5s, 500ms, 2m"):argname("TIME")
+    p:option("--timeout", "of the whole run: 5s, 500ms, 2m, at most 24h"):argname("TIME")
         :convert(converted("--timeout", text.duration_ms)):target("timeout_ms")
     p:flag("--refresh", "do not answer from a cache")
 end
@@ -88,6 +88,27 @@ local function wants_help(words)
     return false
 end
 
+-- Names the name, never the value.
+local function refuse_twice(pairs_list, flag)
+    local seen = {}
+    for _, pair in ipairs(pairs_list or {}) do
+        if seen[pair[1]] then
+            error(report.usage(("%s %s is given twice"):format(flag,
+                text.printable(pair[1]))))
+        end
+        seen[pair[1]] = true
+    end
+end
+
+-- A reader of whole numbers from `least` on.
+function M.number(flag, least)
+    return converted(flag, function(word)
+        local n = math.tointeger(tonumber(word))
+        if n and n >= least then return n end
+        return nil, ("must be a whole number, %d or more"):format(least)
+    end)
+end
+
 -- argparse quotes the word it stumbled over.  Words that are flags may be shown; others
 -- may be a value that does not belong in a command line at all.
 local function safe_message(problem, module)
@@ -98,12 +119,31 @@ local function safe_message(problem, module)
     return text.printable(problem)
 end
 
+-- "--timeout -1s" is a wrong time and no flag: what looks like a negative number belongs
+-- to the long flag before it.
+local function joined(words)
+    local out = {}
+    for i, word in ipairs(words) do
+        local before = words[i - 1] or ""
+        if word:find("^%-%d") and before:find("^%-%-%a[%a-]*$") then
+            out[#out] = before .. "=" .. word
+        else
+            out[#out + 1] = word
+        end
+    end
+    return out
+end
+
 -- Parses words; raises a usage error.  Returns nil and the help text when asked for it.
 function M.parse(verb, module, words)
     local p = M.parser(verb, module)
     if wants_help(words) then return nil, p:get_help() end
-    local ok, result = p:pparse(words)
-    if ok then return result end
+    local ok, result = p:pparse(joined(words))
+    if ok then
+        refuse_twice(result.context, "--context")
+        refuse_twice(result.tags, "--tag")
+        return result
+    end
     error(report.usage(safe_message(result, module), "moonlatch help " .. verb))
 end
 

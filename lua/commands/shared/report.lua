@@ -58,6 +58,10 @@ function M.new(app, style)
 
     function R.error(e)
         local line = text.printable(e.text)
+        if R.built_in then -- its file and line lead nowhere
+            local place = line:match("^(%w+):%d+: ")
+            if place == R.built_in then line = line:gsub("^%w+:%d+: ", "") end
+        end
         if as_json then
             json_line { { "level", "error" }, { "code", e.code }, { "text", line },
                         { "try", e.try }, { "source", e.source }, { "key", e.key },

@@ -53,22 +53,31 @@ end
 
 local SYSTEM_POLICY = "/etc/moonlatch/policy.lua"
 
+local KWARGS = "AIRFLOW__SECRETS__BACKEND_KWARGS"
+local PER_KEY = "AIRFLOW__SECRETS__BACKEND_KWARG__"
+
+local function has_kwargs(app, env, getenv)
+    if (getenv(KWARGS) or "") ~= "" then return true end
+    for name in pairs(env) do
+        if #name > #PER_KEY and name:sub(1, #PER_KEY) == PER_KEY then return true end
+    end
+    return app.system.has_variables(PER_KEY)
+end
+
 -- The order of the manual; never a file found by walking up from here: a cloned
 -- repository must not decide where secrets come from.
-function M.choose(args, app, getenv)
+function M.choose(args, app, env, getenv)
     local from_env = getenv("MOONLATCH_POLICY")
     local user = user_policy(getenv)
     if args.policy then return named(args.policy) end
     if (from_env or "") ~= "" then return named(from_env) end
-    if (getenv("AIRFLOW__SECRETS__BACKEND_KWARGS") or "") ~= "" then
-        return named("airflow")
-    end
+    if has_kwargs(app, env, getenv) then return named("airflow") end
     for _, path in ipairs { user or SYSTEM_POLICY, SYSTEM_POLICY } do
         if readable(app, path) then return { file = path } end
     end
     error { code = "policy", outcome = "policy", exit = 7,
             text = "no policy: looked at --policy, MOONLATCH_POLICY, "
-                .. "AIRFLOW__SECRETS__BACKEND_KWARGS, "
+                .. KWARGS .. ", " .. PER_KEY .. "*, "
                 .. (user and user .. ", " or "") .. SYSTEM_POLICY,
             try = "moonlatch ... --policy FILE (or --policy airflow)" }
 end
@@ -86,7 +95,8 @@ function M.open(args, app)
         if env[name] ~= nil then return env[name] end
         return app.getenv(name)
     end
-    local policy = M.choose(args, app, getenv)
+    local policy = M.choose(args, app, env, getenv)
+    app.report.built_in = policy.name
     local began_ms = app.system.mono_ms()
     local s = { policy = policy }
     s.resolver = assert(app.moonlatch.open {

@@ -49,6 +49,17 @@ function M.place_of(s)
     return ("%s:%s"):format(s:source(), s:key())
 end
 
+-- "NAME is soft-deleted and ... (place)" and the secret's metadata; nil when it is not, or
+-- when nobody can tell.
+function M.deleted(s, name)
+    local answer = s.resolver:get_deleted(name, s.opts())
+    local gone = answer and answer.secrets[1]
+    if not gone then return nil end
+    local purge = text.utc(gone:attributes().scheduled_purge_s)
+    return ("%s is soft-deleted%s (%s)"):format(name,
+        purge and " and will be purged on " .. purge or "", M.place_of(gone)), gone
+end
+
 -- Metadata as JSON on stdout, or one sentence on stderr.
 function M.result(app, args, s, sentence)
     if args.json then

@@ -3,15 +3,15 @@
 -- Readers return the value, or nil and a sentence; they never quote a value of k=v.
 local M = {}
 
-local unit_ms = { ms = 1, s = 1000, m = 60000, [""] = 1000 }
+local unit_ms = { ms = 1, s = 1000, m = 60000, h = 3600000, [""] = 1000 }
 
--- "5s", "500ms", "2m"; a bare number is seconds.
+-- "5s", "500ms", "2m", "1h"; a bare number is seconds.
 function M.duration_ms(text)
     local number, unit = text:match("^(%d+%.?%d*)(%a*)$")
     local factor = number and unit_ms[unit]
-    if not factor then return nil, "is not a duration: write 5s, 500ms or 2m" end
+    if not factor then return nil, "is not a duration: write 5s, 500ms, 2m or 1h" end
     local ms = math.floor(tonumber(number) * factor)
-    if ms < 1 or ms > 86400000 then return nil, "must be between 1ms and 1440m" end
+    if ms < 1 or ms > 86400000 then return nil, "must be between 1ms and 24h" end
     return ms
 end
 

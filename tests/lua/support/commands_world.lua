@@ -69,6 +69,12 @@ local function world(w)
                 files[path] = bytes
                 return true
             end,
+            has_variables = function(prefix)
+                for name in pairs(env) do
+                    if name:sub(1, #prefix) == prefix then return true end
+                end
+                return false
+            end,
             is_readable = function(path) return files[path] ~= nil end,
             prompt = function(question, echo)
                 w.asked = { question, echo }
