@@ -266,8 +266,7 @@ ML_API void ml_cancel(ml_request *q);
 /* The one descriptor to watch for reading; it stays the same while r lives. */
 ML_API int ml_fd(const ml_resolver *r);
 /* For hosts that cannot watch a descriptor: call ml_step(r, 0) after at most so many
- * milliseconds; 0 = now, at most 10 while a call is in flight, -1 = nothing is pending.
- */
+ * milliseconds; 0 = now, at most 10 while a call is in flight, -1 = nothing pending. */
 ML_API int ml_timeout_ms(ml_resolver *r);
 /* Does what is ready, waiting at most max_wait_ms for something (0: not at all, -1: as
  * long as it takes).  Returns the number of calls finished, or a negative code. */

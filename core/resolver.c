@@ -122,8 +122,8 @@ static void close_locked(ml_resolver *r, int n_own)
 
 void ml_close(ml_resolver *r)
 {
-    if (!r || !ml_resolver_is_alive(r))
-        return; /* a child must not touch what is shared */
+    /* A child must not touch what is shared. */
+    if (!r || !ml_resolver_is_alive(r)) return;
     pthread_mutex_lock(&r->lock);
     bool is_first = !r->is_closing;
     r->is_closing = true;

@@ -30,8 +30,7 @@ void ml_loop_cancel_all(ml_loop *l);
 void ml_loop_free(ml_loop *l);
 
 int ml_loop_fd(const ml_loop *l);
-/* Milliseconds until the next timer or ready op: 0 now, -1 none; sockets not counted.
- */
+/* Milliseconds until the next timer or ready op: 0 now, -1 none; no sockets counted. */
 int ml_loop_next_ms(const ml_loop *l);
 /* For those who poll: the same, but 0 when the descriptor is readable, and never more
  * than a few milliseconds while something is in flight. */

@@ -82,7 +82,7 @@ setup() {
 }
 
 @test "an odd line of an env file costs its own variable only" {
-    # shellcheck disable=SC2016
+    # shellcheck disable=SC2016  # ${canary} is for the file, not for this shell
     printf '%s\n' "PS1='canary" 'X=1' 'X=2' 'EXTRA' 'TITLE=${canary}' \
         "AIRFLOW__SECRETS__BACKEND_KWARGS={\"vault_url\": \"$VAULT_URL\"}" \
         >"$BATS_TEST_TMPDIR/.env"

@@ -234,8 +234,8 @@ static void test_proxy_from_the_hosts_variables(void **state)
         assert_int_equal(ml_open(&r, &o, &e), 0);
         assert_int_equal(ml_get(r, "x", NULL, 0, &s, &e), ML_EUNAVAILABLE);
         bool is_refused = strstr(e.text, "cannot connect") != NULL;
-        assert_int_equal(is_refused,
-                         !direct); /* else the silent server keeps us waiting */
+        /* else the silent server keeps us waiting */
+        assert_int_equal(is_refused, !direct);
         assert_null(strstr(e.text, "canary"));
         ml_close(r);
     }

@@ -187,19 +187,22 @@ static void search(bool show)
     for (int i = 0; i < N_CANARIES; i++) canaries[i].found = 0;
     FILE *f = fopen("/proc/self/maps", "re");
     while (f && fgets(line, sizeof(line), f)) {
-        unsigned long a, b;
-        char mode[8];
-        int at = 0;
-        if (sscanf(line, "%lx-%lx %7s %*s %*s %*s %n", &a, &b, mode, &at) != 3)
-            continue;
-        if (mode[0] != 'r' || mode[1] != 'w') continue;
-        const char *from = (const char *)(uintptr_t)a, *to = (const char *)(uintptr_t)b;
-        line[strcspn(line, "\n")] = '\0';
+        char *at; /* FROM-TO rw-p OFFSET DEVICE INODE   NAME */
+        const char *from = (const char *)(uintptr_t)strtoul(line, &at, 16);
+        if (*at != '-') continue;
+        const char *to = (const char *)(uintptr_t)strtoul(at + 1, &at, 16);
+        if (strncmp(at, " rw", 3) != 0) continue;
+        at[strcspn(at, "\n")] = '\0';
+        for (int i = 0; i < 4; i++) {
+            at += strspn(at, " ");
+            at += strcspn(at, " ");
+        }
+        at += strspn(at, " ");
         if (env_from >= from && env_to <= to) {
-            search_range(from, env_from, line + at, show);
+            search_range(from, env_from, at, show);
             from = env_to;
         }
-        search_range(from, to, line + at, show);
+        search_range(from, to, at, show);
     }
     if (f) fclose(f);
 }
@@ -260,7 +263,8 @@ static bool put_again(ml_resolver *r)
 /* A backup holds the value too, though the service sealed it. */
 static bool use(ml_resolver *r)
 {
-    return get(r, "marked") && get(r, "marked") && get(r, "own/marked") &&
+    if (!get(r, "marked")) return false;
+    return get(r, "marked") /* from the cache */ && get(r, "own/marked") &&
            get(r, "env/AZURE_CLIENT_SECRET") && put_again(r) && get(r, "copy") &&
            run(r, &(ml_call){ML_CALL_INIT, .verb = ML_EXPLAIN, .name = "marked"}) &&
            run(r, &(ml_call){ML_CALL_INIT, .verb = ML_VERSIONS, .name = "copy"}) &&

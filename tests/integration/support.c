@@ -66,7 +66,9 @@ static void spawn(server *s, char **argv, char *line, size_t size)
     close(out[0]);
     if (strchr(line, '\n')) return;
     char *log = read_text(server_file(s, "log"));
-    fail_msg("%s did not start: %s", argv[0], log);
+    print_error("%s", log);
+    free(log);
+    fail_msg("%s did not start", argv[0]);
 }
 
 /* The text of "key": "..." in one line of JSON. */
@@ -75,23 +77,19 @@ static void field(const char *json, const char *key, char *out, size_t size)
     char wanted[64];
     snprintf(wanted, sizeof(wanted), "\"%s\": \"", key);
     const char *at = strstr(json, wanted);
+    const char *value = at ? at + strlen(wanted) : "";
+    snprintf(out, size, "%.*s", (int)strcspn(value, "\""), value);
     if (!at) fail_msg("no %s in the ready line", key);
-    at += strlen(wanted);
-    snprintf(out, size, "%.*s", (int)strcspn(at, "\""), at);
 }
 
-server *vault_start(const char *flag, ...)
+server *vault_start_with(const char *const *flags)
 {
     server *s = server_new();
     char *argv[MAX_FLAGS] = {getenv("MOONLATCH"), "dev-vault", "--state-dir", s->dir};
     if (!argv[0]) fail_msg("MOONLATCH must be the path of the program");
-    int n = 4;
-    va_list flags;
-    va_start(flags, flag);
-    for (; flag && n < MAX_FLAGS - 1; flag = va_arg(flags, const char *)) {
-        argv[n++] = (char *)(uintptr_t)flag;
+    for (int n = 4; *flags && n < MAX_FLAGS - 1; flags++) {
+        argv[n++] = (char *)(uintptr_t)*flags;
     }
-    va_end(flags);
     char line[2048] = "";
     spawn(s, argv, line, sizeof(line));
     field(line, "vault_url", s->url, sizeof(s->url));
@@ -99,10 +97,10 @@ server *vault_start(const char *flag, ...)
     field(line, "client_id", s->client_id, sizeof(s->client_id));
     field(line, "client_secret", s->client_secret, sizeof(s->client_secret));
     field(line, "ca_file", s->ca_file, sizeof(s->ca_file));
-    s->port = atoi(strrchr(s->url, ':') + 1);
+    s->port = (int)strtol(strrchr(s->url, ':') + 1, NULL, 10);
     static const char imds[] = "\"imds_endpoint\": \"http://127.0.0.1:";
     const char *at = strstr(line, imds);
-    if (at) s->imds_port = atoi(at + strlen(imds));
+    if (at) s->imds_port = (int)strtol(at + strlen(imds), NULL, 10);
     return s;
 }
 
@@ -120,7 +118,7 @@ server *hostile_start(const server *vault)
                     s->ca_file,   key,  record,
                     s->tenant_id, NULL};
     spawn(s, argv, line, sizeof(line));
-    s->port = atoi(line);
+    s->port = (int)strtol(line, NULL, 10);
     snprintf(s->url, sizeof(s->url), "https://localhost:%d", s->port);
     return s;
 }
@@ -202,10 +200,12 @@ int requests(const server *vault, const char *op, int status)
     if (!at) return 0;
     at += strlen(wanted);
     at[strcspn(at, "}")] = '\0';
-    int sum = 0, code, count, n;
-    while (sscanf(at, "\"%d\":%d%n", &code, &count, &n) == 2) {
-        if (status < 0 || status == code) sum += count;
-        at += n;
+    int sum = 0;
+    while (*at == '"') {
+        long code = strtol(at + 1, &at, 10);
+        if (strncmp(at, "\":", 2) != 0) fail_msg("stats: %s", text);
+        long count = strtol(at + 2, &at, 10);
+        if (status < 0 || status == code) sum += (int)count;
         if (*at == ',') at++;
     }
     return sum;

@@ -29,7 +29,8 @@ typedef struct server {
 } server;
 
 /* A dev vault with these flags; the last one is NULL. */
-server *vault_start(const char *flag, ...);
+#define vault_start(...) vault_start_with((const char *const[]){__VA_ARGS__})
+server *vault_start_with(const char *const *flags);
 /* A service that misbehaves as the secret's name asks, with the certificate of a dev
  * vault; see hostile.py.  What it was sent is in DIR/record. */
 server *hostile_start(const server *vault);

@@ -154,8 +154,8 @@ static void test_two_vaults_share(void **state)
     assert_int_equal(t.good, MANY);
     assert_int_equal(requests(v, "token", -1), 1);
     assert_int_equal(requests(v, "get", 200), MANY);
-    assert_int_equal(requests(v, "get", 401),
-                     2); /* one asks a vault for its challenge */
+    /* one asks a vault for its challenge */
+    assert_int_equal(requests(v, "get", 401), 2);
     ml_close(r);
     server_stop(v);
 }

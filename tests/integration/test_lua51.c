@@ -27,7 +27,7 @@ static void *host_lua, *library;
         type;                                                                          \
     } out = {dlsym(handle, name)}
 
-typedef struct lua_State lua_State;
+typedef struct lua_State lua_State; /* NOLINT(readability-identifier-naming): Lua's */
 
 /* The host's Lua works before and after. */
 static void assert_host_lua(void)

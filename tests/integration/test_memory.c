@@ -68,9 +68,13 @@ static int probe(const char *mode, int left[3])
     static const char *const names[3] = {
         "copies of value:", "copies of client_secret:", "copies of token:"};
     for (int i = 0; i < 3; i++) {
-        int while_open = -1;
         const char *at = strstr(text, names[i]);
-        if (!at || sscanf(at + strlen(names[i]), "%d %d", &while_open, &left[i]) != 2) {
+        char *while_open = NULL, *afterwards = NULL;
+        if (at) {
+            (void)strtol(at + strlen(names[i]), &while_open, 10);
+            left[i] = (int)strtol(while_open, &afterwards, 10);
+        }
+        if (!at || afterwards == while_open) {
             fail_msg("the probe failed (%d):\n%s", status, text);
         }
     }

@@ -260,12 +260,13 @@ static char *list_names(ml_resolver *from, size_t *count)
 static void test_page_sizes(void **state)
 {
     (void)state;
-    static const char *const sizes[] = {"1", "7", "24", "25"};
-    char *expected = NULL;
+    static const int sizes[] = {1, 7, 24, 25};
+    char *expected = NULL, size[8];
     char seed[256];
     snprintf(seed, sizeof(seed), "%s", write_seed(vault, 60));
     for (size_t i = 0; i < sizeof(sizes) / sizeof(sizes[0]); i++) {
-        server *v = vault_start("--seed", seed, "--page-size", sizes[i], "--fault",
+        snprintf(size, sizeof(size), "%d", sizes[i]);
+        server *v = vault_start("--seed", seed, "--page-size", size, "--fault",
                                 "empty-page", "--fault",
                                 i % 2 ? "next-link=missing" : "next-link=empty", NULL);
         ml_resolver *from = open_on(v);
@@ -276,7 +277,7 @@ static void test_page_sizes(void **state)
         free(expected);
         expected = names;
         /* the empty page and one for each full one, after one without a token */
-        int pages = 1 + (60 + atoi(sizes[i]) - 1) / atoi(sizes[i]);
+        int pages = 1 + (60 + sizes[i] - 1) / sizes[i];
         assert_int_equal(requests(v, "list", 200), pages);
         ml_close(from);
         server_stop(v);
