@@ -47,23 +47,37 @@ static void note_line(ml_budget *b, lua_State *L)
     }
 }
 
+static void look(ml_budget *b, lua_State *L, int64_t work)
+{
+    if (b->exceeded) return;
+    b->used = work > INT64_MAX - b->used ? INT64_MAX : b->used + work;
+    if (b->used >= b->max_instructions)
+        b->exceeded = "instructions";
+    else if (ml_mono_ms(b->clock) >= b->ends_at_ms)
+        b->exceeded = "milliseconds";
+    if (b->exceeded) note_line(b, L);
+}
+
 /* The message is of no use but to a policy that looks at what its pcall caught; the
  * error of the run is made by ml_budget_check. */
+static void stop(lua_State *L)
+{
+    lua_sethook(L, hook, LUA_MASKCOUNT, 1);
+    luaL_error(L, "the policy ran too long");
+}
+
 static void hook(lua_State *L, lua_Debug *ar)
 {
     (void)ar;
     ml_budget *b = &ml_vm_of(L)->budget;
-    if (!b->exceeded) {
-        b->used += step_of(b);
-        if (b->used >= b->max_instructions)
-            b->exceeded = "instructions";
-        else if (ml_mono_ms(b->clock) >= b->ends_at_ms)
-            b->exceeded = "milliseconds";
-        if (!b->exceeded) return;
-        note_line(b, L);
-    }
-    lua_sethook(L, hook, LUA_MASKCOUNT, 1);
-    luaL_error(L, "the policy ran too long");
+    look(b, L, step_of(b));
+    if (b->exceeded) stop(L);
+}
+
+void ml_budget_spend(ml_budget *b, lua_State *L, int64_t work)
+{
+    look(b, L, work > 0 ? work : 0);
+    if (b->exceeded) stop(L);
 }
 
 int ml_budget_check(const ml_budget *b, ml_err *e)

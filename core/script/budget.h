@@ -23,5 +23,7 @@ void ml_budget_init(ml_budget *b, const ml_clock *clock, int64_t max_instruction
                     int deadline_ms);
 /* A new run begins, on this thread. */
 void ml_budget_begin(ml_budget *b, lua_State *L);
+/* Charges for work that is done in C; raises when that is too much. */
+void ml_budget_spend(ml_budget *b, lua_State *L, int64_t work);
 /* Fills *e with ML_EPOLICY if the run went over its budget.  0 when it did not. */
 int ml_budget_check(const ml_budget *b, ml_err *e);

@@ -2,26 +2,35 @@
 --
 -- C enforces memory, instructions and wall clock, but it counts only between Lua
 -- instructions: one call of a library function that runs for minutes would dodge it.  So
--- every function here that could is bounded by the size of its work, computed before.
--- Methods on strings (s:rep()) are bounded in the same way.
+-- every function here that could is bounded by the size of its work, computed before,
+-- and what it does charge the budget for (core.spend), so that many calls are bounded
+-- too.  Methods on strings (s:rep()) are bounded in the same way.
 --
 -- Left out on purpose: io, os, debug, package, coroutine, load*, dofile, collectgarbage,
 -- get/setmetatable, raw*, string.dump, string.pack, math.random, print.
+local core = require "moonlatch.core"
+
 local M = {}
 
 local MAX_TEXT = 1024 * 1024      -- bytes that one call may take or make
 local MAX_ITEMS = 1000 * 1000     -- elements that one call may touch
-local MAX_WORK = 50 * 1000 * 1000 -- character comparisons of one pattern
+local MAX_WORK = 30 * 1000 * 1000 -- character comparisons of one pattern, at worst
+local FREE_WORK = 1000            -- less than this is not worth counting
+local WORK_A_STEP = 64            -- bytes or comparisons that count as one instruction
 
 local raw = {}
 for k, v in pairs(string) do raw[k] = v end
 
 local function fail(level, ...) error(raw.format(...), level + 1) end
 
+local function spend(work)
+  if work > FREE_WORK then core.spend(work // WORK_A_STEP) end
+end
+
 local function check_text(what, s)
-  if type(s) == "string" and #s > MAX_TEXT then
-    fail(3, "%s: the text is longer than %d bytes", what, MAX_TEXT)
-  end
+  if type(s) ~= "string" then return end
+  if #s > MAX_TEXT then fail(3, "%s: the text is longer than %d bytes", what, MAX_TEXT) end
+  spend(#s)
 end
 
 -- ---- patterns ----
@@ -39,10 +48,12 @@ local function behind_set(pattern, at)
 end
 
 -- How much work a pattern may be on n bytes: each of * + - can stop anywhere, so work
--- grows with n to the power of their number; without ^ it starts anywhere, too.
-local function pattern_work(n, pattern)
-  local work = raw.sub(pattern, 1, 1) == "^" and 1 or n + 1
-  local at, longest_set = 1, 1
+-- grows with n to the power of their number; without ^ it starts anywhere, too (in gmatch
+-- always); and each start may compare the whole of what is literal.
+local function pattern_work(n, pattern, is_gmatch)
+  local anchored = not is_gmatch and raw.sub(pattern, 1, 1) == "^"
+  local work = anchored and 1 or n + 1
+  local at, longest_set, run, longest_run = 1, 1, 0, 1
   while at <= #pattern and work <= MAX_WORK do
     local c, next_at = raw.sub(pattern, at, at), at + 1
     if c == "%" then
@@ -55,12 +66,14 @@ local function pattern_work(n, pattern)
     elseif BRANCHES[c] then
       work = work * (c == "?" and 2 or n + 1)
     end
+    run = BRANCHES[c] and 0 or run + 1
+    if run > longest_run then longest_run = run end
     at = next_at
   end
-  return work * longest_set
+  return work * longest_set * (1 + math.min(longest_run, n) // 8)
 end
 
-local function check_pattern(what, s, pattern, plain)
+local function check_pattern(what, s, pattern, plain, is_gmatch)
   if type(s) == "number" then s = tostring(s) end
   if type(pattern) == "number" then pattern = tostring(pattern) end
   if type(s) ~= "string" or type(pattern) ~= "string" then return end -- Lua complains
@@ -69,19 +82,25 @@ local function check_pattern(what, s, pattern, plain)
   if plain then
     work = #s * #pattern
   else
-    work = pattern_work(#s, pattern)
+    work = pattern_work(#s, pattern, is_gmatch)
   end
   if work > MAX_WORK then
     fail(3, "%s: this pattern on %d bytes could run too long", what, #s)
   end
+  spend(work)
 end
 
 -- ---- string ----
 
-local str = {
-  byte = raw.byte, char = raw.char, len = raw.len, lower = raw.lower,
-  reverse = raw.reverse, sub = raw.sub, upper = raw.upper,
-}
+local str = { byte = raw.byte, char = raw.char, len = raw.len, sub = raw.sub }
+
+for _, name in ipairs { "lower", "reverse", "upper" } do
+  local f = raw[name]
+  str[name] = function(s)
+    check_text("string." .. name, s)
+    return f(s)
+  end
+end
 
 function str.find(s, pattern, init, plain)
   check_pattern("string.find", s, pattern, plain)
@@ -94,7 +113,7 @@ function str.match(s, pattern, init)
 end
 
 function str.gmatch(s, pattern, init)
-  check_pattern("string.gmatch", s, pattern)
+  check_pattern("string.gmatch", s, pattern, false, true)
   return raw.gmatch(s, pattern, init)
 end
 
@@ -109,9 +128,10 @@ end
 function str.rep(s, n, sep)
   local size = #tostring(s) + (sep and #tostring(sep) or 0)
   local times = tonumber(n)
-  if times and times > 0 and size * times > MAX_TEXT then
+  if times and times > 0 and (times > MAX_TEXT or size * times > MAX_TEXT) then
     fail(2, "string.rep: the result is longer than %d bytes", MAX_TEXT)
   end
+  spend(times and times > 0 and size * times or 0)
   return raw.rep(s, n, sep)
 end
 
@@ -124,6 +144,7 @@ function str.format(format, ...)
   if size > MAX_TEXT then
     fail(2, "string.format: the result is longer than %d bytes", MAX_TEXT)
   end
+  spend(size)
   return raw.format(format, ...)
 end
 
@@ -148,9 +169,12 @@ function tab.remove(t, ...)
   return table.remove(t, ...)
 end
 
+-- Compared in Lua, where the budget looks on, also without a function of the policy's.
+local function less(a, b) return a < b end
+
 function tab.sort(t, before)
   check_length("table.sort", t)
-  return table.sort(t, before)
+  return table.sort(t, before or less)
 end
 
 function tab.concat(t, sep, i, j)
@@ -165,6 +189,20 @@ function tab.concat(t, sep, i, j)
     if v == nil then break end
   end
   return table.concat(t, sep, i, j)
+end
+
+-- ---- utf8 ----
+
+local function bounded_utf8()
+  local u = { charpattern = utf8.charpattern, char = utf8.char }
+  for _, name in ipairs { "codes", "codepoint", "len", "offset" } do
+    local f = utf8[name]
+    u[name] = function(s, ...)
+      check_text("utf8." .. name, s)
+      return f(s, ...)
+    end
+  end
+  return u
 end
 
 -- ---- the environment ----
@@ -191,7 +229,7 @@ function M.environment(ml)
     tostring = tostring, type = type, _VERSION = _VERSION,
     string = copy_of(str), table = copy_of(tab),
     math = copy_of(math, { "random", "randomseed" }),
-    utf8 = copy_of(utf8),
+    utf8 = bounded_utf8(),
     require = requirer(ml),
   }
   env._G = env

@@ -220,3 +220,22 @@ print(resource.getrusage(resource.RUSAGE_CHILDREN).ru_maxrss)' "$ML" "$@" 3>&-
     [ "$status" -eq 1 ]
     grep -q "No space left" "$BATS_TEST_TMPDIR/err"
 }
+
+@test "library calls in a policy end with its budget: 7" {
+    local attack started
+    while IFS= read -r attack; do
+        printf '%s\n' "local ml = require 'moonlatch.policy'" "local s = ('a'):rep(1000000)" \
+            "$attack" "return ml.policy { ml.rule '**' { from = ml.environment {} } }" | policy
+        started=$SECONDS
+        expect 7 get HOME --policy "$BATS_TEST_TMPDIR/p.lua"
+        says "ran too long"
+        ((SECONDS - started < 20))
+    done <<'ATTACKS'
+while true do s:upper() end
+while true do pcall(s.upper, s) end
+while true do utf8.len(s) end
+while true do local _ = s < s .. "b" end
+while true do pcall(s.find, ("a"):rep(300), "a*b") end
+local t, u = {}, ("a"):rep(999999) .. "a" for i = 1, 20000 do t[i] = i % 2 == 0 and s or u end table.sort(t)
+ATTACKS
+}

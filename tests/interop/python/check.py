@@ -218,7 +218,9 @@ def not_found():
 def delete_recover():
     vault = client()
     vault.set_secret("py-delete", "comes back")
-    gone = vault.begin_delete_secret("py-delete").result()
+    deleting = vault.begin_delete_secret("py-delete")
+    gone = deleting.result()
+    deleting.wait()  # the vault takes a moment, as the service does
     assert gone.recovery_id and gone.deleted_date and gone.scheduled_purge_date
     refused(ResourceNotFoundError, lambda: vault.get_secret("py-delete"), 404)
     same("deleted", vault.get_deleted_secret("py-delete").name, "py-delete")
@@ -227,7 +229,7 @@ def delete_recover():
         ResourceExistsError, lambda: vault.set_secret("py-delete", "again"), 409
     )
     same("innermost code", innermost(error), "ObjectIsDeletedButRecoverable")
-    vault.begin_recover_deleted_secret("py-delete").result()
+    vault.begin_recover_deleted_secret("py-delete").wait()
     same("recovered", vault.get_secret("py-delete").value, "comes back")
 
 

@@ -257,6 +257,8 @@ function core.log(level, area, text)
   fake.logs[#fake.logs + 1] = { level, area, text }
 end
 
+function core.spend() end
+
 function core.log_wants() return true end
 
 function core.now_ms() return state.now end
