@@ -17,6 +17,7 @@ teardown_file() {
 }
 
 setup() {
+    needs_terminals
     clean_environment
     use_vault dev
     write_policy

@@ -138,3 +138,9 @@ unprinted() {
 store() {
     ml put "$1" 2>/dev/null
 }
+
+# A bare chroot may have no /dev/pts: said by name, not passed over.
+needs_terminals() {
+    python3 -c 'import pty; pty.openpty()' 2>/dev/null ||
+        skip "no pseudo-terminals here: mount devpts"
+}

@@ -191,6 +191,7 @@ LUA
 }
 
 @test "delete asks on a terminal and takes no for an answer" {
+    needs_terminals
     printf v | store asked
     # script(1) gives the program a terminal.
     run timeout 20 script -qec "'$ML' delete asked" /dev/null < <(sleep 1; echo n)
@@ -200,6 +201,7 @@ LUA
 }
 
 @test "put asks without echo and shows where before" {
+    needs_terminals
     run timeout 20 script -qec "'$ML' put typed" /dev/null < <(sleep 1; echo canary-typed)
     [ "$status" -eq 0 ]
     [[ $output == *":typed"* ]]
@@ -209,6 +211,7 @@ LUA
 }
 
 @test "get ends the line on a terminal" {
+    needs_terminals
     run timeout 20 script -qec "'$ML' get hello" /dev/null </dev/null
     [[ $output == world* ]]
 }
