@@ -3,10 +3,16 @@ set(ML_LUA_MODULES
   moonlatch/airflow.lua
   moonlatch/airflow_kwargs.lua
   moonlatch/airflow_names.lua
+  moonlatch/case.lua
+  moonlatch/check.lua
+  moonlatch/check_costs.lua
+  moonlatch/check_keys.lua
+  moonlatch/check_reach.lua
   moonlatch/connection.lua
   moonlatch/dotenv.lua
   moonlatch/engine.lua
   moonlatch/explain.lua
+  moonlatch/fake_source.lua
   moonlatch/fault.lua
   moonlatch/index.lua
   moonlatch/json.lua
@@ -22,8 +28,10 @@ set(ML_LUA_MODULES
   moonlatch/resolve.lua
   moonlatch/rule.lua
   moonlatch/sandbox.lua
+  moonlatch/selftest.lua
   moonlatch/sources.lua
   moonlatch/template.lua
   moonlatch/urlsplit.lua
   moonlatch/verbs.lua
+  moonlatch/witness.lua
 )

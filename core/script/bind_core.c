@@ -2,6 +2,7 @@
 #include "script/bind_core.h"
 
 #include <lauxlib.h>
+#include <string.h>
 
 #include "base/clock.h"
 #include "script/bind_json.h"
@@ -68,6 +69,17 @@ static int core_spend(lua_State *L)
     return 0;
 }
 
+/* core.same(secret, text) -> are these the secret's bytes?  Not for policies: who may
+ * guess and ask learns the value. */
+static int core_same(lua_State *L)
+{
+    size_t n, n_text;
+    const void *p = ml_secret_data(ml_script_check_secret(L, 1), &n);
+    const char *text = luaL_checklstring(L, 2, &n_text);
+    lua_pushboolean(L, p && n == n_text && (n == 0 || memcmp(p, text, n) == 0));
+    return 1;
+}
+
 static const char *const levels[] = {"error", "warn", "info", "debug", NULL};
 
 /* core.log_wants(level): would such a line reach anybody? */
@@ -130,6 +142,7 @@ void ml_script_push_core(lua_State *L)
                                          {"env_secret", core_env_secret},
                                          {"env_names", core_env_names},
                                          {"secret", core_secret},
+                                         {"same", core_same},
                                          {"env_json", ml_script_env_json},
                                          {"log", core_log},
                                          {"log_wants", core_log_wants},

@@ -9,13 +9,22 @@ function M.define(p)
         :choices { "bash", "zsh", "fish" }
 end
 
+local function command(parent, word, summary)
+    return parent:command(word, summary):add_help(false)
+end
+
 local function whole_tree()
     local root = require "argparse"("moonlatch", "secrets by name"):add_help(false)
     root:require_command(false)
+    local groups = {}
     for _, verb in ipairs(verbs.names()) do
         local module = verbs.load(verb)
-        local p = root:command(verb, module.summary):add_help(false)
-        flags.define(p, module)
+        local group, word = verb:match("^(%S+) (.+)$")
+        if group and not groups[group] then
+            groups[group] = command(root, group, "verbs about " .. group .. " files")
+            groups[group]:require_command(false)
+        end
+        flags.define(command(groups[group] or root, word or verb, module.summary), module)
     end
     return root
 end

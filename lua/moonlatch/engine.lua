@@ -19,11 +19,13 @@ end
 
 local function refuse(text) error(fault.new("policy", text), 0) end
 
-function M.load(text, chunkname)
-  chunkname = chunk_name(chunkname or "policy")
+-- Runs a file of a policy's author: here, the value that it returns, and what
+-- policy.new says about such values.
+local function run_file(text, chunkname)
+  chunkname = chunk_name(chunkname)
   sandbox.guard_strings()
   local here, file = place.finder(chunkname)
-  local ml, policy_of = policy.new(here)
+  local ml, policy_of, cases_of = policy.new(here)
   local chunk, problem = load(text, chunkname, "t", sandbox.environment(ml))
   if not chunk then refuse(place.located(file .. ":1", problem)) end
   local fine, value = pcall(chunk)
@@ -31,6 +33,17 @@ function M.load(text, chunkname)
     local f = fault.of(value, "policy")
     error(fault.retold(f, place.located(here(), f.text)), 0)
   end
+  return here, value, policy_of, cases_of
+end
+
+-- What a file of cases returns, for selftest.lua.
+local function load_cases(text, chunkname)
+  local _, value, _, cases_of = run_file(text, chunkname or "cases")
+  return cases_of(value)
+end
+
+function M.load(text, chunkname)
+  local here, value, policy_of = run_file(text, chunkname or "policy")
   local made = policy_of(value)
   if not made then
     refuse(("%s: the file must return ml.policy { ... }, not %s"):format(here(), type(value)))
@@ -46,8 +59,17 @@ end
 
 local VERBS = { get = verb_get }
 
+-- Cases of a file of their own, in the same language as those in a policy.
+local function verb_test(p, call)
+  local cases = p.tests or EMPTY
+  if call.value ~= "" then cases = load_cases(call.value, call.name) end
+  return require("moonlatch.selftest").answer(p, cases)
+end
+
 -- The rest when it is first asked for: most processes only get.
 local function other_verb(name)
+  if name == "test" then return verb_test end
+  if name == "check" then return require("moonlatch.check").run end
   if name == "explain" then return require("moonlatch.explain").run end
   if name == "list" or name == "list_deleted" then return require("moonlatch.list").run end
   return require("moonlatch.verbs").by_name[name]

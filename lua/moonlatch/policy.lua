@@ -12,7 +12,9 @@
 --   env("X" [, default])                         a string; an error when X is not set, or
 --                                                when its name looks like a secret's
 --   env_secret "X"                               opaque; an error when X is not set
---   policy { rule, ... }                         the first rule that matches decides
+--   policy { rule, ..., tests = { case, ... }, examples = { "name", { "name", env = "x" } } }
+--                                                the first rule that matches decides
+--   case "name" { plan = ..., fakes = ... }      what is expected of one name: case.lua
 --   deny(pattern [, reason])                     never answered, never listed; compared
 --                                                without ASCII case, unlike other rules,
 --                                                because Key Vault's names have none
@@ -36,6 +38,7 @@
 --
 -- {env} in strip, prefix, suffix and keys of names: from captures, then the context; not
 -- set or empty is an error.
+local case = require "moonlatch.case"
 local core = require "moonlatch.core"
 local fault = require "moonlatch.fault"
 local index = require "moonlatch.index"
@@ -164,7 +167,54 @@ local function pattern_function(here)
   end
 end
 
-local function policy_function(here, rules, policies, registry)
+local function case_function(here, cases)
+  return function(name)
+    local where = here()
+    return function(o)
+      local handle = {}
+      cases[handle] = case.new(where, name, o)
+      return handle
+    end
+  end
+end
+
+-- tests = { ml.case "..." {...}, ... } -> what selftest.lua runs.
+local function cases_of(where, list, cases)
+  local function is_case(v) return v ~= nil and cases[v] ~= nil end
+  local problem = type(list) ~= "table" and "a list of ml.case is needed"
+    or next(list) ~= nil and options.list_of(list, is_case, 'an ml.case "..." { ... }')
+  if problem then options.refuse(where, "tests: %s", problem) end
+  local out = {}
+  for i, handle in ipairs(list) do out[i] = cases[handle] end
+  return out
+end
+
+-- examples = { "name", { "name", env = "prod" }, ... } -> names for `policy check`.
+local function examples_of(where, list)
+  if type(list) ~= "table" then options.refuse(where, "examples: a list of names is needed") end
+  local out = {}
+  for i, given in ipairs(list) do
+    local name, context = given, nil
+    if type(given) == "table" then
+      name, context = given[1], {}
+      for k, v in pairs(given) do
+        if k ~= 1 then context[k] = v end
+      end
+    end
+    for k, v in pairs(context or {}) do
+      if type(k) ~= "string" or type(v) ~= "string" then name = nil end
+    end
+    if type(name) ~= "string" then
+      options.refuse(where, 'examples, entry %d: "name" or { "name", env = "prod" } is needed', i)
+    end
+    out[i] = { name = name, context = context }
+  end
+  return out
+end
+
+local NAMED = { tests = true, examples = true }
+
+local function policy_function(here, rules, cases, policies, registry)
   return function(list)
     local where = here()
     if type(list) ~= "table" then
@@ -172,9 +222,11 @@ local function policy_function(here, rules, policies, registry)
     end
     local n, compiled = 0, {}
     for k in pairs(list) do
-      n = n + 1
-      if math.type(k) ~= "integer" then
-        options.refuse(where, "ml.policy has no option '%s'", tostring(k))
+      if math.type(k) == "integer" then
+        n = n + 1
+      elseif not NAMED[k] then
+        options.refuse(where, "ml.policy has no option '%s' (options: examples, tests)",
+          tostring(k))
       end
     end
     for i = 1, n do
@@ -186,15 +238,20 @@ local function policy_function(here, rules, policies, registry)
     end
     if n == 0 then options.refuse(where, "ml.policy { } has no rules") end
     local handle = {}
-    policies[handle] = { rules = compiled, index = index.build(compiled), sources = registry }
+    policies[handle] = {
+      rules = compiled, index = index.build(compiled), sources = registry, where = where,
+      tests = cases_of(where, list.tests or {}, cases),
+      examples = examples_of(where, list.examples or {}),
+    }
     return handle
   end
 end
 
--- The constructors for one file, and a function that says what policy a value stands for.
+-- The constructors for one file, a function that says what policy a value stands for, and
+-- one that says what cases a list of them stands for.
 function M.new(here)
   local registry = sources.registry(here)
-  local rules, policies = {}, {}
+  local rules, cases, policies = {}, {}, {}
   local ml = {
     azure_key_vault = registry.azure_key_vault,
     client_secret = registry.client_secret,
@@ -204,10 +261,12 @@ function M.new(here)
     rule = rule_function(here, registry, rules),
     deny = deny_function(here, rules),
     pattern = pattern_function(here),
-    policy = policy_function(here, rules, policies, registry),
+    policy = policy_function(here, rules, cases, policies, registry),
+    case = case_function(here, cases),
   }
   ml.airflow = airflow_function(here, registry, rules, ml)
-  return ml, function(value) return value ~= nil and policies[value] or nil end
+  return ml, function(value) return value ~= nil and policies[value] or nil end,
+    function(list) return cases_of(here(), list, cases) end
 end
 
 return M

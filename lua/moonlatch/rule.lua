@@ -192,8 +192,12 @@ local function compile_pattern(where, what, pattern, fold)
     or options.list_of(pattern, is_pattern, "a pattern")
   if problem then options.refuse(where, "%s: %s", what, problem) end
   local matchers = {}
-  for i, p in ipairs(pattern) do matchers[i] = compile_one(where, what, p, fold) end
-  return match.any_of(matchers)
+  local texts = {}
+  for i, p in ipairs(pattern) do
+    matchers[i] = compile_one(where, what, p, fold)
+    texts[i] = { text = type(p) == "table" and p.lua_pattern or p, is_lua = type(p) == "table" }
+  end
+  return match.any_of(matchers), texts
 end
 
 local function listed_names(map)
@@ -206,9 +210,14 @@ end
 function M.new(registry, where, pattern, o)
   options.check(where, "ml.rule", o, schema_for(registry))
   check_together(where, o)
-  local matcher = pattern == nil and listed_names(o.names)
-    or compile_pattern(where, "ml.rule", pattern)
+  local matcher, texts
+  if pattern == nil then
+    matcher = listed_names(o.names)
+  else
+    matcher, texts = compile_pattern(where, "ml.rule", pattern)
+  end
   local rule = {
+    patterns = texts,
     kind = "rule", where = where, label = o.label or matcher.text, match = matcher.test,
     heads = matcher.heads, on = compile_on(o.on), default = as_secret(o.default),
   }
@@ -220,8 +229,9 @@ function M.deny(where, pattern, reason)
   if reason ~= nil and type(reason) ~= "string" then
     options.refuse(where, "ml.deny: the reason must be a string")
   end
-  local matcher = compile_pattern(where, "ml.deny", pattern, true)
+  local matcher, texts = compile_pattern(where, "ml.deny", pattern, true)
   return {
+    patterns = texts,
     kind = "deny", where = where, label = "deny " .. matcher.text, match = matcher.test,
     heads = matcher.heads, reason = reason,
   }

@@ -107,13 +107,23 @@ function M.registry(here)
   local function register(raw)
     local handle = setmetatable({}, handle_meta)
     entries[handle] = {
-      handle = handle, alias = raw:alias(), kind = raw:kind(), label = raw:label(),
+      handle = handle, where = here(), alias = raw:alias(), kind = raw:kind(), label = raw:label(),
       writable = raw:writable(), raw = raw,
     }
     return handle
   end
 
   function R.of(handle) return entries[handle] end
+  function R.has_alias(alias) return taken[alias] == true end
+
+  -- Array of all entries, by alias.
+  function R.all()
+    local list = {}
+    for _, entry in pairs(entries) do list[#list + 1] = entry end
+    table.sort(list, function(a, b) return a.alias < b.alias end)
+    return list
+  end
+
   function R.is_handle(v) return v ~= nil and entries[v] ~= nil end
 
   function R.client_secret(t)
