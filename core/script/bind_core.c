@@ -69,6 +69,15 @@ static int core_spend(lua_State *L)
     return 0;
 }
 
+/* core.used_instructions() -> those of the policy's code that ran last, and the budget */
+static int core_used_instructions(lua_State *L)
+{
+    const ml_budget *b = &ml_vm_of(L)->budget;
+    lua_pushinteger(L, b->used);
+    lua_pushinteger(L, b->max_instructions);
+    return 2;
+}
+
 /* core.same(secret, text) -> are these the secret's bytes?  Not for policies: who may
  * guess and ask learns the value. */
 static int core_same(lua_State *L)
@@ -143,6 +152,7 @@ void ml_script_push_core(lua_State *L)
                                          {"env_names", core_env_names},
                                          {"secret", core_secret},
                                          {"same", core_same},
+                                         {"used_instructions", core_used_instructions},
                                          {"env_json", ml_script_env_json},
                                          {"log", core_log},
                                          {"log_wants", core_log_wants},

@@ -7,8 +7,8 @@
 --   run(policy, call) -> { text = JSON }
 --     { findings = { { severity =, where =, what =, text =, try = } ... },
 --       rules = { { index =, where =, label =, kind =, inverse =, names =, cost_us =,
---                   instructions = } ... },
---       names = number, budget = { instructions = } }
+--                   instructions =, budget = } ... },
+--       names = number }
 --   severity   "error"     a name that the policy should answer cannot be answered
 --              "warning"   a rule or source that does nothing, or two names for one key
 --              "note"      what to know: no inverse, values shown to Lua
@@ -98,7 +98,8 @@ local object = json.object
 local function rule_object(rule, i, cost)
   return object("index", i, "where", rule.where, "label", rule.label, "kind", rule.kind,
     "inverse", rule.kind ~= "deny" and not rule.unlisted or false,
-    "names", cost.names, "cost_us", cost.us, "instructions", cost.instructions)
+    "names", cost.names, "cost_us", cost.us, "instructions", cost.instructions,
+    "budget", cost.budget)
 end
 
 local function as_json(policy, findings, cost_of, n_names)

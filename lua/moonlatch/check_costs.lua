@@ -1,8 +1,8 @@
 -- check_costs.lua - what it costs to plan a name of each rule.
 --
 --   measure(policy, names) -> array by rule of { names = how many of the names it decides,
---     us = microseconds a plan, instructions = of the policy's own functions } or fields
---     missing, when no name reaches the rule
+--     us = microseconds a plan, instructions = of the policy's own function, budget = how
+--     many it may use }; fields are missing when no name reaches the rule
 local core = require "moonlatch.core"
 local index = require "moonlatch.index"
 local plan = require "moonlatch.plan"
@@ -66,7 +66,9 @@ function M.measure(policy, names)
     out[i] = { names = count[rule] or 0 }
     if item and rule.kind ~= "deny" then
       out[i].us = microseconds(policy, item, least_ms)
-      out[i].instructions = core.used_instructions()
+      if rule.map and rule.kind ~= "custom" then
+        out[i].instructions, out[i].budget = core.used_instructions()
+      end
     end
   end
   return out

@@ -13,7 +13,7 @@ setup() {
 write_rules() {
     cat >"$P" <<LUA
 local ml = require "moonlatch.policy"
-local kv = ml.azure_key_vault { vault_url = "https://kv.vault.azure.net", alias = "kv" }
+local kv = ml.azure_key_vault { vault_url = "https://acme.vault.azure.net", alias = "kv" }
 return ml.policy {
   $1
 }

@@ -259,7 +259,7 @@ end
 
 function core.spend() end
 
-function core.used_instructions() return state.used_instructions or 0 end
+function core.used_instructions() return state.used_instructions or 0, 1000 end
 
 function core.same(secret, text) return hidden[secret].value == text end
 
