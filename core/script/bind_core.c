@@ -69,6 +69,16 @@ static int core_spend(lua_State *L)
     return 0;
 }
 
+/* core.renew_budget(): one call tries many names, each with a budget of its own; not once
+ * the budget was exceeded */
+static int core_renew_budget(lua_State *L)
+{
+    ml_budget *b = &ml_vm_of(L)->budget;
+    ml_budget_demand(b, L);
+    ml_budget_begin(b, L);
+    return 0;
+}
+
 /* core.used_instructions() -> those of the policy's code that ran last, and the budget */
 static int core_used_instructions(lua_State *L)
 {
@@ -152,6 +162,7 @@ void ml_script_push_core(lua_State *L)
                                          {"env_names", core_env_names},
                                          {"secret", core_secret},
                                          {"same", core_same},
+                                         {"renew_budget", core_renew_budget},
                                          {"used_instructions", core_used_instructions},
                                          {"env_json", ml_script_env_json},
                                          {"log", core_log},

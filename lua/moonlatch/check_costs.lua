@@ -43,7 +43,10 @@ end
 
 local function rounds(policy, item, n)
   local began = core.now_ms()
-  for _ = 1, n do pcall(plan.make, policy, item.name, item.context) end
+  for _ = 1, n do
+    core.renew_budget()
+    pcall(plan.make, policy, item.name, item.context)
+  end
   return core.now_ms() - began
 end
 

@@ -3,6 +3,7 @@
 --
 -- Names come from the author and the caller; for the rules that replace text, pairs of
 -- names are made up as well, which differ only in what the rule makes the same.
+local core = require "moonlatch.core"
 local fault = require "moonlatch.fault"
 local plan = require "moonlatch.plan"
 local reach = require "moonlatch.check_reach"
@@ -12,6 +13,7 @@ local M = {}
 local EMPTY = {}
 
 local function planned(policy, name, context)
+  core.renew_budget()
   local fine, steps, second, third = pcall(plan.make, policy, name, context)
   if not fine then return nil, fault.of(steps, "policy") end
   return steps, second, third

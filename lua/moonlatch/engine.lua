@@ -77,14 +77,17 @@ local function other_verb(name)
 end
 
 -- The way of a plain get is bounded without a hook (what it does more than a little of, it
--- charges for); the loops of other verbs are as long as policies and sources make them.
+-- charges for), and the tools for a policy's author give each name a budget of its own; the
+-- loops of other verbs are as long as policies and sources make them.
+local OUTSIDE = { get = true, check = true, test = true }
+
 function M.run(p, call)
   local run = VERBS[call.verb] or other_verb(call.verb)
   if not run then
     return nil, fault.new("usage", ("there is no verb '%s'"):format(tostring(call.verb)))
   end
   if call.context == nil then call.context = EMPTY end
-  local door = run == verb_get and pcall or core.limited
+  local door = OUTSIDE[call.verb] and pcall or core.limited
   local fine, answer, f = door(run, p, call)
   if not fine then return nil, fault.of(answer, "policy") end
   return answer, f

@@ -125,6 +125,7 @@ end
 function M.run(policy, cases)
   local results = {}
   for i, case in ipairs(cases) do
+    core.renew_budget()
     local fine, problem = pcall(problem_of, policy, case)
     if not fine then problem = fault.text_of(fault.of(problem, "policy").text) end
     results[i] = { name = case.name .. context_text(case.context), where = case.where,
