@@ -122,6 +122,8 @@ static bool looks_right(lua_State *L, ml_str value)
     for (lua_Integer i = 1; !right && lua_geti(L, -1, i) == LUA_TSTRING; i++) {
         ml_str pattern;
         pattern.p = lua_tolstring(L, -1, &pattern.n);
+        ml_budget_spend(&ml_vm_of(L)->budget, L,
+                        (int64_t)(pattern.n + 1) * (int64_t)value.n / 64);
         right = ml_is_like(value, pattern);
         lua_pop(L, 1);
     }

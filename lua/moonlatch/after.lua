@@ -18,7 +18,7 @@ local M = {}
 local ENCODINGS = { base64 = true, base64url = true, hex = true }
 
 -- Runs code of the policy; as pcall does, under its budget.
-local limited = core.limited or pcall
+local limited = core.limited
 
 -- ---- options ----
 

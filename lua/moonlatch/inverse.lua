@@ -7,7 +7,7 @@ local names = require "moonlatch.names"
 
 local M = {}
 
-local limited = core.limited or pcall
+local limited = core.limited
 
 -- Why a rule has no inverse, nil when it has one.  Without a context: whether it has one
 -- in some context.

@@ -11,6 +11,8 @@
 -- compile(pattern) -> { text=, test = function(name) -> captures | nil, reach= }, or nil,
 -- problem.  reach says which names could match at all, for index.lua: a list of "=NAME"
 -- (this one) and "^TEXT" (all that begin so); nil when it could be any.
+local core = require "moonlatch.core"
+
 local M = {}
 
 -- Not the bounded methods: this is the hot path.
@@ -87,10 +89,13 @@ end
 
 -- ---- whole names ----
 
+local FREE_RETRIES = 16 -- more than this, and the policy pays
+
 local function match_items(items, name, captures)
   local segments, n = M.split(name), #items
   local i, s = 1, 1
   local retry_item, retry_segment
+  local retries = 0
   while s <= #segments do
     local item = items[i]
     if item == MANY then
@@ -100,6 +105,8 @@ local function match_items(items, name, captures)
     elseif item and match_segment(item, segments[s], captures) then
       i, s = i + 1, s + 1
     elseif retry_item then
+      retries = retries + 1
+      if retries > FREE_RETRIES then core.spend(n) end
       retry_segment = retry_segment + 1
       i, s = retry_item, retry_segment
     else

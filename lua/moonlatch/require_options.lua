@@ -18,7 +18,7 @@ local options = require "moonlatch.options"
 
 local M = {}
 
-local limited = core.limited or pcall
+local limited = core.limited
 
 local DAY_S = 24 * 60 * 60
 
