@@ -59,15 +59,24 @@ local function replace(r, s)
   return table.concat(out)
 end
 
--- The replacement the other way round, or nil when a replacement deletes.  Of two texts
--- with one replacement, the first in the alphabet is taken.
+-- Does a replacement delete, so that nothing leads back?
+local function deletes(r)
+  for _, to in pairs(r.map) do
+    if to == "" then return true end
+  end
+  return false
+end
+
+-- The replacement the other way round.  Of two texts with one replacement, the first in
+-- the alphabet is taken.
 local function reversed(r)
+  if r.back then return r.back end
   local back = {}
   for from, to in pairs(r.map) do
-    if to == "" then return nil end
     if not back[to] or from < back[to] then back[to] = from end
   end
-  return compile_replace(back)
+  r.back = compile_replace(back)
+  return r.back
 end
 
 -- ---- compiling ----
@@ -105,8 +114,7 @@ local function compile_changes(spec, o)
   spec.lower, spec.upper, spec.encode = o.lower, o.upper, o.encode
   if o.replace and next(o.replace) then
     spec.replace = compile_replace(o.replace)
-    spec.back = reversed(spec.replace)
-    spec.is_one_way = spec.back == nil
+    spec.is_one_way = deletes(spec.replace)
   end
 end
 
@@ -212,9 +220,9 @@ local function originals(spec, middle)
     texts = { middle:lower() }
     if middle:lower() ~= middle then texts[2] = middle end
   end
-  if spec.back then
+  if spec.replace then
     for i = #texts, 1, -1 do
-      local original = replace(spec.back, texts[i])
+      local original = replace(reversed(spec.replace), texts[i])
       if original ~= texts[i] then table.insert(texts, i, original) end
     end
   end
