@@ -8,10 +8,12 @@ set(ML_LUA_MODULES
   moonlatch/engine.lua
   moonlatch/explain.lua
   moonlatch/fault.lua
+  moonlatch/given.lua
   moonlatch/index.lua
   moonlatch/json.lua
   moonlatch/json_text.lua
   moonlatch/list.lua
+  moonlatch/loader.lua
   moonlatch/match.lua
   moonlatch/names.lua
   moonlatch/options.lua
@@ -21,8 +23,10 @@ set(ML_LUA_MODULES
   moonlatch/python_text.lua
   moonlatch/resolve.lua
   moonlatch/rule.lua
+  moonlatch/ruleset.lua
   moonlatch/sandbox.lua
   moonlatch/sources.lua
+  moonlatch/team.lua
   moonlatch/template.lua
   moonlatch/urlsplit.lua
   moonlatch/verbs.lua

@@ -241,7 +241,7 @@ end
 
 local function json_rule(r)
   return object("index", r.index, "where", r.where, "kind", r.kind, "label", r.label,
-    "matched", r.matched, "why", r.why)
+    "matched", r.matched, "why", r.why, "team", r.team)
 end
 
 local function json_event(e)

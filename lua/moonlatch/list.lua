@@ -6,9 +6,11 @@
 -- answer to is listed with the one that would answer.
 local core = require "moonlatch.core"
 local fault = require "moonlatch.fault"
+local given_sources = require "moonlatch.given"
 local match = require "moonlatch.match"
 local names = require "moonlatch.names"
 local plan = require "moonlatch.plan"
+local ruleset = require "moonlatch.ruleset"
 
 local M = {}
 
@@ -59,13 +61,13 @@ local function filter(pattern)
   if pattern == nil or pattern == "" then return function() return true end end
   local m, problem = match.compile(pattern)
   if not m then return nil, fault.new("usage", ("pattern '%s': %s"):format(pattern, problem)) end
-  return m.test
+  return m.test, m.heads
 end
 
 -- The rules that can be listed with this context; why the others cannot goes to notes.
-local function invertible(policy, context, notes)
+local function invertible(policy, heads, context, notes)
   local rules = {}
-  for i, rule in ipairs(policy.rules) do
+  for i, rule in ipairs(ruleset.flat(policy, heads)) do
     local why = rule.unlisted
     if rule.spec then
       local fine, problem = names.can_invert(rule.spec, context)
@@ -84,9 +86,10 @@ end
 -- Asks each source once.  nil, fault when one fails: half a list would look like a whole.
 local function fetcher(verb, notes)
   local cache = {}
-  return function(source)
+  local function fetch(source)
     local known = cache[source]
     if known then return known end
+    if source.base then return given_sources.admitted(source.admits, fetch(source.base)) end
     local all, f = source.raw:call(verb, {})
     if not all then
       f = fault.of(f, "invalid")
@@ -101,6 +104,7 @@ local function fetcher(verb, notes)
     cache[source] = all
     return all
   end
+  return fetch
 end
 
 local function sorted(found)
@@ -112,14 +116,13 @@ local function sorted(found)
 end
 
 function M.run(policy, call)
-  local wanted, f = filter(call.name)
-  if not wanted then return nil, f end
+  local wanted, second = filter(call.name)
+  if not wanted then return nil, second end
   local notes, found = {}, {}
   local fetch = fetcher(call.verb, notes)
-  for _, rule in ipairs(invertible(policy, call.context, notes)) do
+  for _, rule in ipairs(invertible(policy, second, call.context, notes)) do
     for _, source in ipairs(rule.entries) do
-      local all
-      all, f = fetch(source)
+      local all, f = fetch(source)
       if not all then return nil, f end
       for _, secret in ipairs(all) do
         add_key(policy, rule, source, secret, call, wanted, found)

@@ -7,7 +7,7 @@
 --
 -- Every rule that policy.lua makes is a table of one shape; modules of their own (such as
 -- moonlatch.airflow) return one of the same shape, with kind = "custom":
---   kind     "rule" | "deny" | "custom"
+--   kind     "rule" | "deny" | "custom" | "team" (see ruleset.lua)
 --   label    for people: "billing/**", "airflow"
 --   where    "file:line" (ml.airflow fills it in for the rule that it gets)
 --   match    function(name) -> captures table | nil, why not
@@ -35,6 +35,7 @@ local fault = require "moonlatch.fault"
 local index = require "moonlatch.index"
 local match = require "moonlatch.match"
 local place = require "moonlatch.place"
+local ruleset = require "moonlatch.ruleset"
 
 local M = {}
 
@@ -60,7 +61,7 @@ local function request_for(rule, name, captures, context)
 end
 
 -- What a map function returned -> steps, or nil, text.
-local function check_steps(policy, rule, given)
+local function check_steps(rule, given)
   if type(given) == "table" and given.source ~= nil then given = { given } end
   if type(given) ~= "table" or #given == 0 then
     return nil, "map must return a step (source:key(...)) or a list of them, not "
@@ -72,7 +73,7 @@ local function check_steps(policy, rule, given)
   local steps = {}
   for i = 1, #given do
     local s = given[i]
-    local source = type(s) == "table" and policy.sources.of(s.source)
+    local source = type(s) == "table" and rule.registry.of(s.source)
     if not source or type(s.key) ~= "string"
       or s.version ~= nil and type(s.version) ~= "string" then
       return nil, ("element %d of what map returned is not a step: use source:key(...)")
@@ -88,14 +89,14 @@ local function check_steps(policy, rule, given)
   return steps
 end
 
-local function mapped(policy, rule, name, captures, context)
+local function mapped(rule, name, captures, context)
   local fine, given, why = pcall(rule.map, request_for(rule, name, captures, context))
   if not fine then given, why = nil, given == nil and fault.text_of(nil) or given end
   if given == nil and why ~= nil then
     if rule.kind == "custom" then return nil, fault.of(why, "policy") end
     return nil, fault.new("policy", fault.text_of(why))
   end
-  local steps, problem = check_steps(policy, rule, given)
+  local steps, problem = check_steps(rule, given)
   if not steps then return nil, fault.new("policy", problem) end
   return steps
 end
@@ -103,7 +104,7 @@ end
 local function note(tried, number, rule, matched, why)
   tried[#tried + 1] = {
     index = number, where = rule.where, label = rule.label, kind = rule.kind,
-    matched = matched, why = why,
+    matched = matched, why = why, team = rule.team,
   }
 end
 
@@ -117,11 +118,15 @@ local function deciding(policy, name)
   return index.first(policy.index, name)
 end
 
--- The same without the index: tried collects what happened, for explain.
+-- The same without the index: tried collects what happened, for explain.  A team's rules
+-- are told of for names that it may see only.
 local function deciding_aloud(policy, name, tried)
   for i, rule in ipairs(policy.rules) do
     local captures, why = rule.match(name)
     note(tried, i, rule, captures ~= nil, not captures and (why or "pattern") or nil)
+    if rule.kind == "team" and rule.confine(name) then
+      deciding_aloud(rule.policy, name, tried)
+    end
     if captures then return rule, captures end
   end
 end
@@ -130,7 +135,7 @@ end
 function M.make(policy, name, context, tried)
   if not name or name == "" or #name > M.MAX_NAME then return refuse_name(name) end
   local find = tried and deciding_aloud or deciding
-  local rule, captures = find(policy, name, tried)
+  local rule, captures = ruleset.inner(find(policy, name, tried))
   if not rule then
     return nil, fault.new("missing", ('no rule of the policy matches "%s"'):format(name))
   end
@@ -142,7 +147,7 @@ function M.make(policy, name, context, tried)
   if rule.steps then
     steps, f = rule.steps(name, captures, context)
   else
-    steps, f = mapped(policy, rule, name, captures, context)
+    steps, f = mapped(rule, name, captures, context)
   end
   if not steps then
     return nil, fault.retold(f, place.located(rule.where, f.text)), rule
@@ -153,17 +158,17 @@ end
 -- Asks each source whether it could have the key at all, before any network.  Marks the
 -- steps that are refused; nil, fault when there is one.
 function M.check(steps, rule)
-  local first
+  local first, first_code
   for i = 1, #steps do
     local step = steps[i]
-    local fine, why = step.source.raw:check(step.key)
+    local fine, why, code = step.source.raw:check(step.key)
     if not fine then
       step.refused = why or "not a key of this source"
-      first = first or step
+      if not first then first, first_code = step, code or "usage" end
     end
   end
   if not first then return true end
-  local f = fault.new("usage", ("%s: %s cannot have the key \"%s\": %s"):format(
+  local f = fault.new(first_code, ("%s: %s cannot have the key \"%s\": %s"):format(
     rule.where, first.source.alias, first.key, first.refused))
   f.source, f.key = first.source.alias, first.key
   return nil, f

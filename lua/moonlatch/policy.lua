@@ -33,16 +33,19 @@
 --     default    text or env_secret: the answer when every step is missing
 --     label      what explain calls it
 --   airflow { ... }                              see airflow.lua
+--   team(name) { confine =, file = ... }         see team.lua
 --
 -- {env} in strip, prefix, suffix and keys of names: from captures, then the context; not
 -- set or empty is an error.
 local core = require "moonlatch.core"
 local fault = require "moonlatch.fault"
-local index = require "moonlatch.index"
+local loader = require "moonlatch.loader"
 local options = require "moonlatch.options"
 local place = require "moonlatch.place"
 local rule = require "moonlatch.rule"
+local ruleset = require "moonlatch.ruleset"
 local sources = require "moonlatch.sources"
+local team = require "moonlatch.team"
 
 local M = {}
 
@@ -50,7 +53,7 @@ local function unfinished(v)
   if type(v) == "function" then
     return 'ml.rule "..." needs its options: ml.rule "..." { from = ... }'
   end
-  return ("rules are needed (ml.rule, ml.deny, ml.airflow), not %s"):format(
+  return ("rules are needed (ml.rule, ml.deny, ml.airflow, ml.team), not %s"):format(
     options.article(type(v)))
 end
 
@@ -155,6 +158,17 @@ local function airflow_function(here, registry, rules, ml)
   end
 end
 
+local function team_function(here, registry, rules, ml, scope)
+  return function(name)
+    local where = here()
+    return function(o)
+      local handle = {}
+      rules[handle] = team.new(registry, ml, scope, where, name, o)
+      return handle
+    end
+  end
+end
+
 local function pattern_function(here)
   return function(text)
     if type(text) ~= "string" then
@@ -186,14 +200,16 @@ local function policy_function(here, rules, policies, registry)
     end
     if n == 0 then options.refuse(where, "ml.policy { } has no rules") end
     local handle = {}
-    policies[handle] = { rules = compiled, index = index.build(compiled), sources = registry }
+    policies[handle] = ruleset.new(compiled, registry)
     return handle
   end
 end
 
 -- The constructors for one file, and a function that says what policy a value stands for.
-function M.new(here)
-  local registry = sources.registry(here)
+-- scope: see loader.lua.
+function M.new(here, scope)
+  scope = scope or loader.scope()
+  local registry = sources.registry(here, scope)
   local rules, policies = {}, {}
   local ml = {
     azure_key_vault = registry.azure_key_vault,
@@ -207,6 +223,8 @@ function M.new(here)
     policy = policy_function(here, rules, policies, registry),
   }
   ml.airflow = airflow_function(here, registry, rules, ml)
+  ml.team = team_function(here, registry, rules, ml, scope)
+  if scope.grants then ml = team.restricted(ml, here, scope.grants, registry) end
   return ml, function(value) return value ~= nil and policies[value] or nil end
 end
 

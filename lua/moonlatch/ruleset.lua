@@ -1,0 +1,61 @@
+-- ruleset.lua - rules in order, as plan.lua and list.lua run on them: one file's, those
+-- of several files, and those that teams bring.
+--
+-- A policy is { rules =, index =, sources = the registry of the file, parts = }.  parts:
+-- the policies of several files that were joined.  The entry of a team is a rule of kind
+-- "team": confine(name) says whether it may see the name at all, match finds the one of
+-- its own rules that decides, and policy is the team's own.
+local index = require "moonlatch.index"
+
+local M = {}
+
+function M.new(rules, registry)
+  return { rules = rules, index = index.build(rules), sources = registry }
+end
+
+-- Policies of several files, in order, as one: the first match over all decides.
+function M.join(policies)
+  local rules = {}
+  for _, p in ipairs(policies) do table.move(p.rules, 1, #p.rules, #rules + 1, rules) end
+  local joined = M.new(rules, policies[1].sources)
+  joined.parts = policies
+  return joined
+end
+
+-- For match of a team's entry: which of its rules decides, and with which captures.
+function M.decide(policy, name)
+  local rule, captures = index.first(policy.index, name)
+  if not rule then return nil, "none of its rules matches" end
+  return { rule = rule, captures = captures }
+end
+
+-- The rule itself when a rule of a team decides.
+function M.inner(rule, captures)
+  if rule and rule.kind == "team" then return captures.rule, captures.captures end
+  return rule, captures
+end
+
+local function disjoint(a, b)
+  if not a or not b then return false end
+  for head in pairs(a) do
+    if b[head] then return false end
+  end
+  return true
+end
+
+-- All rules, those of teams in their place.  heads: the first segments that names may
+-- have (see index.lua), nil for any; teams that can have none of them are left out.
+function M.flat(policy, heads)
+  local all = {}
+  for _, rule in ipairs(policy.rules) do
+    if rule.kind ~= "team" then
+      all[#all + 1] = rule
+    elseif not disjoint(rule.heads, heads) then
+      local own = rule.policy.rules
+      table.move(own, 1, #own, #all + 1, all)
+    end
+  end
+  return all
+end
+
+return M
