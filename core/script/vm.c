@@ -218,6 +218,7 @@ static int load_policy(lua_State *L)
     lua_pushstring(L, from->path);
     lua_pushboolean(L, from->runs_tests);
     lua_call(L, 4, 1);
+    ml_budget_demand(&vm->budget, L);
     if (lua_isnil(L, -1)) return luaL_error(L, "%s returns no policy", from->name);
     int ref = luaL_ref(L, LUA_REGISTRYINDEX);
     luaL_unref(L, LUA_REGISTRYINDEX, vm->policy_ref);

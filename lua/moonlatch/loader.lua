@@ -46,7 +46,13 @@ function M.resolve(scope, path)
   return scope.dir .. path
 end
 
+-- Each file has a budget of its own, so their number is bounded, too.
+local MAX_FILES = 1000
+
 local function note_file(scope, path, is_world_writable)
+  if #scope.files == MAX_FILES then
+    refuse("policy %s: it has more than %d files", scope.shown, MAX_FILES)
+  end
   scope.files[#scope.files + 1] = { path = path, is_world_writable = is_world_writable }
 end
 
@@ -85,6 +91,7 @@ local function load_directory(load, shown, path)
   for i, name in ipairs(names) do
     local text, second = M.read_below(scope, name)
     if not text then refuse("policy %s", second) end
+    core.begin_file()
     policies[i] = load(text, second, scope)
   end
   local policy = ruleset.join(policies)
