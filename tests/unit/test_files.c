@@ -122,6 +122,31 @@ static void test_size(void **state)
     must_refuse(policy_dir, "larger than 1 MiB");
 }
 
+/* Each file has a budget of its own, and one that was exceeded stays so. */
+static void test_budgets(void **state)
+{
+    (void)state;
+    static const char much[] =
+        HEAD "for _ = 1, 60000 do end return ml.policy { ml.deny 'x' }\n";
+    write_file("a.lua", much);
+    write_file(
+        "b.lua", HEAD
+        "pcall(function() ml.team 'a' { confine = 'a', file = 'teams/a.lua' } end)\n"
+        "for _ = 1, 60000 do end\n"
+        "return ml.policy { ml.team 'b' { confine = 'b', file = 'teams/a.lua' } }\n");
+    assert_int_equal(mkdir(at("teams"), 0700), 0);
+    write_file("teams/a.lua", much);
+    ml_resolver *r = NULL;
+    ml_err e;
+    ml_options o = {ML_OPTIONS_INIT, .policy_file = policy_dir,
+                    .lua_max_instructions = 100000, .lua_deadline_ms = 60000};
+    if (ml_open(&r, &o, &e) != 0) fail_msg("%s", e.text);
+    ml_close(r);
+    write_file("teams/a.lua", "\nwhile true do pcall(error) end");
+    assert_int_equal(ml_open(&r, &o, &e), ML_EPOLICY);
+    assert_non_null(strstr(e.text, "teams/a.lua:2: the policy ran too long"));
+}
+
 /* The way without openat2: links are refused, all else is the same. */
 static void test_walk_below(void **state)
 {
@@ -155,6 +180,7 @@ int main(void)
         with_dir(test_links_within), with_dir(test_links_out),
         with_dir(test_teams_file),   with_dir(test_relative_paths),
         with_dir(test_size),         with_dir(test_walk_below),
+        with_dir(test_budgets),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }
