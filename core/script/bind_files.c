@@ -187,44 +187,38 @@ static int policy_file_below(lua_State *L)
 
 /* ---- directories --------------------------------------------------------------- */
 
-static bool is_policy(const char *name)
+static int is_policy(const struct dirent *d)
 {
-    return name[0] != '.' && ml_str_ends(ml_str_of(name), ML_LIT(".lua"));
-}
-
-/* The names of *.lua, each with its NUL; NULL, or what went wrong. */
-static const char *read_names(const char *path, ml_buf *b)
-{
-    DIR *dir = opendir(path);
-    if (!dir) return strerror(errno);
-    errno = 0;
-    for (const struct dirent *d; (d = readdir(dir));) {
-        if (is_policy(d->d_name)) ml_buf_add(b, d->d_name, strlen(d->d_name) + 1);
-    }
-    int problem = errno;
-    closedir(dir);
-    if (problem) return strerror(problem);
-    return ml_buf_ok(b) ? NULL : TOO_MANY;
+    return d->d_name[0] != '.' && ml_str_ends(ml_str_of(d->d_name), ML_LIT(".lua"));
 }
 
 /* Bytes, not letters: the order is the same whatever the host's locale is. */
-static int by_bytes(const void *a, const void *b)
+static int by_bytes(const struct dirent **a, const struct dirent **b)
 {
-    return strcmp(*(const char *const *)a, *(const char *const *)b);
+    return strcmp((*a)->d_name, (*b)->d_name);
 }
 
-static int push_sorted(lua_State *L, const ml_buf *b)
+/* The names of *.lua in order, each with its NUL; NULL, or what went wrong. */
+static const char *read_names(const char *path, ml_buf *b)
 {
-    size_t n = 0;
-    for (size_t i = 0; i < b->len; i++) n += b->data[i] == '\0';
-    const char **names = lua_newuserdatauv(L, (n + 1) * sizeof(*names), 0);
+    struct dirent **found = NULL;
+    int n = scandir(path, &found, is_policy, by_bytes);
+    if (n < 0) return strerror(errno);
+    for (int i = 0; i < n; i++) {
+        ml_buf_add(b, found[i]->d_name, strlen(found[i]->d_name) + 1);
+        free(found[i]);
+    }
+    free(found);
+    return ml_buf_ok(b) ? NULL : TOO_MANY;
+}
+
+static int push_names(lua_State *L, const ml_buf *b)
+{
+    lua_newtable(L);
     const char *p = b->data;
-    for (size_t i = 0; i < n; i++, p += strlen(p) + 1) names[i] = p;
-    qsort(names, n, sizeof(*names), by_bytes);
-    lua_createtable(L, (int)n, 0);
-    for (size_t i = 0; i < n; i++) {
-        lua_pushstring(L, names[i]);
-        lua_rawseti(L, -2, (lua_Integer)i + 1);
+    for (lua_Integer i = 1; b->len && p < b->data + b->len; i++, p += strlen(p) + 1) {
+        lua_pushstring(L, p);
+        lua_rawseti(L, -2, i);
     }
     return 1;
 }
@@ -237,7 +231,7 @@ static int policy_names(lua_State *L)
     check_loading(L);
     ml_buf *b = push_buffer(L, NAMES_MAX_BYTES);
     const char *problem = read_names(path, b);
-    return problem ? push_problem(L, problem) : push_sorted(L, b);
+    return problem ? push_problem(L, problem) : push_names(L, b);
 }
 
 /* core.begin_file(): what runs from now on is another file's, with a budget of its own:

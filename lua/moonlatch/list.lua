@@ -61,13 +61,13 @@ local function filter(pattern)
   if pattern == nil or pattern == "" then return function() return true end end
   local m, problem = match.compile(pattern)
   if not m then return nil, fault.new("usage", ("pattern '%s': %s"):format(pattern, problem)) end
-  return m.test, m.heads
+  return m.test
 end
 
 -- The rules that can be listed with this context; why the others cannot goes to notes.
-local function invertible(policy, heads, context, notes)
+local function invertible(policy, pattern, context, notes)
   local rules = {}
-  for i, rule in ipairs(ruleset.flat(policy, heads)) do
+  for i, rule in ipairs(ruleset.flat(policy, pattern)) do
     local why = rule.unlisted
     if rule.spec then
       local fine, problem = names.can_invert(rule.spec, context)
@@ -116,13 +116,14 @@ local function sorted(found)
 end
 
 function M.run(policy, call)
-  local wanted, second = filter(call.name)
-  if not wanted then return nil, second end
+  local wanted, f = filter(call.name)
+  if not wanted then return nil, f end
   local notes, found = {}, {}
   local fetch = fetcher(call.verb, notes)
-  for _, rule in ipairs(invertible(policy, second, call.context, notes)) do
+  for _, rule in ipairs(invertible(policy, call.name, call.context, notes)) do
     for _, source in ipairs(rule.entries) do
-      local all, f = fetch(source)
+      local all
+      all, f = fetch(source)
       if not all then return nil, f end
       for _, secret in ipairs(all) do
         add_key(policy, rule, source, secret, call, wanted, found)

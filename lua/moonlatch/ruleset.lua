@@ -22,6 +22,18 @@ function M.join(policies)
   return joined
 end
 
+-- The policy of each file that rules come from: its own, and those of teams.
+function M.files(policy)
+  local files = {}
+  for _, p in ipairs(policy.parts or { policy }) do
+    files[#files + 1] = p
+    for _, rule in ipairs(p.rules) do
+      if rule.kind == "team" then files[#files + 1] = rule.policy end
+    end
+  end
+  return files
+end
+
 -- For match of a team's entry: which of its rules decides, and with which captures.
 function M.decide(policy, name)
   local rule, captures = index.first(policy.index, name)
@@ -35,6 +47,17 @@ function M.inner(rule, captures)
   return rule, captures
 end
 
+-- First segments that names of these patterns have; nil: any.
+function M.heads(patterns)
+  local heads = {}
+  for _, text in ipairs(patterns) do
+    local head = text:match("^[^/]*")
+    if head:find("[*{]") then return nil end
+    heads[head] = true
+  end
+  return heads
+end
+
 local function disjoint(a, b)
   if not a or not b then return false end
   for head in pairs(a) do
@@ -43,14 +66,14 @@ local function disjoint(a, b)
   return true
 end
 
--- All rules, those of teams in their place.  heads: the first segments that names may
--- have (see index.lua), nil for any; teams that can have none of them are left out.
-function M.flat(policy, heads)
-  local all = {}
+-- All rules, those of teams in their place.  pattern: of the names that are wanted, nil for
+-- any; teams that can have none of them are left out.
+function M.flat(policy, pattern)
+  local all, heads = {}, (pattern or "") ~= "" and M.heads { pattern } or nil
   for _, rule in ipairs(policy.rules) do
     if rule.kind ~= "team" then
       all[#all + 1] = rule
-    elseif not disjoint(rule.heads, heads) then
+    elseif not disjoint(rule.first_segments, heads) then
       local own = rule.policy.rules
       table.move(own, 1, #own, #all + 1, all)
     end

@@ -204,10 +204,11 @@ local function load_file(scope, where, what, file, grants)
   error(fault.new("policy", ('%s: team "%s": %s'):format(where, grants.name, text)), 0)
 end
 
-local function entry_of(where, name, confine, policy)
+local function entry_of(where, name, patterns, confine, policy)
   for _, rule in ipairs(policy.rules) do rule.team = name end
   return {
     kind = "team", label = ("team %s"):format(name), where = where, heads = confine.heads,
+    first_segments = ruleset.heads(list_of(patterns)),
     team = name, confine = confine.test, policy = policy,
     match = function(asked)
       if not confine.test(asked) then return nil, "outside its confine" end
@@ -229,7 +230,7 @@ function M.new(registry, ml, scope, where, name, o)
   local policy = load_file(scope, where, what, o.file, grants)
   core.log("debug", "policy", ('%s: team "%s": %d rules'):format(
     where, name, #policy.rules))
-  return entry_of(where, name, confine, policy)
+  return entry_of(where, name, o.confine, confine, policy)
 end
 
 return M

@@ -123,8 +123,11 @@ describe("names outside the confine", function()
       return ml.policy { ml.rule "a/*" { strip = "a/", from = own } }]] }
     t.names(p, "b/**")
     assert.equal("list acme:", t.asked())
-    t.names(p, "**")
-    assert.truthy(t.asked():find("list a.a:", 1, true), t.asked())
+    for _, pattern in ipairs { "**", "", "a/x", "{any}/x" } do
+      fake.calls = {}
+      t.names(p, pattern)
+      assert.truthy(t.asked():find("list a.a:", 1, true), pattern .. t.asked())
+    end
   end)
 end)
 

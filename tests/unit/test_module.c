@@ -192,11 +192,10 @@ static void failures_are_tables(void **state)
 static void a_reload_answers_what_is_wrong(void **state)
 {
     (void)state;
-    run_lua(OPEN
-            "assert(r:reload() == true)\n"
-            "local done, e = r:reload()\n"
-            "assert(done == nil and e.exit == 7 and e.text:find('p.lua:2'))\n"
-            "r:close() assert(not pcall(r.reload, r))\n");
+    run_lua(OPEN "assert(r:reload() == true)\n"
+                 "local done, e = r:reload()\n"
+                 "assert(done == nil and e.exit == 7 and e.text:find('p.lua:2'))\n"
+                 "r:close() assert(not pcall(r.reload, r))\n");
 }
 
 static void misuse_throws(void **state)
