@@ -229,6 +229,31 @@ static void test_where_it_is_not_allowed(void **state)
     ml_close(r);
 }
 
+/* Wherever memory ends, the policy before answers as ever. */
+static void test_without_memory(void **state)
+{
+    (void)state;
+    write_file("a.lua", X_IS("ONE"));
+    ml_resolver *r = must_open(policy_dir);
+    write_file("a.lua", X_IS("TWO"));
+    ml_alloc *alloc = &r->vm->alloc;
+    size_t max = alloc->max_bytes, extra = 0;
+    int rc = ML_EPOLICY, n = 0;
+    for (; rc != 0; n++, extra += 256) {
+        lua_gc(r->vm->L, LUA_GCCOLLECT);
+        alloc->max_bytes = alloc->used_bytes + extra;
+        ml_err e;
+        rc = ml_reload(r, &e);
+        alloc->max_bytes = max;
+        if (rc != 0 && rc != ML_EPOLICY) fail_msg("%d: %s", e.code, e.text);
+        if (rc != 0) assert_non_null(strstr(e.text, "too much memory"));
+        ml_request_note_change(r);
+        must_get(r, "x", rc == 0 ? "second" : "first");
+    }
+    assert_true(n > 10);
+    ml_close(r);
+}
+
 static void many_reloads(ml_resolver *r, int times)
 {
     for (int i = 0; i < times; i++) {
@@ -274,6 +299,7 @@ int main(void)
         with_dir(test_calls_end_with_their_own_policy),
         with_dir(test_sources_live_as_long_as_their_calls),
         with_dir(test_where_it_is_not_allowed),
+        with_dir(test_without_memory),
         with_dir(test_the_old_one_goes),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
