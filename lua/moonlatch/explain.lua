@@ -243,7 +243,7 @@ end
 
 local function json_rule(r)
   return object("index", r.index, "where", r.where, "kind", r.kind, "label", r.label,
-    "inverse", r.inverse, "after", r.after, "transforms", r.transforms,
+    "inverse", r.inverse, "after", r.after, "transforms", r.transforms, "team", r.team,
     "matched", r.matched, "why", r.why)
 end
 
