@@ -35,7 +35,6 @@
 local after = require "moonlatch.after"
 local core = require "moonlatch.core"
 local fault = require "moonlatch.fault"
-local index = require "moonlatch.index"
 local inverse = require "moonlatch.inverse"
 local match = require "moonlatch.match"
 local place = require "moonlatch.place"
@@ -156,11 +155,10 @@ function M.make(policy, name, context, tried)
   if not name or name == "" or #name > M.MAX_NAME then return refuse_name(name) end
   local rule, captures
   if tried then
-    rule, captures = deciding_aloud(policy, name, context, tried)
+    rule, captures = ruleset.inner(deciding_aloud(policy, name, context, tried))
   else
-    rule, captures = index.first(policy.index, name)
+    rule, captures = ruleset.first(policy, name)
   end
-  rule, captures = ruleset.inner(rule, captures)
   if not rule then
     return nil, fault.new("missing", ('no rule of the policy matches "%s"'):format(name))
   end

@@ -41,6 +41,11 @@ function M.decide(policy, name)
   return { rule = rule, captures = captures }
 end
 
+-- The rule that decides about a name, and its captures; of a team, its own.
+function M.first(policy, name)
+  return M.inner(index.first(policy.index, name))
+end
+
 -- The rule itself when a rule of a team decides.
 function M.inner(rule, captures)
   if rule and rule.kind == "team" then return captures.rule, captures.captures end

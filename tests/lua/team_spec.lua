@@ -170,6 +170,14 @@ describe("a source that was given", function()
     t.names(p)
     assert.equal("list acme:", t.asked())
   end)
+  it("shows a function of the team its own keys only", function()
+    local p = load { options = GIVEN, a = [[
+      local seen = {}
+      return ml.policy { ml.rule "a/*" {
+        from = ml.given.vault, map = function(req) return ml.given.vault:key(req.leaf) end,
+        inverse = function(key) seen[#seen + 1] = key; return "a/" .. key end } }]] }
+    assert.equal("a/A-Two a/a-one", (t.names(p, "a/**")))
+  end)
   it("may be given whole", function()
     local p = load { options = "sources = { vault = kv }",
       a = [[return ml.policy { ml.rule "a/*" { strip = "a/", from = ml.given.vault } }]] }

@@ -129,16 +129,16 @@ static void test_a_line_without_end(void **state)
     assert_int_equal(waitpid(child, &status, 0), child);
 }
 
-#define with_state(test) cmocka_unit_test_setup_teardown(test, open_state, close_state)
+#define WITH_STATE(test) cmocka_unit_test_setup_teardown(test, open_state, close_state)
 
 int main(void)
 {
     const struct CMUnitTest tests[] = {
-        with_state(test_lines),
-        with_state(test_between_lines),
-        with_state(test_pending),
-        with_state(test_ends_a_wait),
-        with_state(test_a_line_without_end),
+        WITH_STATE(test_lines),
+        WITH_STATE(test_between_lines),
+        WITH_STATE(test_pending),
+        WITH_STATE(test_ends_a_wait),
+        WITH_STATE(test_a_line_without_end),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }

@@ -170,17 +170,17 @@ static void test_walk_below(void **state)
     close(dir);
 }
 
-#define with_dir(test)                                                                 \
+#define WITH_DIR(test)                                                                 \
     cmocka_unit_test_setup_teardown(test, make_policy_dir, remove_policy_dir)
 
 int main(void)
 {
     const struct CMUnitTest tests[] = {
-        with_dir(test_directory),    with_dir(test_directory_refused),
-        with_dir(test_links_within), with_dir(test_links_out),
-        with_dir(test_teams_file),   with_dir(test_relative_paths),
-        with_dir(test_size),         with_dir(test_walk_below),
-        with_dir(test_budgets),
+        WITH_DIR(test_directory),    WITH_DIR(test_directory_refused),
+        WITH_DIR(test_links_within), WITH_DIR(test_links_out),
+        WITH_DIR(test_teams_file),   WITH_DIR(test_relative_paths),
+        WITH_DIR(test_size),         WITH_DIR(test_walk_below),
+        WITH_DIR(test_budgets),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }

@@ -286,21 +286,21 @@ static void test_the_old_one_goes(void **state)
     ml_close(r);
 }
 
-#define with_dir(test)                                                                 \
+#define WITH_DIR(test)                                                                 \
     cmocka_unit_test_setup_teardown(test, make_policy_dir, remove_policy_dir)
 
 int main(void)
 {
     const struct CMUnitTest tests[] = {
-        with_dir(test_takes_the_new_one),
-        with_dir(test_reads_all_files),
-        with_dir(test_a_bad_edit_keeps_the_last_good_one),
-        with_dir(test_of_a_text),
-        with_dir(test_calls_end_with_their_own_policy),
-        with_dir(test_sources_live_as_long_as_their_calls),
-        with_dir(test_where_it_is_not_allowed),
-        with_dir(test_without_memory),
-        with_dir(test_the_old_one_goes),
+        WITH_DIR(test_takes_the_new_one),
+        WITH_DIR(test_reads_all_files),
+        WITH_DIR(test_a_bad_edit_keeps_the_last_good_one),
+        WITH_DIR(test_of_a_text),
+        WITH_DIR(test_calls_end_with_their_own_policy),
+        WITH_DIR(test_sources_live_as_long_as_their_calls),
+        WITH_DIR(test_where_it_is_not_allowed),
+        WITH_DIR(test_without_memory),
+        WITH_DIR(test_the_old_one_goes),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }
