@@ -53,12 +53,45 @@ function Source:key(key, version) end
 ---@field replace? table<string, string> all at once, longest first
 ---@field lower? boolean letters a-z
 ---@field upper? boolean letters A-Z
+---@field encode? boolean reversible, no two names alike; instead of replace, lower and upper
 ---@field prefix? string|string[] a ladder: one key each, in order
 ---@field suffix? string
+---@field version? string every step asks for this version
 ---@field map? fun(req: moonlatch.Request): moonlatch.Step|moonlatch.Step[] instead of all of these
+---@field inverse? fun(key: string, context: table<string, string>, source: moonlatch.Source): string|string[]|nil beside map, for list
+---@field require? moonlatch.Require what the stored secret must be, else the outcome is invalid
+---@field decode? moonlatch.Encoding|moonlatch.Encoding[]
+---@field field? string|string[] JSON pointer "/user/password"; of a list the first that is there
+---@field transform? fun(text: string): string Lua sees the bytes; explain says so
 ---@field on? table<moonlatch.Outcome, moonlatch.Action> missing is next, the rest stop
 ---@field default? string|moonlatch.Secret the answer when every step is missing
 ---@field label? string what explain calls the rule
+
+---@alias moonlatch.Encoding
+---| "base64"
+---| "base64url"
+---| "hex"
+
+---@class moonlatch.Require
+---@field min_bytes? integer
+---@field max_bytes? integer
+---@field utf8? boolean
+---@field json? boolean
+---@field like? string|string[] "postgres://*": '*' is any bytes
+---@field content_type? string|string[]
+---@field tag? table<string, string|boolean> this value; true: any; false: no such tag
+---@field not_expired? boolean
+---@field valid_now? boolean neither expired nor not yet valid
+---@field max_age_days? number
+---@field check? fun(meta: table): boolean, string? anything else about its metadata
+
+---@class moonlatch.TeamOptions
+---@field confine string|string[] patterns of the names that its rules may see
+---@field file string below the directory of the policy
+---@field sources? table<string, moonlatch.Source|table> what it sees as ml.given: a source, or { source, keys = {...} }
+---@field env? string|string[] patterns of variables that ml.env and ml.env_secret open
+---@field allow? string|string[] constructors that are closed to teams otherwise
+---@field default_credential? boolean its Key Vaults may use the host's own identity
 
 ---@class moonlatch.CaseOptions
 ---@field context? table<string, string>
@@ -114,10 +147,38 @@ function ml.rule(pattern) end
 ---@return moonlatch.Rule
 function ml.deny(pattern, reason) end
 
+---Missing, without asking any source.
+---@param pattern string|moonlatch.Pattern|(string|moonlatch.Pattern)[]
+---@param reason? string
+---@return moonlatch.Rule
+function ml.missing(pattern, reason) end
+
 ---A Lua pattern that matches the whole name; captures are {1}, {2} ...
 ---@param text string
+---@param o? {ignore_case?: boolean}
 ---@return moonlatch.Pattern
-function ml.pattern(text) end
+function ml.pattern(text, o) end
+
+---A key for any name: reversible, no two names alike, readable where the name is plain.
+---@param name string
+---@param max? integer bytes, at most 127
+---@return string
+function ml.encode(name, max) end
+
+---The name of a key that ml.encode made; nil and the reason for other keys.
+---@param key string
+---@return string? name
+---@return string? reason
+function ml.decode(key) end
+
+---The rules of a file that another team owns, confined.
+---@param name string
+---@return fun(options: moonlatch.TeamOptions): moonlatch.Rule
+function ml.team(name) end
+
+---In the file of a team: the sources that it was given.
+---@type table<string, moonlatch.Source>
+ml.given = {}
 
 ---Airflow's AzureKeyVaultBackend; options win over AIRFLOW__SECRETS__BACKEND_KWARGS.
 ---@param o? table<string, any>

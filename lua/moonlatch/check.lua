@@ -16,6 +16,7 @@ local costs = require "moonlatch.check_costs"
 local json = require "moonlatch.json"
 local keys = require "moonlatch.check_keys"
 local plan = require "moonlatch.plan"
+local ruleset = require "moonlatch.ruleset"
 local reach = require "moonlatch.check_reach"
 
 local M = {}
@@ -36,12 +37,14 @@ local function names_of(policy, call)
     seen[mark] = true
     names[#names + 1] = { name = name, context = context, where = where }
   end
-  for _, example in ipairs(policy.examples or {}) do
-    add(example.name, example.context or call.context, policy.where)
-  end
-  for _, case in ipairs(policy.tests or {}) do
-    if not case.outcome or case.outcome == "found" then
-      add(case.name, case.context or {}, case.where)
+  for _, file in ipairs(ruleset.files(policy)) do
+    for _, example in ipairs(file.examples) do
+      add(example.name, example.context or call.context, file.where)
+    end
+    for _, case in ipairs(file.tests) do
+      if not case.outcome or case.outcome == "found" then
+        add(case.name, case.context or {}, case.where)
+      end
     end
   end
   local n = 0
@@ -61,29 +64,41 @@ local function reporter(findings)
   end
 end
 
-local function note_rules(policy, report)
-  for _, rule in ipairs(policy.rules) do
-    if rule.unlisted and rule.kind ~= "deny" then
+local function note_rules(rules, summaries, report)
+  for i, rule in ipairs(rules) do
+    local summary = summaries[i]
+    if type(summary.inverse) == "string" then
       report("note", rule.where, "no-inverse",
-        ("%s: list cannot tell its names from keys: %s"):format(rule.label, rule.unlisted),
+        ("%s: list cannot tell its names from keys: %s"):format(rule.label, summary.inverse),
         "give the rule an inverse, if list or a migration needs it")
     end
-    if rule.after and rule.after.has_transform then
+    if summary.transforms then
       report("note", rule.where, "transform",
         ("%s: a function of the policy sees the values"):format(rule.label))
     end
   end
 end
 
-local function note_sources(policy, used, report)
+local function note_files(policy, report)
+  for _, file in ipairs(policy.files or {}) do
+    if file.is_world_writable then
+      report("warning", file.path, "writable", "everybody on this machine may change this file",
+        "chmod o-w " .. file.path)
+    end
+  end
+end
+
+local function note_sources(policy, rules, used, report)
   local has_map = false
-  for _, rule in ipairs(policy.rules) do has_map = has_map or rule.map ~= nil end
-  for _, entry in ipairs(policy.sources.all()) do
-    if not used[entry.handle] then
-      report("warning", entry.where or policy.where, "unused-source",
-        ("no rule asks the source %s%s"):format(entry.alias,
-          has_map and " (as far as the names show: functions may)" or ""),
-        "remove it, or add an example that reaches it")
+  for _, rule in ipairs(rules) do has_map = has_map or rule.map ~= nil end
+  for _, file in ipairs(ruleset.files(policy)) do
+    for _, entry in ipairs(file.sources.all()) do
+      if not used[entry] and not entry.is_given then
+        report("warning", entry.where or file.where, "unused-source",
+          ("no rule asks the source %s%s"):format(entry.alias,
+            has_map and " (as far as the names show: functions may)" or ""),
+          "remove it, or add an example that reaches it")
+      end
     end
   end
 end
@@ -95,34 +110,37 @@ end
 
 local object = json.object
 
-local function rule_object(rule, i, cost)
-  return object("index", i, "where", rule.where, "label", rule.label, "kind", rule.kind,
-    "inverse", rule.kind ~= "deny" and not rule.unlisted or false,
+local function rule_object(summary, i, cost)
+  return object("index", i, "where", summary.where, "label", summary.label,
+    "kind", summary.kind, "team", summary.team, "inverse", summary.inverse,
+    "after", summary.after, "transforms", summary.transforms,
     "names", cost.names, "cost_us", cost.us, "instructions", cost.instructions,
     "budget", cost.budget)
 end
 
-local function as_json(policy, findings, cost_of, n_names)
+local function as_json(summaries, findings, cost_of, n_names)
   local out, rules = {}, {}
   table.sort(findings, by_severity)
   for i, f in ipairs(findings) do
     out[i] = object("severity", f.severity, "where", f.where, "what", f.what,
       "text", f.text, "try", f.try)
   end
-  for i, rule in ipairs(policy.rules) do rules[i] = rule_object(rule, i, cost_of[i]) end
+  for i, summary in ipairs(summaries) do rules[i] = rule_object(summary, i, cost_of[i]) end
   return json.encode(object("findings", out, "rules", rules, "names", n_names)) .. "\n"
 end
 
 function M.run(policy, call)
-  local findings = {}
-  local report = reporter(findings)
+  local findings, summaries = {}, {}
+  local report, rules = reporter(findings), ruleset.flat(policy)
+  for i, rule in ipairs(rules) do summaries[i] = plan.summary(rule) end
   local names = names_of(policy, call)
-  reach.look(policy, report)
-  local used = keys.look(policy, names, report)
-  note_sources(policy, used, report)
-  note_rules(policy, report)
-  local cost_of = costs.measure(policy, names)
-  return { text = as_json(policy, findings, cost_of, #names) }
+  reach.look(policy, rules, report)
+  local used = keys.look(policy, rules, names, report)
+  note_sources(policy, rules, used, report)
+  note_rules(rules, summaries, report)
+  note_files(policy, report)
+  local cost_of = costs.measure(policy, rules, names)
+  return { text = as_json(summaries, findings, cost_of, #names) }
 end
 
 return M

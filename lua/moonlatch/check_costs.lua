@@ -1,10 +1,9 @@
 -- check_costs.lua - what it costs to plan a name of each rule.
 --
---   measure(policy, names) -> array by rule of { names = how many of the names it decides,
+--   measure(policy, rules, names) -> array by rule of { names = how many of the names it decides,
 --     us = microseconds a plan, instructions = of the policy's own function, budget = how
 --     many it may use }; fields are missing when no name reaches the rule
 local core = require "moonlatch.core"
-local index = require "moonlatch.index"
 local plan = require "moonlatch.plan"
 local reach = require "moonlatch.check_reach"
 
@@ -15,24 +14,19 @@ local MAX_ROUNDS = 1 << 16
 
 local ANY = setmetatable({}, { __index = function() return "any" end })
 
-local function decides(policy, rule, name)
-  local fine, by = pcall(index.first, policy.index, name)
-  return fine and by == rule
-end
-
 -- One name of each rule, and how many there are.
-local function samples(policy, names)
+local function samples(policy, rules, names)
   local sample, count = {}, {}
   for _, item in ipairs(names) do
-    local fine, rule = pcall(index.first, policy.index, item.name)
-    if fine and rule then
+    local rule = reach.decider(policy, item.name)
+    if rule then
       count[rule] = (count[rule] or 0) + 1
       sample[rule] = sample[rule] or item
     end
   end
-  for _, rule in ipairs(policy.rules) do
+  for _, rule in ipairs(rules) do
     for _, name in ipairs(not sample[rule] and reach.witnesses_of(rule) or {}) do
-      if decides(policy, rule, name) then
+      if reach.decider(policy, name) == rule then
         sample[rule] = { name = name, context = ANY }
         break
       end
@@ -60,14 +54,14 @@ local function microseconds(policy, item, least_ms)
   end
 end
 
-function M.measure(policy, names)
-  local sample, count = samples(policy, names)
-  local least_ms = math.max(1, math.min(20, TOTAL_MS // (2 * #policy.rules)))
+function M.measure(policy, rules, names)
+  local sample, count = samples(policy, rules, names)
+  local least_ms = math.max(1, math.min(20, TOTAL_MS // (2 * #rules)))
   local out = {}
-  for i, rule in ipairs(policy.rules) do
+  for i, rule in ipairs(rules) do
     local item = sample[rule]
     out[i] = { names = count[rule] or 0 }
-    if item and rule.kind ~= "deny" then
+    if item and rule.on then
       out[i].us = microseconds(policy, item, least_ms)
       if rule.map and rule.kind ~= "custom" then
         out[i].instructions, out[i].budget = core.used_instructions()

@@ -3,6 +3,7 @@
 --
 -- Names come from the author and the caller; for the rules that replace text, pairs of
 -- names are made up as well, which differ only in what the rule makes the same.
+local after = require "moonlatch.after"
 local core = require "moonlatch.core"
 local fault = require "moonlatch.fault"
 local plan = require "moonlatch.plan"
@@ -64,7 +65,7 @@ local function note_keys(item, steps, rule, taken, report)
   local mark = context_mark(item.context)
   for _, step in ipairs(steps) do
     local key = mark_of(step) .. "\0" .. (step.version or "") .. "\0" .. mark
-      .. "\0" .. (rule.after and rule.after.mark or "")
+      .. "\0" .. after.shown(rule.after)
     local other = taken[key]
     if not other then
       taken[key] = { name = item.name, rule = rule }
@@ -80,7 +81,7 @@ end
 local function look_at(policy, item, taken, used, report)
   local steps, rule, third = planned(policy, item.name, item.context)
   if not steps then return report_no_plan(item, rule, third, report) end
-  for _, step in ipairs(steps) do used[step.source.handle] = true end
+  for _, step in ipairs(steps) do used[step.source] = true end
   check_keys(item, steps, rule, report)
   note_keys(item, steps, rule, taken, report)
 end
@@ -121,11 +122,11 @@ local function look_for_pairs(policy, rule, report)
   end
 end
 
--- Reports what is wrong with the names; returns the set of handles that are asked.
-function M.look(policy, names, report)
+-- Reports what is wrong with the names; returns the set of sources that are asked.
+function M.look(policy, rules, names, report)
   local taken, used = {}, {}
-  for _, rule in ipairs(policy.rules) do
-    for _, entry in ipairs(rule.entries or EMPTY) do used[entry.handle] = true end
+  for _, rule in ipairs(rules) do
+    for _, entry in ipairs(rule.entries or EMPTY) do used[entry] = true end
     look_for_pairs(policy, rule, report)
   end
   for _, item in ipairs(names) do look_at(policy, item, taken, used, report) end

@@ -1,5 +1,5 @@
 -- check_reach.lua - rules that no name ever reaches, because rules before them take all.
-local index = require "moonlatch.index"
+local ruleset = require "moonlatch.ruleset"
 local witness = require "moonlatch.witness"
 
 local M = {}
@@ -19,7 +19,7 @@ end
 
 -- The rule that decides about name; nil too when its pattern cannot be tried.
 local function decider(policy, name)
-  local fine, rule = pcall(index.first, policy.index, name)
+  local fine, rule = pcall(ruleset.first, policy, name)
   return fine and rule or nil
 end
 
@@ -37,10 +37,12 @@ local function look_at(policy, rule, report)
       or "put it before that rule, or remove it")
 end
 
-function M.look(policy, report)
-  for _, rule in ipairs(policy.rules) do look_at(policy, rule, report) end
+-- rules: all of the policy, those of teams in their place.
+function M.look(policy, rules, report)
+  for _, rule in ipairs(rules) do look_at(policy, rule, report) end
 end
 
 M.witnesses_of = witnesses_of
+M.decider = decider
 
 return M

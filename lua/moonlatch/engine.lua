@@ -1,9 +1,11 @@
 -- engine.lua - what C calls: load a policy, run one call.
 --
---   load(text, chunkname) -> policy                raises a fault
+--   load(text, name) -> policy                     raises a fault
+--   load(nil, name, path [, runs_tests]) -> policy of a file or a directory
 --   run(policy, call) -> answer | nil, fault       in a coroutine; may wait
 local core = require "moonlatch.core"
 local fault = require "moonlatch.fault"
+local loader = require "moonlatch.loader"
 local place = require "moonlatch.place"
 local policy = require "moonlatch.policy"
 local sandbox = require "moonlatch.sandbox"
@@ -20,13 +22,11 @@ end
 
 local function refuse(text) error(fault.new("policy", text), 0) end
 
--- Runs a file of a policy's author: here, the value that it returns, and what
--- policy.new says about such values.
-local function run_file(text, chunkname)
-  chunkname = chunk_name(chunkname)
-  sandbox.guard_strings()
+-- Runs a file of a policy's author: here, the value that it returns, and what policy.new
+-- says about such values.
+local function run_file(text, chunkname, scope)
   local here, file = place.finder(chunkname)
-  local ml, policy_of, cases_of = policy.new(here)
+  local ml, policy_of, cases_of = policy.new(here, scope)
   local chunk, problem = load(text, chunkname, "t", sandbox.environment(ml))
   if not chunk then refuse(place.located(file .. ":1", problem)) end
   local fine, value = core.limited(chunk)
@@ -39,16 +39,36 @@ end
 
 -- What a file of cases returns, for selftest.lua.
 local function load_cases(text, chunkname)
-  local _, value, _, cases_of = run_file(text, chunkname or "cases")
+  sandbox.guard_strings()
+  local _, value, _, cases_of = run_file(text, chunk_name(chunkname or "cases"),
+    loader.scope())
   return cases_of(value)
 end
 
-function M.load(text, chunkname)
-  local here, value, policy_of = run_file(text, chunkname or "policy")
+local function load_text(text, chunkname, scope)
+  local here, value, policy_of = run_file(text, chunkname, scope)
   local made = policy_of(value)
   if not made then
     refuse(("%s: the file must return ml.policy { ... }, not %s"):format(here(), type(value)))
   end
+  return made
+end
+
+-- The policy's own cases, where it has some.
+local function run_tests(made)
+  local problem = require("moonlatch.selftest").failures(made)
+  if problem then refuse(problem) end
+end
+
+function M.load(text, chunkname, path, runs_tests)
+  sandbox.guard_strings()
+  local made
+  if text then
+    made = load_text(text, chunk_name(chunkname or "policy"), loader.scope(load_text))
+  else
+    made = loader.path(load_text, chunkname, path)
+  end
+  if runs_tests then run_tests(made) end
   return made
 end
 
@@ -62,8 +82,7 @@ local VERBS = { get = verb_get }
 
 -- Cases of a file of their own, in the same language as those in a policy.
 local function verb_test(p, call)
-  local cases = p.tests or EMPTY
-  if call.value ~= "" then cases = load_cases(call.value, call.name) end
+  local cases = call.value ~= "" and load_cases(call.value, call.name) or nil
   return require("moonlatch.selftest").answer(p, cases)
 end
 

@@ -1,6 +1,7 @@
 -- selftest.lua - runs the cases of a policy (case.lua): offline, in no time.
 --
---   run(policy, cases) -> array of { name =, where =, problem = text | nil }
+--   run(policy, cases) -> array of { name =, where =, problem = text | nil }; without
+--                         cases: those that the files of the policy bring
 --   answer(policy, cases) -> { text = the same as JSON }   for the verb
 --   failures(policy) -> text | nil       of the policy's own cases, for reload
 local core = require "moonlatch.core"
@@ -9,6 +10,7 @@ local fault = require "moonlatch.fault"
 local json = require "moonlatch.json"
 local plan = require "moonlatch.plan"
 local resolve = require "moonlatch.resolve"
+local ruleset = require "moonlatch.ruleset"
 
 local M = {}
 
@@ -79,8 +81,12 @@ local function faked(case, steps, unfaked)
 end
 
 local function unknown_fake(case, policy)
+  local known = {}
+  for _, file in ipairs(ruleset.files(policy)) do
+    for _, entry in ipairs(file.sources.all()) do known[entry.alias] = true end
+  end
   for alias in pairs(case.fakes) do
-    if not policy.sources.has_alias(alias) then
+    if not known[alias] then
       return ("fakes: the policy has no source '%s'"):format(alias)
     end
   end
@@ -122,15 +128,35 @@ local function problem_of(policy, case)
   end
 end
 
-function M.run(policy, cases)
-  local results = {}
-  for i, case in ipairs(cases) do
+local function add_results(results, policy, cases)
+  for _, case in ipairs(cases) do
     core.renew_budget()
     local fine, problem = pcall(problem_of, policy, case)
-    if not fine then problem = fault.text_of(fault.of(problem, "policy").text) end
-    results[i] = { name = case.name .. context_text(case.context), where = case.where,
-      problem = problem }
+    if not fine then problem = fault.of(problem, "policy").text end
+    results[#results + 1] = { name = case.name .. context_text(case.context),
+      where = case.where, problem = problem }
   end
+end
+
+-- Cases of the policy's files see the whole of it; those of a team see its own rules
+-- alone, and no names outside its confine: what they tell is for the team.
+local function own_results(policy)
+  local results = {}
+  for _, file in ipairs(policy.parts or { policy }) do
+    add_results(results, policy, file.tests)
+    for _, rule in ipairs(file.rules) do
+      if rule.kind == "team" then
+        add_results(results, ruleset.new({ rule }, rule.policy.sources), rule.policy.tests)
+      end
+    end
+  end
+  return results
+end
+
+function M.run(policy, cases)
+  if not cases then return own_results(policy) end
+  local results = {}
+  add_results(results, policy, cases)
   return results
 end
 
@@ -145,7 +171,7 @@ end
 -- One line about the policy's own cases that fail; nil when all hold.
 function M.failures(policy)
   local failed, first = 0, nil
-  for _, result in ipairs(M.run(policy, policy.tests or EMPTY)) do
+  for _, result in ipairs(M.run(policy)) do
     if result.problem then
       failed = failed + 1
       first = first or result

@@ -40,12 +40,21 @@ describe("lua/meta", function()
   it("is Lua", function() assert(load(META)) end)
   it("has every constructor", function()
     local ml = policy.new(place.finder "@p.lua")
-    local known = {}
+    local known = { given = true } -- in files of teams
     for name in pairs(ml) do known[name] = true end
-    assert.same(known, set_of "\nfunction ml%.([%w_]+)%(")
+    local told = set_of "\nfunction ml%.([%w_]+)%("
+    for name in pairs(set_of "\nml%.([%w_]+) = ") do told[name] = true end
+    assert.same(known, told)
   end)
   it("has every option of a rule", function()
     assert.same(options_of 'ml.rule "x" { nope = 1 }', fields_of "RuleOptions")
+  end)
+  it("has every option of require", function()
+    assert.same(options_of 'ml.rule "x" { from = ml.environment {}, require = { nope = 1 } }',
+      fields_of "Require")
+  end)
+  it("has every option of a team", function()
+    assert.same(options_of 'ml.team "x" { nope = 1 }', fields_of "TeamOptions")
   end)
   it("has every option of a case", function()
     assert.same(options_of 'ml.case "x" { nope = 1 }', fields_of "CaseOptions")
