@@ -107,7 +107,7 @@ end
 
 -- What a rule is, as plain data for explain and the tools:
 --   { where, label, kind, inverse = true | "why not" | nil (nothing to list),
---     after = "decode base64, field /user" | nil, transforms = true | nil }
+--     after = "decode base64, field /user" | nil, transforms = true | nil, team = name | nil }
 -- Without a context: whether it can be inverted in some context.
 function M.summary(rule, context)
   local s = { where = rule.where, label = rule.label, kind = rule.kind, team = rule.team }

@@ -128,7 +128,8 @@ local function folded(test, is_lua_pattern)
 end
 
 local function compile_one(where, what, pattern, fold)
-  local text, m, problem = pattern, nil, nil
+  local text = pattern
+  local m, problem
   if type(pattern) == "table" then text, fold = pattern.lua_pattern, fold or pattern.ignore_case end
   if text == pattern then
     m, problem = match.compile(fold and text:lower() or text)
