@@ -41,17 +41,6 @@ function M.decide(policy, name)
   return { rule = rule, captures = captures }
 end
 
--- The rule that decides about a name, and its captures; of a team, its own.
-function M.first(policy, name)
-  return M.inner(index.first(policy.index, name))
-end
-
--- The rule itself when a rule of a team decides.
-function M.inner(rule, captures)
-  if rule and rule.kind == "team" then return captures.rule, captures.captures end
-  return rule, captures
-end
-
 -- First segments that names of these patterns have; nil: any.
 function M.heads(patterns)
   local heads = {}
