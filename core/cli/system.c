@@ -109,21 +109,6 @@ static int system_write_file(lua_State *L)
     return 1;
 }
 
-/* read_line() -> the next line of stdin without its end | nil at the end of the input.
- * A signal ends the wait: "". */
-static int system_read_line(lua_State *L)
-{
-    luaL_Buffer b;
-    char c = 0;
-    ssize_t got = 0;
-    luaL_buffinit(L, &b);
-    while ((got = read(STDIN_FILENO, &c, 1)) == 1 && c != '\n') luaL_addchar(&b, c);
-    bool is_end = got == 0 && luaL_bufflen(&b) == 0;
-    luaL_pushresult(&b);
-    if (is_end || (got < 0 && errno != EINTR)) lua_pushnil(L);
-    return 1;
-}
-
 /* create_file(path, bytes) -> true | nil, problem: for this user only, never over one
  * that exists. */
 static int system_create_file(lua_State *L)
@@ -192,7 +177,6 @@ static const luaL_Reg functions[] = {
     {"read_file", system_read_file},
     {"create_file", system_create_file},
     {"write_file", system_write_file},
-    {"read_line", system_read_line},
     {"is_readable", system_is_readable},
     {"has_variables", system_has_variables},
     {"isatty", system_isatty},

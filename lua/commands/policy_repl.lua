@@ -1,5 +1,6 @@
 -- policy repl: try names on a policy, line by line, and see the plan.
 local flags = require "moonlatch.commands.shared.flags"
+local lines = require "moonlatch.commands.shared.lines"
 local policy_file = require "moonlatch.commands.shared.policy_file"
 local session = require "moonlatch.commands.shared.session"
 local text = require "moonlatch.commands.shared.text"
@@ -58,9 +59,8 @@ local function show_context(R)
 end
 
 local function reload(R)
-    local ok, problem = R.session.resolver:reload()
-    if ok then return R.app.report.note("the policy was read again") end
-    R.app.report.error(problem)
+    local fine, problem = lines.reload(R.session, R.app)
+    if not fine then R.app.report.error(problem) end
 end
 
 local COMMANDS = {
@@ -96,12 +96,14 @@ function M.run(args, app)
     local s = session.open(args, app)
     local R = { app = app, session = s, context = flags.table_of(args.context) or {} }
     local is_terminal = app.system.isatty(0)
-    if is_terminal then app.report.note("names, or :help") end
-    while true do
+    local function prompt()
         if is_terminal then app.write("> ") end
-        local line = s.waiting(app.system.read_line)
-        if app.system.hup_pending() then reload(R) end
-        if not line or not handle(R, line) then break end
+    end
+    if is_terminal then app.report.note("names, or :help") end
+    prompt()
+    for line in lines.each(s, app) do
+        if not handle(R, line) then break end
+        prompt()
     end
     return 0
 end

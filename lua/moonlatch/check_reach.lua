@@ -20,6 +20,7 @@ end
 -- The rule that decides about name; nil too when its pattern cannot be tried.
 local function decider(policy, name)
   local fine, rule = pcall(ruleset.first, policy, name)
+  if not fine and type(rule) ~= "table" then error(rule, 0) end
   return fine and rule or nil
 end
 

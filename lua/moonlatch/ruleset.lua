@@ -41,6 +41,13 @@ function M.decide(policy, name)
   return { rule = rule, captures = captures }
 end
 
+-- The rule that decides about a name, and its captures; of a team, its own.
+function M.first(policy, name)
+  local rule, captures = index.first(policy.index, name)
+  if rule and rule.kind == "team" then return captures.rule, captures.captures end
+  return rule, captures
+end
+
 -- First segments that names of these patterns have; nil: any.
 function M.heads(patterns)
   local heads = {}
