@@ -23,7 +23,7 @@ fetch_gofake() {
     return "$rc"
 }
 
-# start_gofake PROGRAM AUTHORITY: sets gofake_port; its certificate is $work/gofake.pem.
+# start_gofake PROGRAM AUTHORITY: sets gofake_port (for scripts/interop); its certificate is $work/gofake.pem.
 start_gofake() {
     local end=$((SECONDS + GOFAKE_READY_S)) certificate=$work/gofake.pem key=$work/gofake.key
     quietly "$work/gofake.log" openssl req -x509 -newkey ec -pkeyopt ec_paramgen_curve:P-256 \
@@ -36,5 +36,6 @@ start_gofake() {
         kill -0 "${pids[-1]}" 2>/dev/null && ((SECONDS < end)) || return 1
         sleep 0.1
     done
+    # shellcheck disable=SC2034
     gofake_port=$(<"$work/gofake.port")
 }
