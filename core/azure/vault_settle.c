@@ -36,7 +36,8 @@ static int next_pause_ms(settling *s)
     return ms * 3 / 4 + (int)(ml_loop_random(s->op.loop) % (uint32_t)(ms / 2));
 }
 
-/* On a busy machine a pause may end behind the deadline: then the last refusal stands. */
+/* On a busy machine a pause may end behind the deadline: then the last refusal stands.
+ */
 static void on_pause(ml_timer *t, void *arg)
 {
     (void)t;

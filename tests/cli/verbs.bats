@@ -304,6 +304,7 @@ completes() {
 # fish_completes LINE : the words that fish offers for its end.
 fish_completes() {
     ml completion fish >"$BATS_TEST_TMPDIR/moonlatch.fish"
+    # shellcheck disable=SC2016  # for fish
     fish --no-config -c 'source $argv[1]; complete -C $argv[2]' \
         "$BATS_TEST_TMPDIR/moonlatch.fish" "$1" | cut -f 1
 }
