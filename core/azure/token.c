@@ -249,20 +249,27 @@ static int take_off(ml_token_entry *t, ml_str claims, ml_err *e)
 /* ---- asking -------------------------------------------------------------------------
  */
 
+ml_secret *ml_token_kept(ml_azure *a, const ml_token_want *want)
+{
+    ml_token_entry *t = want->claims.n ? NULL : find(a, want);
+    int64_t now_ms = ml_loop_now_ms(a->client->loop);
+    if (!t || !t->token || now_ms >= t->usable_ms) return NULL;
+    ml_err unseen = {0};
+    if (now_ms >= t->renew_ms && !t->flight) (void)take_off(t, want->claims, &unseen);
+    ml_trace_add(want->trace, "token", "kept from before, for %s", t->audience);
+    return ml_secret_ref(t->token);
+}
+
 /* Answers at once when possible. */
-static bool serve(ml_token_entry *t, waiter *w, const ml_token_want *want,
-                  int64_t now_ms)
+static bool serve(ml_token_entry *t, waiter *w, const ml_token_want *want)
 {
     if (want->claims.n) return false;
-    if (t->token && now_ms < t->usable_ms) {
-        ml_err unseen = {0};
-        if (now_ms >= t->renew_ms && !t->flight)
-            (void)take_off(t, want->claims, &unseen);
-        ml_trace_add(want->trace, "token", "kept from before, for %s", t->audience);
-        answer(w, t->token, &(ml_err){0});
+    w->op.secret = ml_token_kept(t->azure, want);
+    if (w->op.secret) {
+        ml_op_finish(&w->op);
         return true;
     }
-    if (t->refused.code && now_ms < t->refused_ms) {
+    if (t->refused.code && ml_loop_now_ms(w->op.loop) < t->refused_ms) {
         ml_trace_add(want->trace, "token", "refused a moment ago");
         answer(w, NULL, &t->refused);
         return true;
@@ -282,7 +289,7 @@ ml_op *ml_token_start(ml_azure *a, const ml_token_want *want, ml_op_done *done,
     w->op.arg = arg;
     w->entry = t;
     w->trace = want->trace;
-    if (serve(t, w, want, ml_loop_now_ms(loop))) return &w->op;
+    if (serve(t, w, want)) return &w->op;
     if (!t->flight && take_off(t, want->claims, &w->op.err) < 0) {
         ml_op_finish(&w->op);
         return &w->op;

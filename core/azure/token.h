@@ -19,6 +19,9 @@ typedef struct ml_token_want {
     ml_trace *trace; /* must outlive the op, may be NULL */
 } ml_token_want;
 
+/* A reference to the token that is at hand, without waiting; NULL: start and wait.  One
+ * that ages is renewed meanwhile. */
+ml_secret *ml_token_kept(ml_azure *a, const ml_token_want *w);
 /* The op's secret is the token.  NULL when out of memory. */
 ml_op *ml_token_start(ml_azure *a, const ml_token_want *w, ml_op_done *done, void *arg);
 /* The service refused this token: do not hand it out again. */

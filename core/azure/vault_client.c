@@ -329,6 +329,11 @@ static void get_token(request *r)
         return;
     }
     ml_token_want want = token_want(r);
+    r->token = ml_token_kept(r->vault->azure, &want);
+    if (r->token) {
+        send_request(r);
+        return;
+    }
     r->child = ml_token_start(r->vault->azure, &want, on_token, r);
     if (!r->child) fail(r, ML_ENOMEM, "out of memory for a token");
 }
