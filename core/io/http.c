@@ -142,10 +142,15 @@ static void destroy(ml_op *op)
 /* A random (version 4) GUID, one for all tries of a request. */
 static void make_request_id(ml_loop *l, char out[40])
 {
-    uint32_t a = ml_loop_random(l), b = ml_loop_random(l);
-    uint32_t c = ml_loop_random(l), d = ml_loop_random(l);
-    snprintf(out, 40, "%08x-%04x-4%03x-%04x-%04x%08x", a, b >> 16, b & 0xfff,
-             0x8000 | (c >> 18), c & 0xffff, d);
+    static const char hex[] = "0123456789abcdef";
+    static const char shape[] = "xxxxxxxx-xxxx-4xxx-yxxx-xxxxxxxxxxxx";
+    uint32_t bits = 0;
+    for (size_t i = 0; i < sizeof(shape); i++) {
+        if (i % 8 == 0) bits = ml_loop_random(l);
+        char c = shape[i];
+        out[i] = c == 'x' ? hex[bits & 15] : c == 'y' ? hex[8 | (bits & 3)] : c;
+        bits >>= 4;
+    }
 }
 
 ml_op *ml_http_start(const ml_http_client *c, ml_http_request *q, bool retry,
