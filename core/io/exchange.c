@@ -306,7 +306,8 @@ int ml_exchange_start(ml_exchange *x, int64_t left_ms, ml_err *e)
     if (is_fresh) set_fixed(x->client, x->easy);
     if (ml_buf_ok(&x->request->url) && ml_buf_ok(&x->request->body) && add_headers(x)) {
         set_options(x, x->easy, left_ms);
-        if (ml_loop_curl_add(x->client->loop, x->easy, on_done, x)) return 0;
+        x->transfer = (ml_transfer){on_done, x};
+        if (ml_loop_curl_add(x->client->loop, x->easy, &x->transfer)) return 0;
     }
     give_back(x);
     return ml_fail(e, ML_ENOMEM, "out of memory for a request");

@@ -14,6 +14,7 @@ struct ml_exchange {
     ml_exchange_done *done;
     void *arg;
     CURL *easy; /* NULL when nothing is under way */
+    ml_transfer transfer;
     struct curl_slist *headers;
     int64_t began_ms;
     size_t body_read; /* of a body that is sent once: how far */

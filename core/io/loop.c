@@ -103,11 +103,6 @@ static void close_descriptors(ml_loop *l)
 
 /* ---- curl ----------------------------------------------------------------------- */
 
-typedef struct transfer {
-    ml_loop_curl_done *fn;
-    void *arg;
-} transfer;
-
 static int on_socket(CURL *easy, curl_socket_t fd, int what, void *arg, void *known)
 {
     (void)easy;
@@ -174,24 +169,15 @@ void ml_loop_curl_give(ml_loop *l, CURL *easy)
         curl_easy_cleanup(easy);
 }
 
-bool ml_loop_curl_add(ml_loop *l, CURL *easy, ml_loop_curl_done *fn, void *arg)
+bool ml_loop_curl_add(ml_loop *l, CURL *easy, ml_transfer *t)
 {
-    transfer *t = malloc(sizeof(*t));
-    if (!t) return false;
-    *t = (transfer){fn, arg};
     curl_easy_setopt(easy, CURLOPT_PRIVATE, t);
-    if (curl_multi_add_handle(l->multi, easy) == CURLM_OK) return true;
-    free(t);
-    return false;
+    return curl_multi_add_handle(l->multi, easy) == CURLM_OK;
 }
 
 void ml_loop_curl_remove(ml_loop *l, CURL *easy)
 {
-    transfer *t = NULL;
-    curl_easy_getinfo(easy, CURLINFO_PRIVATE, &t);
-    curl_easy_setopt(easy, CURLOPT_PRIVATE, NULL);
     curl_multi_remove_handle(l->multi, easy);
-    free(t);
 }
 
 static void finish_transfers(ml_loop *l)
@@ -202,11 +188,10 @@ static void finish_transfers(ml_loop *l)
         if (msg->msg != CURLMSG_DONE) continue;
         CURL *easy = msg->easy_handle;
         CURLcode code = msg->data.result;
-        transfer *t = NULL;
+        ml_transfer *t = NULL;
         curl_easy_getinfo(easy, CURLINFO_PRIVATE, &t);
-        transfer copy = *t;
         ml_loop_curl_remove(l, easy);
-        copy.fn(easy, code, copy.arg);
+        t->fn(easy, code, t->arg);
     }
 }
 
