@@ -68,21 +68,19 @@ ml_secret *ml_secret_new(const ml_secret_fields *f)
     return s;
 }
 
-void ml_secret_read(const ml_secret *s, ml_secret_fields *f, ml_tag *tags, size_t room)
+ml_secret *ml_secret_renamed(const ml_secret *s, ml_str name)
 {
-    *f = (ml_secret_fields){.has_value = s->has_value,
-                            .value = s->value,
-                            .name = s->name,
-                            .source = s->source,
-                            .key = s->key,
-                            .version = s->version,
-                            .content_type = s->content_type,
-                            .recovery_id = s->recovery_id,
-                            .tags = tags,
-                            .n_tags = s->n_tags,
-                            .attributes = s->attributes};
-    size_t n = s->n_tags < room ? s->n_tags : room;
-    if (n) memcpy(tags, s->tags, n * sizeof(*tags));
+    return ml_secret_new(&(ml_secret_fields){.has_value = s->has_value,
+                                             .value = s->value,
+                                             .name = name,
+                                             .source = s->source,
+                                             .key = s->key,
+                                             .version = s->version,
+                                             .content_type = s->content_type,
+                                             .recovery_id = s->recovery_id,
+                                             .tags = s->tags,
+                                             .n_tags = s->n_tags,
+                                             .attributes = s->attributes});
 }
 
 ml_secret *ml_secret_of_bytes(ml_str value)
