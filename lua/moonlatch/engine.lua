@@ -2,6 +2,7 @@
 --
 --   load(text, chunkname) -> policy                raises a fault
 --   run(policy, call) -> answer | nil, fault       in a coroutine; may wait
+-- An answer is { secrets = {...}, text = "..." }, that of a get the secret itself.
 local core = require "moonlatch.core"
 local fault = require "moonlatch.fault"
 local place = require "moonlatch.place"
@@ -39,13 +40,7 @@ function M.load(text, chunkname)
   return made
 end
 
-local function verb_get(p, call)
-  local secret, f = resolve.get(p, call)
-  if not secret then return nil, f end
-  return { secrets = { secret } }
-end
-
-local VERBS = { get = verb_get }
+local VERBS = { get = resolve.get }
 
 -- The rest when it is first asked for: most processes only get.
 local function other_verb(name)
@@ -62,7 +57,7 @@ function M.run(p, call)
     return nil, fault.new("usage", ("there is no verb '%s'"):format(tostring(call.verb)))
   end
   if call.context == nil then call.context = EMPTY end
-  local door = run == verb_get and pcall or core.limited
+  local door = run == resolve.get and pcall or core.limited
   local fine, answer, f = door(run, p, call)
   if not fine then return nil, fault.of(answer, "policy") end
   return answer, f
