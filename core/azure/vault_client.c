@@ -296,7 +296,7 @@ static void send_request(request *r)
         finish_with(r, &err);
         return;
     }
-    q.bearer = ml_secret_ref(r->token);
+    q.authorization = ml_secret_ref(r->token);
     q.deadline_ms = r->deadline_ms;
     q.max_bytes = r->call.op == ML_VAULT_BACKUP ? MAX_BACKUP_BYTES : MAX_ANSWER_BYTES;
     q.is_idempotent = ml_vault_is_idempotent(r->call.op);

@@ -16,7 +16,8 @@ enum { DEFAULT_MAX_BYTES = 1024 * 1024, MAX_CHALLENGE_BYTES = 8192 };
 /* ---- headers to send: nodes of our own, so that they can be erased ----------------
  */
 
-/* The end of every list; never written to. */
+/* A list begins with nodes of its own, goes on with `authorization`, whose text many
+ * requests share, and ends in these, which are never written to. */
 static struct curl_slist fixed_headers[] = {
     {.data = "Accept: application/json", .next = &fixed_headers[1]},
     {.data = "User-Agent: moonlatch/" ML_VERSION, .next = NULL},
@@ -41,7 +42,7 @@ static bool add_header(ml_exchange *x, ml_str name, ml_str value)
 
 static void free_headers(ml_exchange *x)
 {
-    while (x->headers != fixed_headers) {
+    while (x->headers != &x->authorization && x->headers != fixed_headers) {
         struct curl_slist *node = x->headers;
         x->headers = node->next;
         ml_scrub(node->data, strlen(node->data));
@@ -52,15 +53,16 @@ static void free_headers(ml_exchange *x)
 static bool add_headers(ml_exchange *x)
 {
     const ml_http_request *q = x->request;
+    if (q->authorization) {
+        const char *text = ml_secret_value(q->authorization).p;
+        x->authorization = (struct curl_slist){(char *)(uintptr_t)text, fixed_headers};
+        x->headers = &x->authorization;
+    }
     bool ok = add_header(x, ML_LIT("x-ms-client-request-id: "),
                          ml_str_of(q->client_request_id));
     if (ok && q->content_type) {
         ok = add_header(x, ML_LIT("Expect:"), (ml_str){0}) &&
              add_header(x, ML_LIT("Content-Type: "), ml_str_of(q->content_type));
-    }
-    if (ok && q->bearer) {
-        ok =
-            add_header(x, ML_LIT("Authorization: Bearer "), ml_secret_value(q->bearer));
     }
     return ok;
 }

@@ -40,7 +40,7 @@ void ml_http_request_fini(ml_http_request *q)
 {
     ml_buf_fini(&q->url);
     ml_buf_fini(&q->body);
-    ml_secret_unref(q->bearer);
+    ml_secret_unref(q->authorization);
     ml_http_request_init(q);
 }
 
