@@ -68,19 +68,34 @@ ml_secret *ml_secret_new(const ml_secret_fields *f)
     return s;
 }
 
-ml_secret *ml_secret_renamed(const ml_secret *s, ml_str name)
+static ml_secret_fields fields_of(const ml_secret *s)
 {
-    return ml_secret_new(&(ml_secret_fields){.has_value = s->has_value,
-                                             .value = s->value,
-                                             .name = name,
-                                             .source = s->source,
-                                             .key = s->key,
-                                             .version = s->version,
-                                             .content_type = s->content_type,
-                                             .recovery_id = s->recovery_id,
-                                             .tags = s->tags,
-                                             .n_tags = s->n_tags,
-                                             .attributes = s->attributes});
+    return (ml_secret_fields){.has_value = s->has_value,
+                              .value = s->value,
+                              .name = s->name,
+                              .source = s->source,
+                              .key = s->key,
+                              .version = s->version,
+                              .content_type = s->content_type,
+                              .recovery_id = s->recovery_id,
+                              .tags = s->tags,
+                              .n_tags = s->n_tags,
+                              .attributes = s->attributes};
+}
+
+ml_secret *ml_secret_with_name(const ml_secret *s, ml_str name)
+{
+    ml_secret_fields f = fields_of(s);
+    f.name = name;
+    return ml_secret_new(&f);
+}
+
+ml_secret *ml_secret_with_value(const ml_secret *s, ml_str value)
+{
+    ml_secret_fields f = fields_of(s);
+    f.has_value = true;
+    f.value = value;
+    return ml_secret_new(&f);
 }
 
 ml_secret *ml_secret_of_bytes(ml_str value)

@@ -29,8 +29,9 @@ typedef struct ml_secret_fields {
 
 /* One reference, the caller's.  NULL when out of memory. */
 ml_secret *ml_secret_new(const ml_secret_fields *f);
-/* The same secret for another logical name.  NULL when out of memory. */
-ml_secret *ml_secret_renamed(const ml_secret *s, ml_str name);
+/* Copies that differ in one thing only.  NULL when out of memory. */
+ml_secret *ml_secret_with_name(const ml_secret *s, ml_str name);
+ml_secret *ml_secret_with_value(const ml_secret *s, ml_str value);
 /* A plain secret of bytes, e.g. a client secret from the environment. */
 ml_secret *ml_secret_of_bytes(ml_str value);
 ml_str ml_secret_value(const ml_secret *s);
