@@ -41,7 +41,7 @@ void ml_http_request_fini(ml_http_request *q)
 {
     ml_buf_fini(&q->url);
     ml_buf_fini(&q->body);
-    ml_secret_unref(q->bearer);
+    ml_secret_unref(q->authorization);
     ml_http_request_init(q);
 }
 
@@ -155,10 +155,15 @@ static void destroy(ml_op *op)
 /* A random (version 4) GUID, one for all tries of a request. */
 static void make_request_id(ml_loop *l, char out[40])
 {
-    uint32_t a = ml_loop_random(l), b = ml_loop_random(l);
-    uint32_t c = ml_loop_random(l), d = ml_loop_random(l);
-    snprintf(out, 40, "%08x-%04x-4%03x-%04x-%04x%08x", a, b >> 16, b & 0xfff,
-             0x8000 | (c >> 18), c & 0xffff, d);
+    static const char hex[] = "0123456789abcdef";
+    static const char shape[] = "xxxxxxxx-xxxx-4xxx-yxxx-xxxxxxxxxxxx";
+    uint32_t bits = 0;
+    for (size_t i = 0; i < sizeof(shape); i++) {
+        if (i % 8 == 0) bits = ml_loop_random(l);
+        char c = shape[i];
+        out[i] = c == 'x' ? hex[bits & 15] : c == 'y' ? hex[8 | (bits & 3)] : c;
+        bits >>= 4;
+    }
 }
 
 ml_op *ml_http_start(const ml_http_client *c, ml_http_request *q, bool retry,

@@ -55,10 +55,10 @@ void ml_script_push_call(lua_State *L, const ml_call *call, int64_t cached_ms,
                          ml_secret_handle **list)
 {
     luaL_checkstack(L, 6, NULL);
-    lua_createtable(L, 0, 4); /* as many as a plain get has */
+    lua_createtable(L, 0, 4); /* as many as a plain get comes to have */
     set_text(L, "verb", ml_verb_word(call->verb));
     set_text(L, "name", call->name);
-    set_pairs(L, "context", call->context, call->n_context);
+    if (call->n_context) set_pairs(L, "context", call->context, call->n_context);
     set_text(L, "version", call->version);
     set_text(L, "content_type", call->content_type);
     if (call->tags) set_pairs(L, "tags", call->tags, call->n_tags);

@@ -3,6 +3,7 @@
 --   load(text, name) -> policy                     raises a fault
 --   load(nil, name, path [, runs_tests]) -> policy of a file or a directory
 --   run(policy, call) -> answer | nil, fault       in a coroutine; may wait
+-- An answer is { secrets = {...}, text = "..." }, that of a get the secret itself.
 local core = require "moonlatch.core"
 local fault = require "moonlatch.fault"
 local loader = require "moonlatch.loader"
@@ -54,6 +55,7 @@ local function load_text(text, chunkname, scope)
   return made
 end
 
+<<<<<<< HEAD
 -- The policy's own cases, where it has some.
 local function run_tests(made)
   local problem = require("moonlatch.selftest").failures(made)
@@ -72,13 +74,7 @@ function M.load(text, chunkname, path, runs_tests)
   return made
 end
 
-local function verb_get(p, call)
-  local secret, f = resolve.get(p, call)
-  if not secret then return nil, f end
-  return { secrets = { secret } }
-end
-
-local VERBS = { get = verb_get }
+local VERBS = { get = resolve.get }
 
 -- Cases of a file of their own, in the same language as those in a policy.
 local function verb_test(p, call)
