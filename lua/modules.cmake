@@ -4,7 +4,6 @@ set(ML_LUA_MODULES
   moonlatch/airflow_kwargs.lua
   moonlatch/airflow_names.lua
   moonlatch/connection.lua
-  moonlatch/dotenv.lua
   moonlatch/engine.lua
   moonlatch/explain.lua
   moonlatch/fault.lua

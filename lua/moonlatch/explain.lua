@@ -42,7 +42,7 @@ local function add_steps(trace, steps)
     trace.steps[i] = {
       source = step.source.alias, kind = step.source.kind, label = step.source.label,
       key = step.key, version = step.version, on = step.on, refused = step.refused,
-      holds = step.holds,
+      holds = step.holds, writable = step.source.writable,
     }
   end
 end
@@ -250,7 +250,7 @@ end
 
 local function json_step(s, i)
   return object("index", i, "source", s.source, "kind", s.kind, "label", s.label,
-    "key", s.key, "version", s.version, "holds", s.holds, "on", flat_object(s.on),
+    "writable", s.writable, "key", s.key, "version", s.version, "holds", s.holds, "on", flat_object(s.on),
     "refused", s.refused, "outcome", s.outcome, "action", s.action,
     "ms", s.ms, "http_status", s.http_status,
     "service_code", s.service_code, "request_id", s.request_id,
