@@ -96,6 +96,10 @@ static int open_ground(ml_resolver *r, const ml_options *o, ml_err *e)
     r->log = (ml_log){o->log, o->log_arg, o->log_level};
     r->deadline_ms = or_default(o->deadline_ms, DEADLINE_MS);
     r->cache_ttl_ms = o->cache_ttl_ms ? o->cache_ttl_ms : CACHE_TTL_MS;
+    r->policy_file = ml_dup(o->policy_file);
+    if (o->policy_file && !r->policy_file) {
+        return ml_fail(e, ML_ENOMEM, "out of memory");
+    }
     int rc = map_alive(r, e);
     if (rc == 0) rc = ml_env_init(&r->env, o->env, o->n_env, e);
     if (rc < 0) return rc;
@@ -146,7 +150,8 @@ static int open_io(ml_resolver *r, const ml_options *o, ml_err *e)
                                  .connect_ms = or_default(o->connect_ms, CONNECT_MS),
                                  .retry = {RETRY_TRIES, RETRY_BASE_MS, RETRY_CAP_MS}};
     r->azure = ml_azure_new(&r->client, &r->env);
-    return r->azure ? 0 : ml_fail(e, ML_ENOMEM, "out of memory");
+    r->hosted = ml_hosted_new(r->loop);
+    return r->azure && r->hosted ? 0 : ml_fail(e, ML_ENOMEM, "out of memory");
 }
 
 static int open_vm(ml_resolver *r, const ml_options *o, ml_err *e)
@@ -155,7 +160,9 @@ static int open_vm(ml_resolver *r, const ml_options *o, ml_err *e)
                         .azure = r->azure,
                         .env = &r->env,
                         .log = &r->log,
-                        .clock = &r->clock};
+                        .clock = &r->clock,
+                        .hosted = r->hosted,
+                        .policy_file = r->policy_file};
     ml_vm_limits limits = {
         .max_bytes = o->lua_max_bytes ? o->lua_max_bytes : LUA_BYTES,
         .max_instructions =
@@ -232,6 +239,7 @@ int ml_open(ml_resolver **out, const ml_options *opt, ml_err *e)
 
 void ml_resolver_free(ml_resolver *r)
 {
+    ml_hosted_close(r->hosted);
     ml_loop_free(r->loop); /* ends every op first */
     ml_vm_free(r->vm);
     ml_azure_free(r->azure);
@@ -240,6 +248,7 @@ void ml_resolver_free(ml_resolver *r)
     ml_env_fini(&r->env);
     if (r->proxy) ml_scrub_free(r->proxy, strlen(r->proxy)); /* may hold a password */
     free(r->no_proxy);
+    free(r->policy_file);
     if (r->alive) munmap((void *)(uintptr_t)r->alive, (size_t)sysconf(_SC_PAGESIZE));
     pthread_cond_destroy(&r->changed);
     pthread_mutex_destroy(&r->lock);

@@ -3,6 +3,7 @@
 
 #include <lauxlib.h>
 #include <string.h>
+#include <unistd.h>
 
 #include "base/err.h"
 #include "script/bind_error.h"
@@ -10,9 +11,12 @@
 #include "script/task.h"
 #include "script/verbs.h"
 #include "source/environment.h"
+#include "source/files.h"
 #include "source/key_vault.h"
 
 static const char CLASS[] = "moonlatch.source";
+
+enum { PATH_BYTES = 4096 };
 
 /* ---- handles ------------------------------------------------------------------- */
 
@@ -69,6 +73,83 @@ int ml_script_environment(lua_State *L)
     ml_source **h = push_handle(L);
     *h =
         ml_environment_source_new(host->loop, host->env, alias ? alias : "environment");
+    return *h ? 1 : ml_script_nomem(L);
+}
+
+/* Pushes the path as the policy means it: relative to the directory of its file, and
+ * where the policy is a text to the directory of the process. */
+static const char *push_path(lua_State *L, const char *path)
+{
+    const char *file = ml_vm_of(L)->host->policy_file;
+    const char *slash = file ? strrchr(file, '/') : NULL;
+    char here[PATH_BYTES];
+    if (path[0] == '/') return lua_pushstring(L, path);
+    luaL_Buffer b;
+    luaL_buffinit(L, &b);
+    if (!slash || file[0] != '/') {
+        if (!getcwd(here, sizeof(here))) {
+            ml_script_raisef(L, ML_ESYSTEM, "the current directory is gone");
+        }
+        luaL_addstring(&b, here);
+        luaL_addchar(&b, '/');
+    }
+    if (slash) luaL_addlstring(&b, file, (size_t)(slash - file) + 1);
+    luaL_addstring(&b, path);
+    luaL_pushresult(&b);
+    return lua_tostring(L, -1);
+}
+
+static int push_files(lua_State *L, ml_files_kind kind)
+{
+    luaL_checktype(L, 1, LUA_TTABLE);
+    ml_str holds = ml_script_opt_str(L, 1, "holds");
+    const char *path = ml_script_opt_text(L, 1, "path");
+    luaL_argcheck(L, path, 1, "path is missing");
+    ml_files_options o = {
+        .kind = kind,
+        .alias = ml_script_opt_text(L, 1, "alias"),
+        .path = push_path(L, path),
+        .is_optional = ml_script_opt_flag(L, 1, "optional") > 0,
+        .trim_newline = ml_script_opt_flag(L, 1, "trim_newline") > 0,
+        .shows_hidden = ml_script_opt_flag(L, 1, "hidden") > 0,
+        .are_connections = ml_str_eq(holds, ML_LIT("connections")),
+        .key = ml_script_opt_text(L, 1, "key"),
+    };
+    luaL_argcheck(L, o.alias, 1, "alias is missing");
+    ml_err e = {0};
+    ml_source **h = push_handle(L);
+    *h = ml_files_source_new(ml_vm_of(L)->host->loop, &o, &e);
+    return *h ? 1 : ml_script_raise(L, &e);
+}
+
+int ml_script_dotenv(lua_State *L)
+{
+    return push_files(L, ML_FILES_DOTENV);
+}
+
+int ml_script_file(lua_State *L)
+{
+    return push_files(L, ML_FILES_FILE);
+}
+
+int ml_script_directory(lua_State *L)
+{
+    return push_files(L, ML_FILES_DIRECTORY);
+}
+
+int ml_script_local_file(lua_State *L)
+{
+    return push_files(L, ML_FILES_LOCAL);
+}
+
+int ml_script_host_source(lua_State *L)
+{
+    luaL_checktype(L, 1, LUA_TTABLE);
+    const char *alias = ml_script_opt_text(L, 1, "alias");
+    const char *name = ml_script_opt_text(L, 1, "name");
+    luaL_argcheck(L, alias && name, 1, "alias or name is missing");
+    ml_source **h = push_handle(L);
+    *h = ml_hosted_source_new(ml_vm_of(L)->host->hosted, alias, name);
     return *h ? 1 : ml_script_nomem(L);
 }
 
