@@ -376,9 +376,9 @@ static ml_value *of_short(ml_values *v, char *text, ml_str whole)
     if (is_one_of(text, nulls)) return ml_value_new(v, ML_VALUE_NULL, ML_LIT("None"));
     if (is_one_of(text, yes)) return ml_value_new(v, ML_VALUE_BOOL, ML_LIT("True"));
     if (is_one_of(text, no)) return ml_value_new(v, ML_VALUE_BOOL, ML_LIT("False"));
-    if (strcmp(text, "=") == 0) {
+    if (strcmp(text, "=") == 0 || strcmp(text, "<<") == 0) {
         return ml_values_fail(v, 0,
-                              "a plain =, which YAML 1.1 keeps for itself: "
+                              "a plain = or <<, which YAML 1.1 keeps for itself: "
                               "quote it");
     }
     if (strchr("+-.0123456789", *text)) {

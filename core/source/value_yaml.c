@@ -70,26 +70,32 @@ static bool next(reader *r)
 /* ---- anchors ------------------------------------------------------------------------
  */
 
-static bool remember(reader *r, const char *name, ml_value *value)
+static const anchor *find_anchor(const reader *r, ml_str name)
+{
+    const anchor *a = r->anchors;
+    while (a && !ml_str_eq(a->name, name)) a = a->next;
+    return a;
+}
+
+static bool remember(reader *r, ml_str name, ml_value *value)
 {
     anchor *a = ml_values_alloc(r->v, sizeof(*a));
     if (!a) return false;
-    if (++r->n_anchors > MAX_ANCHORS) {
-        ml_values_fail(r->v, 0, "more than 1000 anchors");
+    if (find_anchor(r, name) || ++r->n_anchors > MAX_ANCHORS) {
+        fail(r, "an anchor that is there twice, or more than 1000 of them");
         return false;
     }
-    *a = (anchor){.next = r->anchors, .value = value};
+    *a = (anchor){.next = r->anchors, .name = name, .value = value};
     r->anchors = a;
-    return ml_values_copy(r->v, ml_str_of(name), &a->name);
+    return true;
 }
 
 /* One that is still being read is not known yet: so there are no cycles. */
 static ml_value *of_alias(reader *r)
 {
     ml_str name = ml_str_of((const char *)r->event.data.alias.anchor);
-    for (anchor *a = r->anchors; a; a = a->next) {
-        if (ml_str_eq(a->name, name)) return a->value;
-    }
+    const anchor *a = find_anchor(r, name);
+    if (a) return a->value;
     return fail(r, "an alias whose anchor is not known here");
 }
 
@@ -184,19 +190,28 @@ static bool is_merge_key(const reader *r)
            strcmp((const char *)e->data.scalar.value, "<<") == 0;
 }
 
+/* As json.dumps writes a key that is no text. */
+static ml_str key_text(const ml_value *key)
+{
+    if (key->kind == ML_VALUE_NULL) return ML_LIT("null");
+    if (key->kind != ML_VALUE_BOOL) return key->text;
+    return key->text.p[0] == 'T' ? ML_LIT("true") : ML_LIT("false");
+}
+
 static bool read_member(reader *r, ml_value *own, ml_value *merged, int depth)
 {
     bool merges = is_merge_key(r);
-    ml_value *key = read_node(r, depth);
-    if (!key) return false;
-    if (key->kind == ML_VALUE_LIST || key->kind == ML_VALUE_MAP) {
+    ml_value *key = merges ? NULL : read_node(r, depth);
+    if (!merges && !key) return false;
+    if (key && (key->kind == ML_VALUE_LIST || key->kind == ML_VALUE_MAP)) {
         fail(r, "a key that is a list or a map");
         return false;
     }
     if (!next(r)) return false;
     ml_value *value = read_node(r, depth);
     if (!value) return false;
-    return merges ? merge(r, merged, value) : ml_value_add(r->v, own, key->text, value);
+    if (merges) return merge(r, merged, value);
+    return ml_value_add(r->v, own, key_text(key), value);
 }
 
 static ml_value *of_mapping(reader *r, int depth)
@@ -242,7 +257,7 @@ static ml_value *read_node(reader *r, int depth)
     ml_str name = {0};
     if (anchored && !ml_values_copy(r->v, ml_str_of(anchored), &name)) return NULL;
     ml_value *value = read_unnamed(r, depth);
-    if (value && anchored && !remember(r, name.p, value)) return NULL;
+    if (value && anchored && !remember(r, name, value)) return NULL;
     return value;
 }
 
