@@ -4,6 +4,14 @@
 #include "source/local_file.h"
 #include "source/read_file.h"
 
+static void refuse(const files *f, ml_op *op, const ml_values *v, ml_str key)
+{
+    if (v->no_memory)
+        ml_fail(&op->err, ML_ENOMEM, "out of memory");
+    else
+        ml_files_broken(f, op, v->line, key, v->problem);
+}
+
 static void answer_local(const files *f, ml_values *v, ml_str key,
                          const ml_value *value, ml_op *op)
 {
@@ -12,7 +20,7 @@ static void answer_local(const files *f, ml_values *v, ml_str key,
     if (ml_local_answer(v, value, f->o.are_connections, &out))
         ml_files_found(f, op, key, ml_buf_str(&out));
     else if (v->problem)
-        ml_files_broken(f, op, v->line, key, v->problem);
+        refuse(f, op, v, key);
     else
         ml_fail(&op->err, ML_EMISSING,
                 "%s: %.*s is null, which Airflow counts as missing", f->source.label,
@@ -34,7 +42,7 @@ static void with_local(const files *f, ml_op *op, ml_str key,
     if (map)
         use(f, &v, map, key, op);
     else
-        ml_files_broken(f, op, v.line, v.key, v.problem);
+        refuse(f, op, &v, v.key);
     ml_values_fini(&v);
     ml_buf_fini(&text);
 }

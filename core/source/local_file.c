@@ -164,7 +164,7 @@ ml_value *ml_local_read(ml_values *v, ml_str text, ml_local_format format,
 {
     if (!ml_utf8_valid(text)) return ml_values_fail(v, 0, "the file is not UTF-8");
     ml_value *map = read_format(v, text, format);
-    if (!map) return ml_values_fail(v, 0, "out of memory");
+    if (!map) return NULL;
     if (map->kind != ML_VALUE_MAP) {
         return ml_values_fail(v, 1, "the file does not hold an object at its top");
     }
@@ -195,6 +195,7 @@ bool ml_local_answer(ml_values *v, const ml_value *value, bool are_connections,
     bool ok = are_connections && value->kind == ML_VALUE_MAP
                   ? write_object(v, value, out)
                   : write_variable(value, out);
+    if (!ml_buf_ok(out) && !out->is_full) ml_values_nomem(v);
     if (!ok) ml_values_fail(v, 0, "its value unfolds to too much, or has no JSON form");
     return ok;
 }

@@ -108,7 +108,7 @@ static int read_all(int fd, ml_buf *out)
     int problem = n < 0 ? errno : 0;
     ml_scrub(chunk, sizeof(chunk));
     if (problem || ml_buf_ok(out)) return problem;
-    return out->len + sizeof(chunk) > ML_FILE_MAX_BYTES ? EFBIG : ENOMEM;
+    return out->is_full ? EFBIG : ENOMEM;
 }
 
 static int too_large(ml_err *e, const char *shown)

@@ -44,6 +44,13 @@ ml_value *ml_values_fail(ml_values *v, int line, const char *problem)
     return NULL;
 }
 
+ml_value *ml_values_nomem(ml_values *v)
+{
+    v->no_memory = true;
+    v->problem = "out of memory";
+    return NULL;
+}
+
 static bool add_chunk(ml_values *v, size_t n)
 {
     size_t size = n > CHUNK_BYTES ? n : CHUNK_BYTES;
@@ -53,7 +60,7 @@ static bool add_chunk(ml_values *v, size_t n)
     }
     chunk *c = malloc(sizeof(*c) + size);
     if (!c) {
-        ml_values_fail(v, 0, "out of memory");
+        ml_values_nomem(v);
         return false;
     }
     *c = (chunk){.next = v->chunks, .size = size};
@@ -150,7 +157,7 @@ bool ml_value_settle(ml_values *v, ml_value *map)
     if (map->n < 2) return true;
     ml_member **sorted = malloc(map->n * sizeof(ml_member *));
     if (!sorted) {
-        ml_values_fail(v, 0, "out of memory");
+        ml_values_nomem(v);
         return false;
     }
     size_t n = 0;
@@ -194,7 +201,10 @@ static bool plain(ml_values *v, ml_str raw, ml_str *out)
     ml_buf b;
     ml_buf_init(&b, raw.n + 1);
     bool ok = ml_json_unescape(raw, &b);
-    if (!ok) ml_values_fail(v, 0, "a text with a lone half of a surrogate pair");
+    if (!ml_buf_ok(&b))
+        ml_values_nomem(v);
+    else if (!ok)
+        ml_values_fail(v, 0, "a text with a lone half of a surrogate pair");
     if (ok) ok = ml_values_copy(v, ml_buf_str(&b), out);
     ml_buf_fini(&b);
     return ok;

@@ -48,6 +48,7 @@ typedef struct ml_values {
     size_t n_bytes;
     int line;            /* of the problem, 0: of none in particular */
     const char *problem; /* static text; NULL: fine so far */
+    bool no_memory;      /* the problem is ours */
     ml_str key;          /* at the top, that it is about; empty: of none */
     ml_str repeated;     /* a key that was there more than once */
 } ml_values;
@@ -56,6 +57,8 @@ void ml_values_init(ml_values *v);
 void ml_values_fini(ml_values *v);
 /* Notes the first problem; NULL, so that a reader may return it. */
 ml_value *ml_values_fail(ml_values *v, int line, const char *problem);
+/* The same for want of memory. */
+ml_value *ml_values_nomem(ml_values *v);
 /* Zeroed memory; NULL and a problem when there is none, or too much is asked for. */
 void *ml_values_alloc(ml_values *v, size_t n);
 /* A copy in this memory. */

@@ -111,6 +111,7 @@ static ml_value *kept(ml_values *v, ml_value_kind kind, ml_buf *text)
     if (ml_buf_ok(text) && ml_values_copy(v, ml_buf_str(text), &copy)) {
         value = ml_value_new(v, kind, copy);
     }
+    if (!ml_buf_ok(text)) ml_values_nomem(v);
     ml_buf_fini(text);
     return value;
 }
@@ -404,7 +405,7 @@ static ml_value *read_with(reader *read, ml_values *v, ml_str text)
 {
     char copy[LONGEST];
     locale_t c = newlocale(LC_NUMERIC_MASK, "C", (locale_t)0);
-    if (!c) return ml_values_fail(v, 0, "out of memory");
+    if (!c) return ml_values_nomem(v);
     locale_t before = uselocale(c);
     if (text.n) memcpy(copy, text.p, text.n);
     copy[text.n] = '\0';

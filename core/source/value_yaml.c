@@ -62,6 +62,7 @@ static bool next(reader *r)
         r->has_event = true;
         return true;
     }
+    if (r->parser.error == YAML_MEMORY_ERROR) ml_values_nomem(r->v);
     const char *why = r->parser.problem ? r->parser.problem : "no YAML";
     ml_values_fail(r->v, line_of(r->parser.problem_mark), why);
     return false;
@@ -279,7 +280,7 @@ ml_value *ml_value_of_yaml(ml_values *v, ml_str text)
 {
     reader r = {.v = v};
     if (!yaml_parser_initialize(&r.parser)) {
-        return ml_values_fail(v, 0, "out of memory");
+        return ml_values_nomem(v);
     }
     yaml_parser_set_input_string(&r.parser, (const unsigned char *)text.p, text.n);
     ml_value *top = read_stream(&r);
