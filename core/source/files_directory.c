@@ -189,7 +189,8 @@ static void walk_directory(walk *w, int fd, int depth)
         ml_file_fail(&w->op->err, errno, w->f->o.path);
     }
     if (!dir && fd >= 0) close(fd);
-    while (w->op->err.code == 0 && (entry = readdir(dir))) {
+    /* cppcheck-suppress readdirCalled ; nobody else has this stream */
+    while (dir && w->op->err.code == 0 && (entry = readdir(dir))) {
         ml_str name = ml_str_of(entry->d_name);
         if (problem_of(w->f, name) || w->n + name.n >= MAX_KEY) continue;
         memcpy(w->path + w->n, name.p, name.n);

@@ -262,18 +262,23 @@ static ml_value *read_node(reader *r, int depth)
     return value;
 }
 
+static bool next_is(reader *r, yaml_event_type_t type)
+{
+    return next(r) && r->event.type == type;
+}
+
 /* An empty text is null, as are comments alone. */
 static ml_value *read_stream(reader *r)
 {
-    if (!next(r) || !next(r)) return NULL; /* stream start, document start */
-    if (r->event.type == YAML_STREAM_END_EVENT) {
+    if (!next_is(r, YAML_STREAM_START_EVENT)) return fail(r, "no YAML");
+    if (!next_is(r, YAML_DOCUMENT_START_EVENT)) {
+        if (r->v->problem) return NULL;
         return ml_value_new(r->v, ML_VALUE_NULL, ML_LIT("None"));
     }
     if (!next(r)) return NULL;
     ml_value *top = read_node(r, 0);
-    if (!top || !next(r) || !next(r)) return NULL; /* document end, stream end */
-    if (r->event.type == YAML_STREAM_END_EVENT) return top;
-    return fail(r, "a second document");
+    if (!top || !next_is(r, YAML_DOCUMENT_END_EVENT)) return fail(r, "no YAML");
+    return next_is(r, YAML_STREAM_END_EVENT) ? top : fail(r, "a second document");
 }
 
 ml_value *ml_value_of_yaml(ml_values *v, ml_str text)

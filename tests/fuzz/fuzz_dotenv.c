@@ -5,9 +5,12 @@
 #include "source/dotenv.h"
 
 const char *const fuzz_seeds[] = {
-    "# x\nexport A = 'a\nb' # c\nB=\"\\n\\$\\\"${\"\r\nC={\"a\": \"b # c\"} # "
-    "d\nD\n=e\n",
-    "\xef\xbb\xbfK=v\r\nL=\"\r\n\"x\nM=[1, \"\\\"]\"\n", "A='", "A=#\n", NULL};
+    "# x\nexport A = 'a\nb' # c\nB=\"\\n\\$\\\"${\"\r\n=e\n",
+    "C={\"a\": \"b # c\"} # d\nD\n",
+    "\xef\xbb\xbfK=v\r\nL=\"\r\n\"x\nM=[1, \"\\\"\"]\"\n",
+    "A='",
+    "A=#\n",
+    NULL};
 
 int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
 {
