@@ -1,16 +1,21 @@
 # The modules of lua/moonlatch that are embedded in the library; one a line, sorted.
 set(ML_LUA_MODULES
+  moonlatch/after.lua
   moonlatch/airflow.lua
   moonlatch/airflow_kwargs.lua
   moonlatch/airflow_names.lua
   moonlatch/connection.lua
+  moonlatch/encode.lua
   moonlatch/engine.lua
   moonlatch/explain.lua
   moonlatch/fault.lua
+  moonlatch/given.lua
   moonlatch/index.lua
+  moonlatch/inverse.lua
   moonlatch/json.lua
   moonlatch/json_text.lua
   moonlatch/list.lua
+  moonlatch/loader.lua
   moonlatch/match.lua
   moonlatch/names.lua
   moonlatch/options.lua
@@ -18,10 +23,14 @@ set(ML_LUA_MODULES
   moonlatch/plan.lua
   moonlatch/policy.lua
   moonlatch/python_text.lua
+  moonlatch/require_options.lua
   moonlatch/resolve.lua
   moonlatch/rule.lua
+  moonlatch/rule_options.lua
+  moonlatch/ruleset.lua
   moonlatch/sandbox.lua
   moonlatch/sources.lua
+  moonlatch/team.lua
   moonlatch/template.lua
   moonlatch/urlsplit.lua
   moonlatch/verbs.lua

@@ -3,7 +3,6 @@
 
 #include <lauxlib.h>
 #include <string.h>
-#include <unistd.h>
 
 #include "base/err.h"
 #include "script/bind_error.h"
@@ -15,8 +14,6 @@
 #include "source/key_vault.h"
 
 static const char CLASS[] = "moonlatch.source";
-
-enum { PATH_BYTES = 4096 };
 
 /* ---- handles ------------------------------------------------------------------- */
 
@@ -76,29 +73,6 @@ int ml_script_environment(lua_State *L)
     return *h ? 1 : ml_script_nomem(L);
 }
 
-/* Pushes the path as the policy means it: relative to the directory of its file, and
- * where the policy is a text to the directory of the process. */
-static const char *push_path(lua_State *L, const char *path)
-{
-    const char *file = ml_vm_of(L)->host->policy_file;
-    const char *slash = file ? strrchr(file, '/') : NULL;
-    char here[PATH_BYTES];
-    if (path[0] == '/') return lua_pushstring(L, path);
-    luaL_Buffer b;
-    luaL_buffinit(L, &b);
-    if (!slash || file[0] != '/') {
-        if (!getcwd(here, sizeof(here))) {
-            ml_script_raisef(L, ML_ESYSTEM, "the current directory is gone");
-        }
-        luaL_addstring(&b, here);
-        luaL_addchar(&b, '/');
-    }
-    if (slash) luaL_addlstring(&b, file, (size_t)(slash - file) + 1);
-    luaL_addstring(&b, path);
-    luaL_pushresult(&b);
-    return lua_tostring(L, -1);
-}
-
 static int push_files(lua_State *L, ml_files_kind kind)
 {
     luaL_checktype(L, 1, LUA_TTABLE);
@@ -108,7 +82,7 @@ static int push_files(lua_State *L, ml_files_kind kind)
     ml_files_options o = {
         .kind = kind,
         .alias = ml_script_opt_text(L, 1, "alias"),
-        .path = push_path(L, path),
+        .path = path,
         .is_optional = ml_script_opt_flag(L, 1, "optional") > 0,
         .trim_newline = ml_script_opt_flag(L, 1, "trim_newline") > 0,
         .shows_hidden = ml_script_opt_flag(L, 1, "hidden") > 0,

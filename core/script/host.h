@@ -11,6 +11,5 @@ typedef struct ml_host {
     const ml_env *env;
     const ml_log *log;
     const ml_clock *clock;
-    ml_hosted *hosted;       /* sources that the host of the library supplies */
-    const char *policy_file; /* NULL: the policy is a text */
+    ml_hosted *hosted; /* sources that the host of the library supplies */
 } ml_host;

@@ -19,7 +19,7 @@ typedef enum ml_files_kind {
 typedef struct ml_files_options {
     ml_files_kind kind;
     const char *alias;
-    const char *path;  /* absolute, or relative to where the process is */
+    const char *path;  /* best absolute */
     bool is_optional;  /* what is not there has no keys */
     bool trim_newline; /* FILE, DIRECTORY: one newline at the end is not the secret's */
     bool shows_hidden; /* DIRECTORY: also names that begin with a dot */

@@ -3,6 +3,7 @@
 -- A policy holds handles: empty tables with one method, key().  What stands behind a
 -- handle (core's source) is known to this registry alone.
 local core = require "moonlatch.core"
+local loader = require "moonlatch.loader"
 local options = require "moonlatch.options"
 
 local M = {}
@@ -85,6 +86,12 @@ local function made(where, make, t)
   error(raw, 0)
 end
 
+local function full_path(where, what, scope, path)
+  local full, problem = loader.resolve(scope or {}, path)
+  if not full then options.refuse(where, "%s, option 'path': %s", what, problem) end
+  return full
+end
+
 -- The place is looked for only when it is needed: that costs more than the rest of a map.
 local function check_key(here, key, version)
   if type(key) ~= "string" then
@@ -98,12 +105,15 @@ local function check_key(here, key, version)
   end
 end
 
--- here() -> "file:line" of the policy.  Returns the registry of one policy:
+-- here() -> "file:line" of the policy; scope: what it shares with other files, see
+-- loader.lua.  Returns the registry of one file:
 --   constructors           azure_key_vault, client_secret, environment, dotenv ... by name
 --   of(handle) -> entry { handle, alias, kind, label, writable, raw } | nil
 --   is_handle(v) -> boolean
-function M.registry(here)
-  local entries, credentials, taken = {}, {}, {}
+--   adopt(entry) -> handle                        of a source that another file made
+function M.registry(here, scope)
+  local entries, credentials = {}, {}
+  local taken, own, prefix = scope and scope.taken or {}, {}, scope and scope.prefix or ""
   local R = { constructors = {} }
 
   local handle_meta = {
@@ -123,12 +133,16 @@ function M.registry(here)
     __metatable = false,
   }
 
+  -- Files of teams do not learn which aliases others have.
   local function pick_alias(where, asked, fallback)
-    if asked and taken[asked] then
-      options.refuse(where, "two sources have the alias '%s'", asked)
+    local earlier = asked and (prefix == "" and taken or own)[asked]
+    if earlier then
+      options.refuse(where, "two sources have the alias '%s': the other one is at %s",
+        asked, earlier)
     end
-    local alias = asked or unique(taken, fallback)
-    taken[alias] = true
+    local alias = prefix == "" and asked
+      or unique(taken, (prefix .. (asked or fallback)):sub(1, MAX_ALIAS - 4))
+    own[asked or alias], taken[alias] = where, where
     return alias
   end
 
@@ -139,6 +153,12 @@ function M.registry(here)
       writable = raw:writable(), raw = raw,
     }
     return handle
+  end
+
+  function R.adopt(entry)
+    entry.handle = setmetatable({}, handle_meta)
+    entries[entry.handle] = entry
+    return entry.handle
   end
 
   function R.of(handle) return entries[handle] end
@@ -189,6 +209,7 @@ function M.registry(here)
       end
       local o = {}
       for k, v in pairs(t) do o[k] = v end
+      if t.path then o.path = full_path(where, what, scope, t.path) end
       o.alias = pick_alias(where, t.alias, name and alias_of_name(name, kind) or kind)
       return register(made(where, core[kind], o))
     end

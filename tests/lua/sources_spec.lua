@@ -12,16 +12,16 @@ end
 
 describe("a source of files", function()
   local CASES = {
-    { "ml.dotenv { path = 'a/app.env' }", { path = "a/app.env", alias = "app.env" } },
-    { "ml.dotenv { path = '.env' }", { path = ".env", alias = "env" } },
+    { "ml.dotenv { path = '/a/app.env' }", { path = "/a/app.env", alias = "app.env" } },
+    { "ml.dotenv { path = '/.env' }", { path = "/.env", alias = "env" } },
     { "ml.dotenv { path = '/x/y z/', optional = true }",
       { path = "/x/y z/", alias = "y-z", optional = true } },
     { "ml.file { path = '/run/secrets/db', key = 'k', trim_newline = true }",
       { path = "/run/secrets/db", alias = "db", key = "k", trim_newline = true } },
     { "ml.directory { path = '/', hidden = true }",
       { path = "/", alias = "directory", hidden = true } },
-    { "ml.local_file { path = 'v.json', holds = 'connections', alias = 'v' }",
-      { path = "v.json", alias = "v", holds = "connections" } },
+    { "ml.local_file { path = '/v.json', holds = 'connections', alias = 'v' }",
+      { path = "/v.json", alias = "v", holds = "connections" } },
     { "ml.host_source { name = 'mine' }", { name = "mine", alias = "mine" } },
     { "ml.host_source { name = '??' }", { name = "??", alias = "host_source" } },
   }
@@ -40,10 +40,12 @@ describe("a source of files", function()
     { "ml.directory { path = 'a', key = 'x' }", "ml.directory has no option 'key'" },
     { "ml.local_file { path = 'a.json', holds = 'both' }",
       'option \'holds\': "variables" or "connections" is needed' },
+    { "ml.file { path = 'a' }",
+      "ml.file, option 'path': a relative path needs a policy that is a file" },
     { "ml.host_source {}", "ml.host_source needs 'name'" },
     { "ml.host_source { name = 'x', path = 'y' }", "ml.host_source has no option 'path'" },
-    { "ml.file { path = 'a', alias = 'a b' }", "option 'alias'" },
-    { "{ ml.file { path = 'a', alias = 'x' }, ml.dotenv { path = 'b', alias = 'x' } }",
+    { "ml.file { path = '/a', alias = 'a b' }", "option 'alias'" },
+    { "{ ml.file { path = '/a', alias = 'x' }, ml.dotenv { path = '/b', alias = 'x' } }",
       "two sources have the alias 'x'" },
   }
   for _, case in ipairs(REFUSED) do
@@ -55,16 +57,23 @@ describe("a source of files", function()
     end)
   end
 
+  it("has a path that begins where the policy file is", function()
+    t.fake.reset { files = { ["/etc/ml/p.lua"] = [[local ml = require "moonlatch.policy"
+      return ml.policy { ml.rule "**" { from = ml.file { path = "secrets/a" } } }]] } }
+    t.engine.load(nil, "p.lua", "/etc/ml/p.lua")
+    assert.equal("/etc/ml/secrets/a", t.fake.plain[1].path)
+  end)
+
   it("may be there twice: the aliases differ", function()
-    load_source "{ ml.file { path = 'a' }, ml.file { path = 'b/a' } }"
+    load_source "{ ml.file { path = '/a' }, ml.file { path = '/b/a' } }"
     assert.equal("a", t.fake.plain[1].alias)
     assert.equal("a-2", t.fake.plain[2].alias)
   end)
 
   it("answers and is listed like others", function()
-    local p = t.load("local s = ml.dotenv { path = 'x.env' }\n"
+    local p = t.load("local s = ml.dotenv { path = '/x.env' }\n"
       .. "return ml.policy { ml.rule 'a/*' { strip = 'a/', from = s } }",
-      { files = { ["x.env"] = { K = "v" } } })
+      { contents = { ["/x.env"] = { K = "v" } } })
     assert.equal("x.env:K=v", t.get(p, "a/K"))
     assert.equal("a/K", (t.names(p)))
     local _, f = t.run(p, "put", "a/K")

@@ -10,6 +10,7 @@
 --       gone  = { fails = "forbidden", http_status = 403 },  -- an error table
 --       [fake.anything_else] = { fails = "unavailable" },    -- default: missing
 --     } },
+--     files = { ["/etc/ml/policy.lua"] = "return ..." },   -- what a load can read
 --     deleted = { [url] = { name = true } },  -- what list_deleted answers
 --   }
 --   fake.calls   every src:call: { verb, source alias, key, args }, in order
@@ -68,6 +69,63 @@ function core.with_name(s, name)
 end
 
 function core.secret(text) return fake.secret(text) end
+
+-- ---- values; the real ones are tested on their own (tests/unit/test_bind_value.c) ----
+
+local function changed(s, value)
+  local f = copy(hidden[s])
+  f.value = value
+  return new_secret(f)
+end
+
+function core.is_pointer(text)
+  return (text == "" or text:find("^/") ~= nil) and not text:find("~[^01]") and not text:find("~$")
+end
+
+function core.field(s, pointer)
+  local fine, v = pcall(cjson.decode, hidden[s].value)
+  if not fine then return nil, "the secret is not JSON" end
+  if pointer == "" then return changed(s, hidden[s].value) end
+  for step in pointer:gmatch("/([^/]*)") do
+    step = step:gsub("~1", "/"):gsub("~0", "~")
+    if type(v) ~= "table" then v = nil end
+    v = v and (v[step] or math.tointeger(step) and v[step + 1])
+  end
+  if v == nil then return nil, "there is no such field in the secret" end
+  if v == cjson.null then return nil, "the field is null" end
+  if type(v) == "number" then v = ("%.14g"):format(v) end
+  return changed(s, type(v) == "table" and cjson.encode(v) or tostring(v))
+end
+
+local DECODE = {
+  hex = function(text)
+    if #text % 2 == 1 or text:find("%X") then return nil end
+    return (text:gsub("..", function(d) return string.char(tonumber(d, 16)) end))
+  end,
+  base64 = function(text) return (require("support.base64")(text)) end,
+}
+
+function core.decode(s, how)
+  local value = DECODE[how](hidden[s].value)
+  if not value then return nil, "the secret is not " .. how end
+  return changed(s, value)
+end
+
+function core.value_problem(s, limits)
+  local n = #hidden[s].value
+  if n < (limits.min_bytes or 0) then return "the secret is shorter than min_bytes" end
+  if n > (limits.max_bytes or n) then return "the secret is longer than max_bytes" end
+end
+
+function core.transform(s, fn)
+  local text = fn(hidden[s].value)
+  if type(text) ~= "string" then return nil, "transform gave no text" end
+  return changed(s, text)
+end
+
+core.digest = require "support.sha256"
+
+function core.wall_s() return state.wall_s end
 
 -- ---- sources ----
 
@@ -222,13 +280,42 @@ function core.environment(t)
   }
 end
 
--- Files and the host's sources: keys come from script.files[path or name].
+-- Files and the host's sources: keys come from script.contents[path or name].
 for _, kind in ipairs { "dotenv", "file", "directory", "local_file", "host_source" } do
   core[kind] = function(t)
     fake.plain[#fake.plain + 1] = t
     return new_source { alias = t.alias, kind = kind, label = kind,
-      keys = state.files[t.path or t.name] or {} }
+      keys = state.contents[t.path or t.name] or {} }
   end
+end
+
+-- ---- files ----
+
+function core.policy_file(path)
+  if state.files[path] then return state.files[path], false end
+  for name in pairs(state.files) do
+    if name:sub(1, #path + 1) == path .. "/" then return nil, "Is a directory", true end
+  end
+  return nil, "No such file or directory", false
+end
+
+function core.policy_file_below(dir, path)
+  if path:find("%.%.") or path:sub(1, 1) == "/" then return nil, "it is not below" end
+  local text = state.files[dir:gsub("/*$", "/") .. path]
+  if text then return text, false end
+  return nil, "No such file or directory"
+end
+
+function core.begin_file() end
+
+function core.policy_names(dir)
+  local names, below = {}, dir:gsub("/*$", "/")
+  for name in pairs(state.files) do
+    local base = name:sub(1, #below) == below and name:sub(#below + 1)
+    if base and base:find("^[^./][^/]*%.lua$") then names[#names + 1] = base end
+  end
+  table.sort(names)
+  return names
 end
 
 -- ---- the rest ----
@@ -289,8 +376,8 @@ function fake.reset(script)
   script = script or {}
   state = {
     env = script.env or {}, vaults = script.vaults or {},
-    deleted = script.deleted or {}, events = {}, now = 0,
-    files = script.files or {},
+    deleted = script.deleted or {}, files = script.files or {}, events = {}, now = 0,
+    wall_s = script.wall_s or 0, contents = script.contents or {},
   }
   fake.calls, fake.logs, fake.vaults, fake.plain = {}, {}, {}, {}
 end
