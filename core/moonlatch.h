@@ -286,6 +286,57 @@ ML_API int ml_step(ml_resolver *r, int max_wait_ms);
 /* Makes a concurrent or later ml_step return.  From any thread, async-signal-safe. */
 ML_API void ml_wake(ml_resolver *r);
 
+/* ---- sources that the host supplies ---------------------------------------------- */
+
+/* A get or a list that the library asks for; the host's until it calls ml_fetch_done.
+ */
+typedef struct ml_fetch ml_fetch;
+
+/* The functions of a source.  They are called like dones: from ml_step, a blocking call
+ * or ml_close, one at a time; inside, ml_start, ml_cancel and ml_fetch_done are
+ * allowed, step and blocking calls answer ML_EBUSY.  They must not wait: begin the work
+ * and return. */
+typedef struct ml_source_ops {
+    size_t size; /* filled by ML_SOURCE_OPS_INIT */
+    /* Required.  key and version ("": the latest) live until ml_fetch_done. */
+    void (*get)(ml_fetch *f, const char *key, const char *version, void *arg);
+    void (*list)(ml_fetch *f, void *arg); /* NULL: it cannot be listed */
+    /* NULL, or told that nobody waits for f any more (canceled, too late, closed), at
+     * most once.  f still wants its ml_fetch_done, from here or later; what that brings
+     * is dropped.  Another thread may be calling it just now: then f is good for
+     * nothing but a comparison. */
+    void (*cancel)(ml_fetch *f, void *arg);
+} ml_source_ops;
+#define ML_SOURCE_OPS_INIT .size = sizeof(ml_source_ops)
+
+/* What a fetch brought.  Everything is copied. */
+typedef struct ml_fetched {
+    size_t size; /* filled by ML_FETCHED_INIT */
+    /* 0, or ML_EMISSING, ML_EDISABLED, ML_EFORBIDDEN, ML_EUNAUTHENTICATED,
+     * ML_ETHROTTLED, ML_EUNAVAILABLE, ML_EINVALID, ML_EUSAGE (no such key can be). What
+     * cannot be reached is not missing. */
+    int code;
+    const char *text;  /* of a failure: what to tell people; no secrets */
+    const void *value; /* get: any bytes */
+    size_t value_len;
+    const char *version;      /* get; NULL: not known */
+    const char *content_type; /* get; NULL: not known */
+    const char *const *keys;  /* list */
+    size_t n_keys;
+} ml_fetched;
+#define ML_FETCHED_INIT .size = sizeof(ml_fetched)
+
+/* What the policy calls ml.host_source { name = "..." }; before the first call that
+ * needs it.  ops is copied, arg must live until ml_close has returned.  ML_EUSAGE when
+ * the name is taken or a function is missing. */
+ML_API ML_MUST int ml_add_source(ml_resolver *r, const char *name,
+                                 const ml_source_ops *ops, void *arg, ml_err *e);
+/* Ends a fetch: exactly once for each, also for those that were canceled, and also
+ * after ml_close.  From any thread, from inside the source's own functions, and with
+ * locks held: it calls nothing back and waits for nothing.  f is gone afterwards.  In a
+ * forked child it does nothing. */
+ML_API void ml_fetch_done(ml_fetch *f, const ml_fetched *got);
+
 #ifdef __cplusplus
 }
 #endif

@@ -143,7 +143,8 @@ static int open_io(ml_resolver *r, const ml_options *o, ml_err *e)
                                  .connect_ms = or_default(o->connect_ms, CONNECT_MS),
                                  .retry = {RETRY_TRIES, RETRY_BASE_MS, RETRY_CAP_MS}};
     r->azure = ml_azure_new(&r->client, &r->env);
-    return r->azure ? 0 : ml_fail(e, ML_ENOMEM, "out of memory");
+    r->hosted = ml_hosted_new(r->loop);
+    return r->azure && r->hosted ? 0 : ml_fail(e, ML_ENOMEM, "out of memory");
 }
 
 static int open_vm(ml_resolver *r, const ml_options *o, ml_err *e)
@@ -152,7 +153,8 @@ static int open_vm(ml_resolver *r, const ml_options *o, ml_err *e)
                         .azure = r->azure,
                         .env = &r->env,
                         .log = &r->log,
-                        .clock = &r->clock};
+                        .clock = &r->clock,
+                        .hosted = r->hosted};
     ml_vm_limits limits = {
         .max_bytes = o->lua_max_bytes ? o->lua_max_bytes : LUA_BYTES,
         .max_instructions =
@@ -190,6 +192,7 @@ int ml_open(ml_resolver **out, const ml_options *opt, ml_err *e)
 
 void ml_resolver_free(ml_resolver *r)
 {
+    ml_hosted_close(r->hosted);
     ml_loop_free(r->loop); /* ends every op first */
     ml_vm_free(r->vm);
     ml_azure_free(r->azure);

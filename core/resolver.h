@@ -54,6 +54,7 @@ struct ml_resolver {
     ml_env env;
     ml_tls tls;
     char *proxy, *no_proxy;
+    ml_hosted *hosted;
     ml_http_client client;
     ml_loop *loop;
     ml_azure *azure;

@@ -10,7 +10,6 @@ set(ML_LUA_MODULES
   moonlatch/check_keys.lua
   moonlatch/check_reach.lua
   moonlatch/connection.lua
-  moonlatch/dotenv.lua
   moonlatch/encode.lua
   moonlatch/engine.lua
   moonlatch/explain.lua

@@ -179,6 +179,7 @@ static const luaL_Reg functions[] = {
     {"write_file", system_write_file},
     {"is_readable", system_is_readable},
     {"has_variables", system_has_variables},
+    {"dotenv", ml_cli_dotenv},
     {"isatty", system_isatty},
     {"prompt", ml_cli_prompt},
     {"mono_ms", system_mono_ms},

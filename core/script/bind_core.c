@@ -165,6 +165,11 @@ void ml_script_push_core(lua_State *L)
 {
     static const luaL_Reg functions[] = {{"key_vault", ml_script_key_vault},
                                          {"environment", ml_script_environment},
+                                         {"dotenv", ml_script_dotenv},
+                                         {"file", ml_script_file},
+                                         {"directory", ml_script_directory},
+                                         {"local_file", ml_script_local_file},
+                                         {"host_source", ml_script_host_source},
                                          {"with_name", ml_script_with_name},
                                          {"env", core_env},
                                          {"env_secret", core_env_secret},

@@ -8,6 +8,18 @@
 --                     dns_suffix =, alias =, verify_challenge_resource = }   a source
 --   client_secret { tenant_id =, client_id =, client_secret = env_secret "X" }
 --   environment { alias = }                      a source: keys are variable names
+--   dotenv { path =, optional =, alias = }       a source: keys are the file's variables
+--   file { path =, key =, trim_newline =, optional =, alias = }   a source: the whole file
+--                                                is the secret, of this key or of any
+--   directory { path =, trim_newline =, hidden =, optional =, alias = }   a source: keys
+--                                                are the names of the files below it
+--   local_file { path =, holds = "variables" | "connections", optional =, alias = }
+--                                                a source: a .env, .json or .yaml file as
+--                                                Airflow's LocalFilesystemBackend reads it
+--   host_source { name =, alias = }              a source that the program around us
+--                                                supplies (ml_add_source)
+--     path       relative to the directory of the policy file
+--     optional   true: when there is no such file, its keys are missing; else unavailable
 --   source:key("name" [, "version"])             a step, for map
 --   env("X" [, default])                         a string; an error when X is not set, or
 --                                                when its name looks like a secret's
@@ -313,9 +325,6 @@ function M.new(here, scope)
   local registry = sources.registry(here, scope)
   local rules, cases, policies = {}, {}, {}
   local ml = {
-    azure_key_vault = registry.azure_key_vault,
-    client_secret = registry.client_secret,
-    environment = registry.environment,
     env = env_function(here),
     env_secret = env_secret_function(here),
     rule = rule_function(here, registry, rules),
@@ -327,6 +336,7 @@ function M.new(here, scope)
     policy = policy_function(here, rules, cases, policies, registry),
     case = case_function(here, cases),
   }
+  for name, make in pairs(registry.constructors) do ml[name] = make end
   ml.airflow = airflow_function(here, registry, rules, ml)
   ml.team = team_function(here, registry, rules, ml, scope)
   if scope.grants then ml = team.restricted(ml, here, scope.grants, registry) end

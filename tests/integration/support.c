@@ -131,13 +131,18 @@ static int remove_one(const char *path, const struct stat *st, int kind, struct 
     return remove(path);
 }
 
+void remove_all(const char *dir)
+{
+    nftw(dir, remove_one, 8, FTW_DEPTH | FTW_PHYS);
+}
+
 void server_stop(server *s)
 {
     if (!s) return;
     int status;
     kill(s->pid, SIGTERM);
     waitpid(s->pid, &status, 0);
-    nftw(s->dir, remove_one, 8, FTW_DEPTH | FTW_PHYS);
+    remove_all(s->dir);
     free(s);
 }
 

@@ -43,6 +43,8 @@ const char *server_file(const server *s, const char *name);
 
 /* How often the vault answered an operation with a status (0: dropped, -1: any). */
 int requests(const server *vault, const char *op, int status);
+/* A folder and all that is in it. */
+void remove_all(const char *dir);
 /* The whole text of a file; the caller frees it. */
 char *read_text(const char *path);
 bool record_has(const server *hostile, const char *text);

@@ -16,6 +16,7 @@
 --   fake.calls   every src:call: { verb, source alias, key, args }, in order
 --   fake.logs    every core.log: { level, area, text }
 --   fake.vaults  options of every core.key_vault, in order
+--   fake.plain   options of every other source but the environment
 --   fake.reveal(secret)    the bytes, which Lua proper never sees
 --
 -- One table lives as long as the process, because modules keep what require gave them;
@@ -279,6 +280,15 @@ function core.environment(t)
   }
 end
 
+-- Files and the host's sources: keys come from script.contents[path or name].
+for _, kind in ipairs { "dotenv", "file", "directory", "local_file", "host_source" } do
+  core[kind] = function(t)
+    fake.plain[#fake.plain + 1] = t
+    return new_source { alias = t.alias, kind = kind, label = kind,
+      keys = state.contents[t.path or t.name] or {} }
+  end
+end
+
 -- ---- files ----
 
 function core.policy_file(path)
@@ -377,9 +387,9 @@ function fake.reset(script)
   state = {
     env = script.env or {}, vaults = script.vaults or {},
     deleted = script.deleted or {}, files = script.files or {}, events = {}, now = 0,
-    wall_s = script.wall_s or 0,
+    wall_s = script.wall_s or 0, contents = script.contents or {},
   }
-  fake.calls, fake.logs, fake.vaults = {}, {}, {}
+  fake.calls, fake.logs, fake.vaults, fake.plain = {}, {}, {}, {}
 end
 
 fake.core = core
