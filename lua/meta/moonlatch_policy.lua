@@ -65,6 +65,7 @@ function Source:key(key, version) end
 ---@field transform? fun(text: string): string Lua sees the bytes; explain says so
 ---@field on? table<moonlatch.Outcome, moonlatch.Action> missing is next, the rest stop
 ---@field default? string|moonlatch.Secret the answer when every step is missing
+---@field read_only? boolean|string or why: put, update, delete, recover, purge, restore are refused
 ---@field label? string what explain calls the rule
 
 ---@alias moonlatch.Encoding
@@ -191,7 +192,7 @@ function ml.airflow(o) end
 function ml.case(name) end
 
 ---The first rule that matches a name decides about it.
----@param o {[integer]: moonlatch.Rule, tests?: moonlatch.Case[], examples?: (string|table)[]}
+---@param o {[integer]: moonlatch.Rule, tests?: moonlatch.Case[], examples?: (string|table)[], read_only?: boolean|string}
 ---@return moonlatch.Policy
 function ml.policy(o) end
 

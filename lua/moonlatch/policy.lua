@@ -24,8 +24,8 @@
 --   env("X" [, default])                         a string; an error when X is not set, or
 --                                                when its name looks like a secret's
 --   env_secret "X"                               opaque; an error when X is not set
---   policy { rule, ..., tests = { case, ... }, examples = { "name", { "name", env = "x" } } }
---                                                the first rule that matches decides
+--   policy { rule, ..., tests = { case, ... }, examples = { "name", { "name", env = "x" } },
+--            read_only = true | "why" }          the first rule that matches decides
 --   case "name" { plan = ..., fakes = ... }      what is expected of one name: case.lua
 --   deny(pattern [, reason])                     never answered, never listed; compared
 --                                                without ASCII case, unlike other rules,
@@ -60,6 +60,8 @@
 --                is next and everything else stop.  "stale" (an old value; for throttled
 --                and unavailable only) stops for now: no cache holds old values yet
 --     default    text or env_secret: the answer when every step is missing
+--     read_only  true, or a text that says why: put, update, delete, recover, purge and
+--                restore are refused
 --     label      what explain calls it
 --   encode(name [, max])                         a key (encode.lua); at most 127 bytes
 --   decode(key)                                  the name, or nil and why not
@@ -77,6 +79,7 @@ local loader = require "moonlatch.loader"
 local options = require "moonlatch.options"
 local place = require "moonlatch.place"
 local rule = require "moonlatch.rule"
+local rule_options = require "moonlatch.rule_options"
 local ruleset = require "moonlatch.ruleset"
 local sources = require "moonlatch.sources"
 local team = require "moonlatch.team"
@@ -283,7 +286,17 @@ local function examples_of(where, list)
   return out
 end
 
-local NAMED = { tests = true, examples = true }
+-- Freezes rules that say nothing of their own; those of teams, too.
+local function freeze(where, rules, why)
+  local problem = why ~= nil and rule_options.check_read_only(why)
+  if problem then options.refuse(where, "read_only: %s", problem) end
+  for _, r in ipairs(why and rules or {}) do
+    if r.kind == "team" then freeze(where, r.policy.rules, why) end
+    r.read_only = r.read_only or why
+  end
+end
+
+local NAMED = { tests = true, examples = true, read_only = true }
 
 local function policy_function(here, rules, cases, policies, registry)
   return function(list)
@@ -296,7 +309,7 @@ local function policy_function(here, rules, cases, policies, registry)
       if math.type(k) == "integer" then
         n = n + 1
       elseif not NAMED[k] then
-        options.refuse(where, "ml.policy has no option '%s' (options: examples, tests)",
+        options.refuse(where, "ml.policy has no option '%s' (options: examples, read_only, tests)",
           tostring(k))
       end
     end
@@ -310,6 +323,7 @@ local function policy_function(here, rules, cases, policies, registry)
     if n == 0 then options.refuse(where, "ml.policy { } has no rules") end
     local handle = {}
     local made = ruleset.new(compiled, registry)
+    freeze(where, compiled, list.read_only)
     made.where = where
     made.tests = cases_of(where, list.tests or {}, cases)
     made.examples = examples_of(where, list.examples or {})

@@ -185,7 +185,7 @@ function M.new(registry, where, pattern, o)
     patterns = texts,
     kind = "rule", where = where, label = o.label or matcher.text, match = matcher.test,
     reach = matcher.reach, on = compile_on(o.on), default = as_secret(o.default),
-    after = after.compile(where, o), registry = registry,
+    after = after.compile(where, o), registry = registry, read_only = o.read_only,
   }
   add_mapping(rule, registry, o)
   return rule
