@@ -55,7 +55,6 @@ local function load_text(text, chunkname, scope)
   return made
 end
 
-<<<<<<< HEAD
 -- The policy's own cases, where it has some.
 local function run_tests(made)
   local problem = require("moonlatch.selftest").failures(made)
