@@ -125,6 +125,31 @@ function ml.client_secret(o) end
 ---@return moonlatch.Source
 function ml.environment(o) end
 
+---Variables of a .env file; a line that cannot be read is invalid, for its own only.
+---@param o {path: string, optional?: boolean, alias?: string}
+---@return moonlatch.Source
+function ml.dotenv(o) end
+
+---The whole file is one secret; without `key`, of every key.
+---@param o {path: string, key?: string, trim_newline?: boolean, optional?: boolean, alias?: string}
+---@return moonlatch.Source
+function ml.file(o) end
+
+---Files below a directory, as Kubernetes mounts secrets; keys are their names.
+---@param o {path: string, trim_newline?: boolean, hidden?: boolean, optional?: boolean, alias?: string}
+---@return moonlatch.Source
+function ml.directory(o) end
+
+---A .env, .json or .yaml file, as Airflow's LocalFilesystemBackend reads it.
+---@param o {path: string, holds?: "variables"|"connections", optional?: boolean, alias?: string}
+---@return moonlatch.Source
+function ml.local_file(o) end
+
+---What the program around the library answers: ml_add_source.
+---@param o {name: string, alias?: string}
+---@return moonlatch.Source
+function ml.host_source(o) end
+
 ---The text of a variable; an error when it is not set and there is no default.
 ---@param name string
 ---@param default? string
