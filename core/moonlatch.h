@@ -201,6 +201,8 @@ typedef enum ml_verb {
     ML_PURGE,        /* name -> nothing */
     ML_BACKUP,       /* name -> one secret whose data is the backup blob */
     ML_RESTORE,      /* name (names the source), value = the blob -> metadata */
+    ML_CHECK,        /* findings about the policy, as JSON in text: see ml_call.value */
+    ML_TEST,         /* results of the policy's cases, as JSON in text: likewise */
     ML_VERB_COUNT
 } ml_verb;
 
@@ -218,7 +220,10 @@ typedef struct ml_call {
     const ml_pair *context; /* attributes for the policy: team, env, ... */
     size_t n_context;
     const char *version; /* NULL: the latest */
-    const void *value;   /* ML_PUT, ML_RESTORE; copied */
+    const void *value;   /* ML_PUT, ML_RESTORE; copied.  ML_CHECK: names to try, one a
+                          * line, besides the policy's own; ML_TEST: Lua text that
+                          * returns a list of ml.case, run instead of the policy's own;
+                          * name is then what messages call that text, and may be NULL */
     size_t value_len;
     const char *content_type; /* NULL: keep */
     const ml_pair *tags;      /* NULL: keep */

@@ -18,6 +18,12 @@ static int check_pairs(const char *what, const ml_pair *pairs, size_t n, ml_err 
     return 0;
 }
 
+static bool needs_name(ml_verb verb)
+{
+    return verb != ML_LIST && verb != ML_LIST_DELETED && verb != ML_CHECK &&
+           verb != ML_TEST;
+}
+
 int ml_call_widen(const ml_call *call, ml_call *full, ml_err *e)
 {
     if (!call || call->size < sizeof(size_t) || call->size > sizeof(*call)) {
@@ -30,8 +36,7 @@ int ml_call_widen(const ml_call *call, ml_call *full, ml_err *e)
     if (full->verb < 0 || full->verb >= ML_VERB_COUNT) {
         return ml_fail(e, ML_EUSAGE, "no such verb");
     }
-    bool is_list = full->verb == ML_LIST || full->verb == ML_LIST_DELETED;
-    if (!is_list && (!full->name || !*full->name)) {
+    if (needs_name(full->verb) && (!full->name || !*full->name)) {
         return ml_fail(e, ML_EUSAGE, "a name is missing");
     }
     if (full->value_len && !full->value)

@@ -4,10 +4,16 @@ set(ML_LUA_MODULES
   moonlatch/airflow.lua
   moonlatch/airflow_kwargs.lua
   moonlatch/airflow_names.lua
+  moonlatch/case.lua
+  moonlatch/check.lua
+  moonlatch/check_costs.lua
+  moonlatch/check_keys.lua
+  moonlatch/check_reach.lua
   moonlatch/connection.lua
   moonlatch/encode.lua
   moonlatch/engine.lua
   moonlatch/explain.lua
+  moonlatch/fake_source.lua
   moonlatch/fault.lua
   moonlatch/given.lua
   moonlatch/index.lua
@@ -29,9 +35,11 @@ set(ML_LUA_MODULES
   moonlatch/rule_options.lua
   moonlatch/ruleset.lua
   moonlatch/sandbox.lua
+  moonlatch/selftest.lua
   moonlatch/sources.lua
   moonlatch/team.lua
   moonlatch/template.lua
   moonlatch/urlsplit.lua
   moonlatch/verbs.lua
+  moonlatch/witness.lua
 )

@@ -23,6 +23,8 @@ static const struct verb_row {
     {"purge", ML_PURGE, false},
     {"backup", ML_BACKUP, false},
     {"restore", ML_RESTORE, true},
+    {"check", ML_CHECK, true},
+    {"test", ML_TEST, true},
 };
 enum { VERBS = sizeof(verbs) / sizeof(verbs[0]) };
 

@@ -66,7 +66,7 @@ function M.entry(base, keys, team, where)
     team, keys and table.concat(keys, ", ") or "", where)
   return {
     alias = base.alias, kind = base.kind, label = base.label, writable = base.writable,
-    raw = fronted(base, admits, refusal), base = base, admits = admits,
+    raw = fronted(base, admits, refusal), base = base, admits = admits, is_given = true,
   }
 end
 

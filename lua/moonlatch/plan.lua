@@ -35,10 +35,10 @@
 local after = require "moonlatch.after"
 local core = require "moonlatch.core"
 local fault = require "moonlatch.fault"
+local index = require "moonlatch.index"
 local inverse = require "moonlatch.inverse"
 local match = require "moonlatch.match"
 local place = require "moonlatch.place"
-local ruleset = require "moonlatch.ruleset"
 
 local M = {}
 
@@ -155,10 +155,11 @@ function M.make(policy, name, context, tried)
   if not name or name == "" or #name > M.MAX_NAME then return refuse_name(name) end
   local rule, captures
   if tried then
-    rule, captures = ruleset.inner(deciding_aloud(policy, name, context, tried))
+    rule, captures = deciding_aloud(policy, name, context, tried)
   else
-    rule, captures = ruleset.first(policy, name)
+    rule, captures = index.first(policy.index, name)
   end
+  if rule and rule.kind == "team" then rule, captures = captures.rule, captures.captures end
   if not rule then
     return nil, fault.new("missing", ('no rule of the policy matches "%s"'):format(name))
   end

@@ -43,11 +43,7 @@ end
 
 -- The rule that decides about a name, and its captures; of a team, its own.
 function M.first(policy, name)
-  return M.inner(index.first(policy.index, name))
-end
-
--- The rule itself when a rule of a team decides.
-function M.inner(rule, captures)
+  local rule, captures = index.first(policy.index, name)
   if rule and rule.kind == "team" then return captures.rule, captures.captures end
   return rule, captures
 end

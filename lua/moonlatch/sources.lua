@@ -149,8 +149,8 @@ function M.registry(here, scope)
   local function register(raw)
     local handle = setmetatable({}, handle_meta)
     entries[handle] = {
-      handle = handle, alias = raw:alias(), kind = raw:kind(), label = raw:label(),
-      writable = raw:writable(), raw = raw,
+      handle = handle, where = here(), alias = raw:alias(), kind = raw:kind(),
+      label = raw:label(), writable = raw:writable(), raw = raw,
     }
     return handle
   end
@@ -162,6 +162,15 @@ function M.registry(here, scope)
   end
 
   function R.of(handle) return entries[handle] end
+
+  -- Array of all entries, by alias; those that were adopted, too.
+  function R.all()
+    local list = {}
+    for _, entry in pairs(entries) do list[#list + 1] = entry end
+    table.sort(list, function(a, b) return a.alias < b.alias end)
+    return list
+  end
+
   function R.is_handle(v) return v ~= nil and entries[v] ~= nil end
 
   function R.constructors.client_secret(t)

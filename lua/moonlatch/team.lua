@@ -27,7 +27,7 @@ local MAX_NAME = 24 -- it is a part of the aliases of its sources
 
 -- Nothing here reads what the host did not grant, or asks a place that it did not name.
 local OPEN = {
-  rule = true, deny = true, missing = true, pattern = true, policy = true,
+  rule = true, deny = true, missing = true, case = true, pattern = true, policy = true,
   encode = true, decode = true,
   env = true, env_secret = true, azure_key_vault = true, client_secret = true,
 }

@@ -19,7 +19,7 @@ end
 
 local function get(policy, name)
   local answer, fault = engine.run(policy, { verb = "get", name = name })
-  return answer and fake.reveal(answer.secrets[1]), fault
+  return answer and fake.reveal(answer), fault
 end
 
 -- The key that the vault is asked for, by a backend with these kwargs besides

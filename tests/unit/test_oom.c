@@ -159,6 +159,8 @@ static int run_vault_build(ml_err *e)
 }
 
 #define ID "https://acme.vault.azure.net/secrets/k"
+/* Only what must be decoded needs memory of its own. */
+#define ESCAPED_ID "https:\\/\\/acme.vault.azure.net\\/secrets\\/k"
 
 static int parse(ml_vault_op op, ml_str body, ml_err *e)
 {
@@ -191,22 +193,23 @@ static int run_get(ml_err *e)
 static int run_list(ml_err *e)
 {
     return parse(ML_VAULT_LIST,
-                 ML_LIT("{\"value\":[{\"id\":\"" ID "\"},{\"id\":\"" ID
-                        "\"},{\"id\":\"" ID "\"},{\"id\":\"" ID "\"},{\"id\":\"" ID
-                        "\"},{\"id\":\"" ID "\"},{\"id\":\"" ID "\"},{\"id\":\"" ID
-                        "\"},{\"id\":\"" ID "\"}],\"nextLink\":\"https://x\"}"),
+                 ML_LIT("{\"value\":[{\"id\":\"" ESCAPED_ID "\"},{\"id\":\"" ESCAPED_ID
+                        "\"},{\"id\":\"" ESCAPED_ID "\"},{\"id\":\"" ESCAPED_ID
+                        "\"},{\"id\":\"" ESCAPED_ID "\"},{\"id\":\"" ESCAPED_ID
+                        "\"},{\"id\":\"" ESCAPED_ID "\"},{\"id\":\"" ESCAPED_ID
+                        "\"},{\"id\":\"" ESCAPED_ID "\"}],\"nextLink\":\"https://x\"}"),
                  e);
 }
 
 static int run_delete(ml_err *e)
 {
-    return parse(ML_VAULT_DELETE, ML_LIT("{\"recoveryId\":\"r\",\"id\":\"" ID "\"}"),
-                 e);
+    return parse(ML_VAULT_DELETE,
+                 ML_LIT("{\"recoveryId\":\"\\u0072\",\"id\":\"" ESCAPED_ID "\"}"), e);
 }
 
 static int run_backup(ml_err *e)
 {
-    return parse(ML_VAULT_BACKUP, ML_LIT("{\"value\":\"blob\"}"), e);
+    return parse(ML_VAULT_BACKUP, ML_LIT("{\"value\":\"bl\\u006fb\"}"), e);
 }
 
 static void test_entra(void **state)

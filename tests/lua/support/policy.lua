@@ -69,9 +69,8 @@ function M.run(p, verb, name, more)
 end
 
 function M.get(p, name, context)
-  local answer, f = M.run(p, "get", name, { context = context })
-  if not answer then return nil, f end
-  local s = answer.secrets[1]
+  local s, f = M.run(p, "get", name, { context = context })
+  if not s then return nil, f end
   return ("%s:%s=%s"):format(s:source(), s:key(), fake.reveal(s))
 end
 
