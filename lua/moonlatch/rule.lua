@@ -210,7 +210,7 @@ function M.custom(registry, where, given)
   for k, v in pairs(given) do rule[k] = v end
   rule.kind, rule.where = "custom", given.where or where
   rule.label = given.label or "custom"
-  rule.on, rule.default, rule.reach = compile_on(given.on), as_secret(given.default), nil
+  rule.on, rule.default = compile_on(given.on), as_secret(given.default)
   if given.sources and given.inverse then
     rule.entries = entries_of(registry, given.sources)
   else
