@@ -143,7 +143,7 @@ typedef struct ml_clock {
  */
 typedef struct ml_options {
     size_t size;             /* filled by ML_OPTIONS_INIT */
-    const char *policy_file; /* path of a Lua policy */
+    const char *policy_file; /* path of a Lua policy, or of a directory of them */
     const char *policy_text; /* or the policy itself, e.g. ML_POLICY_AIRFLOW */
     const char *policy_name; /* what to call policy_text in messages */
     const ml_pair *env;      /* variables that shadow the process environment */
@@ -171,6 +171,13 @@ typedef struct ml_options {
 
 /* Loads and checks the policy; no network.  ML_EPOLICY (with file:line), ML_EUSAGE. */
 ML_API ML_MUST int ml_open(ml_resolver **out, const ml_options *opt, ml_err *e);
+/* Reads the policy again (file, directory, files of teams), checks it, runs its own
+ * tests, and takes it for the calls that begin from then on; those in flight end with
+ * the policy that they began with.  Kept answers are forgotten.  When anything is wrong
+ * (ML_EPOLICY, with file:line) the policy before stays, and each problem is logged
+ * once. No network.  From any thread; other calls wait as long as the policy takes to
+ * load, those that the cache answers do not.  ML_EBUSY inside a done. */
+ML_API ML_MUST int ml_reload(ml_resolver *r, ml_err *e);
 /* Ends what is in flight (each done, and each blocked caller, sees ML_ECANCELED), waits
  * for other threads to leave, then frees.  Accepts NULL.  Called from inside a done, it
  * takes effect when the step ends.  In a forked child it does nothing: sockets and TLS

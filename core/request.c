@@ -102,7 +102,7 @@ static ml_cache_key key_of(const ml_request *q)
     return (ml_cache_key){q->name, q->version, q->context, q->n_context};
 }
 
-static void note_change(ml_resolver *r)
+void ml_request_note_change(ml_resolver *r)
 {
     r->generation++;
     if (r->cache) ml_cache_clear(r->cache);
@@ -168,7 +168,8 @@ static void on_task(ml_op *op, void *arg)
         q->answer->text = ml_dup(ml_task_text(op));
         if (!q->answer->text) ml_fail(&q->err, ML_ENOMEM, "out of memory");
     }
-    if (q->changes_store) note_change(q->resolver); /* failed ones may have, too */
+    if (q->changes_store)
+        ml_request_note_change(q->resolver); /* failed ones may have, too */
     if (q->err.code == 0) remember(q);
     finish(q);
 }
@@ -200,7 +201,7 @@ int ml_request_start(ml_request *q, const ml_call *call, ml_err *e)
 {
     ml_resolver *r = q->resolver;
     if (q->keeps_answer && !(call->flags & ML_REFRESH) && start_from_cache(q)) return 0;
-    if (q->changes_store) note_change(r);
+    if (q->changes_store) ml_request_note_change(r);
     q->generation = r->generation;
     int deadline_ms = call->deadline_ms > 0 ? call->deadline_ms : r->deadline_ms;
     q->op = ml_task_start(r->vm, call, ml_loop_now_ms(r->loop) + deadline_ms,

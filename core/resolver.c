@@ -299,3 +299,23 @@ ml_secret *ml_resolver_hit(ml_resolver *r, const ml_call *c)
     ml_cache_key key = {c->name, c->version, c->context, c->n_context};
     return ml_cache_get(r->cache, &key, r->clock.mono_ms(r->clock.arg));
 }
+
+/* ---- reloading ------------------------------------------------------------------ */
+
+int ml_reload(ml_resolver *r, ml_err *e)
+{
+    ml_err unseen;
+    if (!e) e = &unseen;
+    ml_err_clear(e);
+    int rc = check_alive(r, e);
+    if (rc < 0) return rc;
+    enter(r);
+    if (is_inside_done(r))
+        rc = ml_fail(e, ML_EBUSY, "a reload is not allowed inside a done");
+    else if (r->is_closing)
+        rc = ml_fail(e, ML_ECANCELED, "the handle is being closed");
+    else
+        rc = ml_policy_reload(r, e);
+    leave(r);
+    return rc;
+}

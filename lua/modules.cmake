@@ -10,11 +10,13 @@ set(ML_LUA_MODULES
   moonlatch/engine.lua
   moonlatch/explain.lua
   moonlatch/fault.lua
+  moonlatch/given.lua
   moonlatch/index.lua
   moonlatch/inverse.lua
   moonlatch/json.lua
   moonlatch/json_text.lua
   moonlatch/list.lua
+  moonlatch/loader.lua
   moonlatch/match.lua
   moonlatch/names.lua
   moonlatch/options.lua
@@ -26,8 +28,10 @@ set(ML_LUA_MODULES
   moonlatch/resolve.lua
   moonlatch/rule.lua
   moonlatch/rule_options.lua
+  moonlatch/ruleset.lua
   moonlatch/sandbox.lua
   moonlatch/sources.lua
+  moonlatch/team.lua
   moonlatch/template.lua
   moonlatch/urlsplit.lua
   moonlatch/verbs.lua

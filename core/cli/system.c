@@ -174,5 +174,6 @@ int ml_cli_open_system(lua_State *L)
 {
     luaL_newlib(L, functions);
     ml_cli_add_dev_vault(L);
+    ml_cli_add_signals(L);
     return 1;
 }

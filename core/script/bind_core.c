@@ -4,6 +4,7 @@
 #include <lauxlib.h>
 
 #include "base/clock.h"
+#include "script/bind_files.h"
 #include "script/bind_json.h"
 #include "script/bind_secret.h"
 #include "script/bind_source.h"
@@ -157,6 +158,7 @@ void ml_script_push_core(lua_State *L)
     ml_script_open_source(L);
     ml_script_open_json(L);
     luaL_newlib(L, functions);
+    ml_script_add_files(L);
     lua_pushlightuserdata(L, NULL); /* the same as cjson.null */
     lua_setfield(L, -2, "null");
 }

@@ -1,9 +1,11 @@
 -- engine.lua - what C calls: load a policy, run one call.
 --
---   load(text, chunkname) -> policy                raises a fault
+--   load(text, name) -> policy                     raises a fault
+--   load(nil, name, path [, runs_tests]) -> policy of a file or a directory
 --   run(policy, call) -> answer | nil, fault       in a coroutine; may wait
 local core = require "moonlatch.core"
 local fault = require "moonlatch.fault"
+local loader = require "moonlatch.loader"
 local place = require "moonlatch.place"
 local policy = require "moonlatch.policy"
 local sandbox = require "moonlatch.sandbox"
@@ -20,11 +22,9 @@ end
 
 local function refuse(text) error(fault.new("policy", text), 0) end
 
-function M.load(text, chunkname)
-  chunkname = chunk_name(chunkname or "policy")
-  sandbox.guard_strings()
+local function load_text(text, chunkname, scope)
   local here, file = place.finder(chunkname)
-  local ml, policy_of = policy.new(here)
+  local ml, policy_of = policy.new(here, scope)
   local chunk, problem = load(text, chunkname, "t", sandbox.environment(ml))
   if not chunk then refuse(place.located(file .. ":1", problem)) end
   local fine, value = core.limited(chunk)
@@ -36,6 +36,25 @@ function M.load(text, chunkname)
   if not made then
     refuse(("%s: the file must return ml.policy { ... }, not %s"):format(here(), type(value)))
   end
+  return made
+end
+
+-- The policy's own tests, where it has some.
+local function run_tests(made)
+  if not made.selftest then return end
+  local fine, problem = made:selftest()
+  if not fine then refuse(problem) end
+end
+
+function M.load(text, chunkname, path, runs_tests)
+  sandbox.guard_strings()
+  local made
+  if text then
+    made = load_text(text, chunk_name(chunkname or "policy"), loader.scope(load_text))
+  else
+    made = loader.path(load_text, chunkname, path)
+  end
+  if runs_tests then run_tests(made) end
   return made
 end
 

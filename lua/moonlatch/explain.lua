@@ -244,7 +244,7 @@ end
 local function json_rule(r)
   return object("index", r.index, "where", r.where, "kind", r.kind, "label", r.label,
     "inverse", r.inverse, "after", r.after, "transforms", r.transforms,
-    "matched", r.matched, "why", r.why)
+    "matched", r.matched, "why", r.why, "team", r.team)
 end
 
 local function json_event(e)

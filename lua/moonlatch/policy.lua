@@ -50,6 +50,7 @@
 --   encode(name [, max])                         a key (encode.lua); at most 127 bytes
 --   decode(key)                                  the name, or nil and why not
 --   airflow { ... }                              see airflow.lua
+--   team(name) { confine =, file = ... }         see team.lua
 --
 -- {env} in strip, prefix, suffix, version and keys of names: from captures, then the
 -- context; not set or empty is an error.  {env:upper} and {env:lower} change its case.  A
@@ -57,11 +58,13 @@
 local core = require "moonlatch.core"
 local encode = require "moonlatch.encode"
 local fault = require "moonlatch.fault"
-local index = require "moonlatch.index"
+local loader = require "moonlatch.loader"
 local options = require "moonlatch.options"
 local place = require "moonlatch.place"
 local rule = require "moonlatch.rule"
+local ruleset = require "moonlatch.ruleset"
 local sources = require "moonlatch.sources"
+local team = require "moonlatch.team"
 
 local M = {}
 
@@ -69,7 +72,7 @@ local function unfinished(v)
   if type(v) == "function" then
     return 'ml.rule "..." needs its options: ml.rule "..." { from = ... }'
   end
-  return ("rules are needed (ml.rule, ml.deny, ml.missing, ml.airflow), not %s"):format(
+  return ("rules are needed (ml.rule, ml.deny, ml.missing, ml.airflow, ml.team), not %s"):format(
     options.article(type(v)))
 end
 
@@ -175,6 +178,17 @@ local function airflow_function(here, registry, rules, ml)
   end
 end
 
+local function team_function(here, registry, rules, ml, scope)
+  return function(name)
+    local where = here()
+    return function(o)
+      local handle = {}
+      rules[handle] = team.new(registry, ml, scope, where, name, o)
+      return handle
+    end
+  end
+end
+
 local function pattern_function(here)
   return function(text, o)
     local where = here()
@@ -231,14 +245,16 @@ local function policy_function(here, rules, policies, registry)
     end
     if n == 0 then options.refuse(where, "ml.policy { } has no rules") end
     local handle = {}
-    policies[handle] = { rules = compiled, index = index.build(compiled), sources = registry }
+    policies[handle] = ruleset.new(compiled, registry)
     return handle
   end
 end
 
 -- The constructors for one file, and a function that says what policy a value stands for.
-function M.new(here)
-  local registry = sources.registry(here)
+-- scope: see loader.lua.
+function M.new(here, scope)
+  scope = scope or loader.scope()
+  local registry = sources.registry(here, scope)
   local rules, policies = {}, {}
   local ml = {
     azure_key_vault = registry.azure_key_vault,
@@ -255,6 +271,8 @@ function M.new(here)
     policy = policy_function(here, rules, policies, registry),
   }
   ml.airflow = airflow_function(here, registry, rules, ml)
+  ml.team = team_function(here, registry, rules, ml, scope)
+  if scope.grants then ml = team.restricted(ml, here, scope.grants, registry) end
   return ml, function(value) return value ~= nil and policies[value] or nil end
 end
 

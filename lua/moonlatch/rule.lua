@@ -176,7 +176,7 @@ function M.new(registry, where, pattern, o)
   local rule = {
     kind = "rule", where = where, label = o.label or matcher.text, match = matcher.test,
     reach = matcher.reach, on = compile_on(o.on), default = as_secret(o.default),
-    after = after.compile(where, o),
+    after = after.compile(where, o), registry = registry,
   }
   add_mapping(rule, registry, o)
   return rule
@@ -209,7 +209,7 @@ function M.custom(registry, where, given)
   local rule = {}
   for k, v in pairs(given) do rule[k] = v end
   rule.kind, rule.where = "custom", given.where or where
-  rule.label = given.label or "custom"
+  rule.label, rule.registry = given.label or "custom", registry
   rule.on, rule.default = compile_on(given.on), as_secret(given.default)
   if given.sources and given.inverse then
     rule.entries = entries_of(registry, given.sources)

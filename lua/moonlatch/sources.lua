@@ -71,12 +71,15 @@ local function check_key(here, key, version)
   end
 end
 
--- here() -> "file:line" of the policy.  Returns the registry of one policy:
+-- here() -> "file:line" of the policy; scope: what it shares with other files, see
+-- loader.lua.  Returns the registry of one file:
 --   azure_key_vault, client_secret, environment   the constructors
 --   of(handle) -> entry { handle, alias, kind, label, writable, raw } | nil
 --   is_handle(v) -> boolean
-function M.registry(here)
-  local entries, credentials, taken = {}, {}, {}
+--   adopt(entry) -> handle                        of a source that another file made
+function M.registry(here, scope)
+  local entries, credentials = {}, {}
+  local taken, own, prefix = scope and scope.taken or {}, {}, scope and scope.prefix or ""
   local R = {}
 
   local handle_meta = {
@@ -96,12 +99,16 @@ function M.registry(here)
     __metatable = false,
   }
 
+  -- Files of teams do not learn which aliases others have.
   local function pick_alias(where, asked, fallback)
-    if asked and taken[asked] then
-      options.refuse(where, "two sources have the alias '%s'", asked)
+    local earlier = asked and (prefix == "" and taken or own)[asked]
+    if earlier then
+      options.refuse(where, "two sources have the alias '%s': the other one is at %s",
+        asked, earlier)
     end
-    local alias = asked or unique(taken, fallback)
-    taken[alias] = true
+    local alias = prefix == "" and asked
+      or unique(taken, (prefix .. (asked or fallback)):sub(1, MAX_ALIAS - 4))
+    own[asked or alias], taken[alias] = where, where
     return alias
   end
 
@@ -112,6 +119,12 @@ function M.registry(here)
       writable = raw:writable(), raw = raw,
     }
     return handle
+  end
+
+  function R.adopt(entry)
+    entry.handle = setmetatable({}, handle_meta)
+    entries[entry.handle] = entry
+    return entry.handle
   end
 
   function R.of(handle) return entries[handle] end

@@ -10,6 +10,7 @@
 --       gone  = { fails = "forbidden", http_status = 403 },  -- an error table
 --       [fake.anything_else] = { fails = "unavailable" },    -- default: missing
 --     } },
+--     files = { ["/etc/ml/policy.lua"] = "return ..." },   -- what a load can read
 --     deleted = { [url] = { name = true } },  -- what list_deleted answers
 --   }
 --   fake.calls   every src:call: { verb, source alias, key, args }, in order
@@ -278,6 +279,35 @@ function core.environment(t)
   }
 end
 
+-- ---- files ----
+
+function core.policy_file(path)
+  if state.files[path] then return state.files[path], false end
+  for name in pairs(state.files) do
+    if name:sub(1, #path + 1) == path .. "/" then return nil, "Is a directory", true end
+  end
+  return nil, "No such file or directory", false
+end
+
+function core.policy_file_below(dir, path)
+  if path:find("%.%.") or path:sub(1, 1) == "/" then return nil, "it is not below" end
+  local text = state.files[dir:gsub("/*$", "/") .. path]
+  if text then return text, false end
+  return nil, "No such file or directory"
+end
+
+function core.begin_file() end
+
+function core.policy_names(dir)
+  local names, below = {}, dir:gsub("/*$", "/")
+  for name in pairs(state.files) do
+    local base = name:sub(1, #below) == below and name:sub(#below + 1)
+    if base and base:find("^[^./][^/]*%.lua$") then names[#names + 1] = base end
+  end
+  table.sort(names)
+  return names
+end
+
 -- ---- the rest ----
 
 function core.env(name) return state.env[name] end
@@ -336,7 +366,7 @@ function fake.reset(script)
   script = script or {}
   state = {
     env = script.env or {}, vaults = script.vaults or {},
-    deleted = script.deleted or {}, events = {}, now = 0,
+    deleted = script.deleted or {}, files = script.files or {}, events = {}, now = 0,
     wall_s = script.wall_s or 0,
   }
   fake.calls, fake.logs, fake.vaults = {}, {}, {}
