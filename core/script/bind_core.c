@@ -50,12 +50,13 @@ static int core_env_names(lua_State *L)
     return 1;
 }
 
-/* core.secret(text) -> secret: a value that stands in the policy, as a rule's default
- */
+/* core.secret(text) -> secret: a value that stands in the policy, as a rule's default.
+ * Its memory is not Lua's: the budget stands in for the cap. */
 static int core_secret(lua_State *L)
 {
     ml_str text;
     text.p = luaL_checklstring(L, 1, &text.n);
+    ml_budget_spend(&ml_vm_of(L)->budget, L, (int64_t)text.n);
     ml_script_push_bytes(L, text, NULL);
     return 1;
 }
