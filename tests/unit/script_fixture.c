@@ -15,6 +15,7 @@
 #include "source/key_vault.h"
 
 asked fake_asked;
+static ml_loop *loop_of_all; /* the last fixture's, for sources that are not given one */
 
 /* ---- the engine ---------------------------------------------------------------- */
 
@@ -200,7 +201,7 @@ ml_source *ml_key_vault_source_new(ml_azure *a, const ml_key_vault_options *o,
     snprintf(fake_asked.options, sizeof(fake_asked.options), "%s %s %s %.*s %d",
              o->vault_url, o->tenant_id, o->client_id, (int)secret.n,
              secret.p ? secret.p : "", o->skip_challenge_check);
-    return ml_environment_source_new(NULL, NULL, o->alias ? o->alias : "vault");
+    return ml_environment_source_new(loop_of_all, NULL, o->alias ? o->alias : "vault");
 }
 
 /* ---- the fixture --------------------------------------------------------------- */
@@ -228,6 +229,7 @@ static int open_with(fixture *f, const ml_vm_limits *limits, const ml_pair *env,
     if (ml_env_init(&f->env, env, n, e) < 0) return e->code;
     f->loop = ml_loop_new(&f->clock, &f->log, e);
     if (!f->loop) return e->code;
+    loop_of_all = f->loop;
     f->host = (ml_host){f->loop, NULL, &f->env, &f->log, &f->clock};
     f->vm =
         ml_vm_new_with(&f->host, limits ? limits : &(ml_vm_limits){0}, modules_of, e);
