@@ -15,7 +15,8 @@
 #include "source/key_vault.h"
 
 asked fake_asked;
-static ml_loop *loop_of_all; /* the last fixture's, for sources that are not given one */
+static ml_loop
+    *loop_of_all; /* the last fixture's, for sources that are not given one */
 
 /* ---- the engine ---------------------------------------------------------------- */
 
