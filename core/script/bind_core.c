@@ -53,12 +53,13 @@ static int core_env_names(lua_State *L)
     return 1;
 }
 
-/* core.secret(text) -> secret: a value that stands in the policy, as a rule's default
- */
+/* core.secret(text) -> secret: a value that stands in the policy, as a rule's default.
+ * Its memory is not Lua's: the budget stands in for the cap. */
 static int core_secret(lua_State *L)
 {
     ml_str text;
     text.p = luaL_checklstring(L, 1, &text.n);
+    ml_budget_spend(&ml_vm_of(L)->budget, L, (int64_t)text.n);
     ml_script_push_bytes(L, text, NULL);
     return 1;
 }
@@ -71,8 +72,8 @@ static int core_spend(lua_State *L)
     return 0;
 }
 
-/* core.renew_budget(): one call tries many names, each with a budget of its own; not once
- * the budget was exceeded */
+/* core.renew_budget(): one call tries many names, each with a budget of its own; not
+ * once the budget was exceeded */
 static int core_renew_budget(lua_State *L)
 {
     ml_budget *b = &ml_vm_of(L)->budget;
@@ -81,7 +82,8 @@ static int core_renew_budget(lua_State *L)
     return 0;
 }
 
-/* core.used_instructions() -> those of the policy's code that ran last, and the budget */
+/* core.used_instructions() -> those of the policy's code that ran last, and the budget
+ */
 static int core_used_instructions(lua_State *L)
 {
     const ml_budget *b = &ml_vm_of(L)->budget;

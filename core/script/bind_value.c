@@ -29,8 +29,9 @@ typedef const char *change_fn(ml_str in, ml_buf *out, const void *arg);
 static int push_changed(lua_State *L, change_fn *change, const void *arg)
 {
     const ml_secret *s = ml_script_check_secret(L, 1);
-    ml_secret_handle *h = ml_script_push_handle(L);
     ml_str value = ml_secret_value(s);
+    ml_budget_spend(&ml_vm_of(L)->budget, L, 1 + (int64_t)value.n / 16);
+    ml_secret_handle *h = ml_script_push_handle(L);
     ml_buf out;
     ml_buf_init(&out, value.n + 1); /* no change makes it longer */
     const char *why = change(value, &out, arg);

@@ -122,7 +122,7 @@ static int take_text(ml_task *t, lua_State *L)
 static void take_answer(ml_task *t, lua_State *L)
 {
     if (lua_isnil(L, -2)) {
-        ml_script_take_err(L, -1, &t->op.err);
+        ml_vm_blame(t->vm, L, LUA_ERRRUN, &t->op.err);
         return;
     }
     lua_pop(L, 1);
@@ -187,8 +187,7 @@ static bool keep_thread(ml_vm *vm, ml_thread thread)
 static void end(ml_task *t)
 {
     if (!t->has_returned || !keep_thread(t->vm, t->thread)) {
-        ml_budget_begin_closing(&t->vm->budget, t->thread.L);
-        lua_resetthread(t->thread.L);
+        ml_budget_close_thread(&t->vm->budget, t->thread.L);
         luaL_unref(t->vm->L, LUA_REGISTRYINDEX, t->thread.ref);
     }
     t->thread.L = NULL;

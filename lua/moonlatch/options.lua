@@ -42,9 +42,12 @@ function M.check(where, what, t, schema)
   return t
 end
 
+local LONGEST = 8192 -- bytes of an option that C keeps outside of the policy's memory
+
 function M.not_empty(v)
   if type(v) ~= "string" then return "a string is needed, not " .. article(type(v)) end
   if v == "" then return "it is empty" end
+  if #v > LONGEST then return ("it is longer than %d bytes"):format(LONGEST) end
 end
 
 -- A list without holes whose elements all pass; what names one element.
