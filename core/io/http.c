@@ -23,7 +23,8 @@ struct ml_http {
     ml_timer wait;
     bool may_retry;
     int tries;
-    int last_status; /* of the last try that was answered */
+    CURLcode last_code; /* of the last try */
+    int last_status;    /* of the last try that was answered */
     int last_retry_after_ms;
 };
 
@@ -68,12 +69,6 @@ static void send_now(ml_http *h)
     if (ml_exchange_start(&h->exchange, left, &h->op.err) < 0) ml_op_finish(&h->op);
 }
 
-static void on_wait(ml_timer *t, void *arg)
-{
-    (void)t;
-    send_now(arg);
-}
-
 /* Milliseconds until the next try, or ML_RETRY_STOP. */
 static int next_try(ml_http *h, CURLcode code)
 {
@@ -101,9 +96,31 @@ static void add_last_status(ml_http *h)
              h->last_status);
 }
 
+static void report(ml_http *h)
+{
+    if (h->last_code != CURLE_OK) {
+        ml_exchange_explain(&h->exchange, h->last_code, &h->op.err);
+        add_last_status(h);
+    }
+    ml_op_finish(&h->op);
+}
+
+/* Who wakes up too late has no time for another try, and reports the last one: a wait
+ * that was to end before the deadline need not do so on a busy machine. */
+static void on_wait(ml_timer *t, void *arg)
+{
+    (void)t;
+    ml_http *h = arg;
+    if (left_ms(h) > 0)
+        send_now(h);
+    else
+        report(h);
+}
+
 static void on_exchange(ml_exchange *x, CURLcode code, void *arg)
 {
     ml_http *h = arg;
+    h->last_code = code;
     if (code == CURLE_OK) {
         h->last_status = h->response.status;
         h->last_retry_after_ms = h->response.retry_after_ms;
@@ -115,11 +132,7 @@ static void on_exchange(ml_exchange *x, CURLcode code, void *arg)
                        on_wait, h);
         return;
     }
-    if (code != CURLE_OK) {
-        ml_exchange_explain(x, code, &h->op.err);
-        add_last_status(h);
-    }
-    ml_op_finish(&h->op);
+    report(h);
 }
 
 static void cancel(ml_op *op)

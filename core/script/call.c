@@ -40,6 +40,12 @@ static void set_pairs(lua_State *L, const char *name, const ml_pair *pairs, size
     lua_setfield(L, -2, name);
 }
 
+/* What the caller wrote for the policy's author is no secret. */
+static bool is_plain(ml_verb verb)
+{
+    return verb == ML_CHECK || verb == ML_TEST;
+}
+
 static bool has_value(const ml_call *call)
 {
     return call->value || call->verb == ML_PUT || call->verb == ML_RESTORE;
@@ -68,6 +74,9 @@ void ml_script_push_call(lua_State *L, const ml_call *call, int64_t cached_ms,
     set_if(L, "replace_metadata", (call->flags & ML_REPLACE_METADATA) != 0);
     if (!has_value(call)) return;
     ml_str value = {call->value ? call->value : "", call->value ? call->value_len : 0};
-    ml_script_push_bytes(L, value, list);
+    if (is_plain(call->verb))
+        lua_pushlstring(L, value.p, value.n);
+    else
+        ml_script_push_bytes(L, value, list);
     lua_setfield(L, -2, "value");
 }
