@@ -11,6 +11,8 @@ set(ML_LUA_MODULES
   moonlatch/index.lua
   moonlatch/json.lua
   moonlatch/json_text.lua
+  moonlatch/keep.lua
+  moonlatch/kept.lua
   moonlatch/list.lua
   moonlatch/match.lua
   moonlatch/names.lua

@@ -101,6 +101,12 @@ static const char *name_arg(lua_State *L, int idx)
     return name;
 }
 
+static void check_not_logging(lua_State *L, const ml_lua_resolver *self)
+{
+    if (!self->is_logging) return;
+    luaL_error(L, "no calls from a log function: the library waits for it");
+}
+
 /* Pushes the answer's box, or nil and an error; returns the answer or NULL. */
 static ml_answer *run(lua_State *L, ml_lua_resolver *self, const ml_call *call)
 {
@@ -109,8 +115,7 @@ static ml_answer *run(lua_State *L, ml_lua_resolver *self, const ml_call *call)
     *box = NULL;
     luaL_setmetatable(L, ANSWER);
     ml_err e = {0};
-    if (self->is_logging)
-        luaL_error(L, "no calls from a log function: the library waits for it");
+    check_not_logging(L, self);
     lua_State *outer = self->L;
     self->L = L;
     int rc = ml_run(self->r, call, box, &e);
@@ -177,6 +182,17 @@ static int resolver_get(lua_State *L)
     return 1;
 }
 
+/* r:forget([pattern]) -> true | nil, error */
+static int resolver_forget(lua_State *L)
+{
+    ml_lua_resolver *self = check_resolver(L);
+    ml_err e = {0};
+    check_not_logging(L, self);
+    if (ml_forget(self->r, name_arg(L, 2), &e) < 0) return ml_lua_push_failure(L, &e);
+    lua_pushboolean(L, 1);
+    return 1;
+}
+
 static int resolver_close(lua_State *L)
 {
     ml_lua_resolver *self = luaL_checkudata(L, 1, ML_LUA_RESOLVER);
@@ -200,6 +216,7 @@ static void add_methods(lua_State *L)
     }
     const luaL_Reg methods[] = {{"get", resolver_get},
                                 {"run", resolver_run},
+                                {"forget", resolver_forget},
                                 {"close", resolver_close},
                                 {NULL, NULL}};
     luaL_setfuncs(L, methods, 0);

@@ -5,6 +5,7 @@
 
 #include "base/clock.h"
 #include "script/bind_json.h"
+#include "script/bind_kept.h"
 #include "script/bind_secret.h"
 #include "script/bind_source.h"
 #include "script/task.h"
@@ -96,6 +97,18 @@ static int core_now_ms(lua_State *L)
     return 1;
 }
 
+/* core.keep_at_most(ms): the answer of this call is kept no longer than that; nil: than
+ * a missing is, by default */
+static int core_keep_at_most(lua_State *L)
+{
+    const ml_host *host = ml_vm_of(L)->host;
+    if (!host->kept) return 0;
+    int64_t ms =
+        luaL_optinteger(L, 1, ml_kept_default(host->kept, false).negative_ttl_ms);
+    ml_task_used(L, ml_mono_ms(host->clock) + (ms > 0 ? ms : 0));
+    return 0;
+}
+
 static void push_event(lua_State *L, const ml_trace_event *ev)
 {
     lua_createtable(L, 0, 3);
@@ -135,11 +148,14 @@ void ml_script_push_core(lua_State *L)
                                          {"log_wants", core_log_wants},
                                          {"spend", core_spend},
                                          {"now_ms", core_now_ms},
+                                         {"kept", ml_script_kept},
+                                         {"keep_at_most", core_keep_at_most},
                                          {"events", core_events},
                                          {NULL, NULL}};
     ml_script_open_secret(L);
     ml_script_open_source(L);
     ml_script_open_json(L);
+    ml_script_open_kept(L);
     luaL_newlib(L, functions);
     lua_pushlightuserdata(L, NULL); /* the same as cjson.null */
     lua_setfield(L, -2, "null");

@@ -3,6 +3,7 @@
 #include "azure/azure.h"
 #include "base/env.h"
 #include "io/loop.h"
+#include "source/kept.h"
 
 typedef struct ml_host {
     ml_loop *loop;
@@ -10,4 +11,5 @@ typedef struct ml_host {
     const ml_env *env;
     const ml_log *log;
     const ml_clock *clock;
+    ml_kept *kept; /* NULL: no cache */
 } ml_host;

@@ -2,7 +2,8 @@
 --
 -- A plan is an array of steps, each plain data:
 --   { source = <entry of sources.lua>, key = "...", version = "..." | nil,
---     on = { outcome = "next"|"stop"|"default" }, refused = "why" | nil }
+--     on = { outcome = "next"|"stop"|"stale"|"default" }, refused = "why" | nil,
+--     keep = what keep.lua made of the rule | nil }
 -- and the rule that made it.  The first rule that matches decides.
 --
 -- Every rule that policy.lua makes is a table of one shape; modules of their own (such as
@@ -80,7 +81,7 @@ local function check_steps(policy, rule, given)
     end
     steps[i] = {
       source = source, key = s.key, version = s.version,
-      on = rule.kind == "custom" and s.on or rule.on,
+      on = rule.kind == "custom" and s.on or rule.on, keep = rule.keep,
       empty = rule.kind == "custom" and s.empty or nil,
       holds = rule.kind == "custom" and s.holds or nil,
     }

@@ -28,8 +28,10 @@
 --     map        function(req) -> step or list of steps, instead of all of these;
 --                req = { name, leaf, segments, captures, context }
 --     on         { outcome = "next" | "stop" | "default" | "stale" }; by default missing
---                is next and everything else stop.  "stale" (an old value) stops for now:
---                no cache holds old values yet
+--                is next and everything else stop.  "stale", for throttled and unavailable
+--                only: the value that the source confirmed last, if it is young enough
+--     ttl, negative_ttl, stale_ttl   seconds: how long a value, and a missing, answer
+--                without asking; how old a stale value may be.  keep.lua
 --     default    text or env_secret: the answer when every step is missing
 --     label      what explain calls it
 --   airflow { ... }                              see airflow.lua

@@ -1,6 +1,7 @@
 -- rule.lua - ml.rule and ml.deny: options checked, then compiled into what plan.lua runs.
 local core = require "moonlatch.core"
 local fault = require "moonlatch.fault"
+local keep = require "moonlatch.keep"
 local match = require "moonlatch.match"
 local names = require "moonlatch.names"
 local options = require "moonlatch.options"
@@ -42,6 +43,8 @@ local function check_on(v)
       return ("%s = '%s': next, stop, stale or default is needed"):format(
         outcome, tostring(action))
     end
+    local problem = keep.check_on(outcome, action)
+    if problem then return problem end
   end
 end
 
@@ -60,23 +63,23 @@ local function from_check(registry)
 end
 
 local function schema_for(registry)
-  return {
+  local schema = {
     from = from_check(registry), strip = string_or_list, prefix = string_or_list,
     suffix = "string", replace = string_map, lower = "boolean", upper = "boolean",
     names = string_map, map = "function", on = check_on, default = check_default,
     label = options.not_empty,
   }
+  for name, check in pairs(keep.options) do schema[name] = check end
+  return schema
 end
 
 -- ---- compiling ----
 
--- `stale` asks for an old value when the source is out of reach.  There is no cache of
--- values yet that could hold one, so it stops, which is the safe reading.
 local function compile_on(given)
   if not given then return DEFAULT_ON end
   local on = { missing = "next" }
   for outcome, action in pairs(given) do
-    on[outcome] = action == "stale" and "stop" or action
+    on[outcome] = action
   end
   return on
 end
@@ -99,8 +102,8 @@ local function unset_fault(rule, name, unset)
 end
 
 -- The ladder: for each key, each source.
-local function steps_function(rule, spec, entries, on)
-  local keys_of, n_entries = names.keys, #entries
+local function steps_function(rule, spec, entries)
+  local keys_of, n_entries, on, kept = names.keys, #entries, rule.on, rule.keep
   return function(name, captures, context)
     local keys, unset = keys_of(spec, name, captures, context)
     if not keys then return nil, unset_fault(rule, name, unset) end
@@ -109,7 +112,7 @@ local function steps_function(rule, spec, entries, on)
       local key = keys[i]
       for j = 1, n_entries do
         n = n + 1
-        steps[n] = { source = entries[j], key = key, on = on }
+        steps[n] = { source = entries[j], key = key, on = on, keep = kept }
       end
     end
     return steps
@@ -133,6 +136,7 @@ local function check_together(where, o)
       refuse("ml.rule: on.%s = 'default', but there is no 'default'", outcome)
     end
   end
+  keep.check_together(where, o)
 end
 
 local function add_mapping(rule, registry, o)
@@ -144,7 +148,7 @@ local function add_mapping(rule, registry, o)
   local spec, problem = names.compile(o)
   if not spec then options.refuse(rule.where, "ml.rule: %s", problem) end
   rule.entries = entries_of(registry, o.from)
-  rule.steps = steps_function(rule, spec, rule.entries, rule.on)
+  rule.steps = steps_function(rule, spec, rule.entries)
   rule.spec = spec
 end
 
@@ -211,6 +215,7 @@ function M.new(registry, where, pattern, o)
   local rule = {
     kind = "rule", where = where, label = o.label or matcher.text, match = matcher.test,
     heads = matcher.heads, on = compile_on(o.on), default = as_secret(o.default),
+    keep = keep.compile(o),
   }
   add_mapping(rule, registry, o)
   return rule
@@ -238,6 +243,7 @@ function M.custom(registry, where, given)
   rule.kind, rule.where = "custom", given.where or where
   rule.label = given.label or "custom"
   rule.on, rule.default = compile_on(given.on), as_secret(given.default)
+  rule.keep = keep.compile(given)
   if given.sources and given.inverse then
     rule.entries = entries_of(registry, given.sources)
   else

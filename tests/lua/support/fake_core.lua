@@ -197,6 +197,21 @@ function source_methods.call(s, verb, args)
   return verbs[verb](src, args)
 end
 
+-- What the cache would have: state.kept[alias .. ":" .. key] = { secret =, age_ms =,
+-- state =, ms = }; see fake.keep.
+function source_methods.stale(s, key, version, max_age_ms)
+  local k = state.kept[inside[s].alias .. ":" .. key]
+  fake.stale_asked = { key = key, version = version, max_age_ms = max_age_ms }
+  if k and k.secret and k.age_ms <= (max_age_ms or 3600000) then return k.secret, k.age_ms end
+end
+
+function source_methods.kept(s, key)
+  local k = state.kept[inside[s].alias .. ":" .. key]
+  if k then return k.state, k.ms end
+end
+
+function fake.keep(place, k) state.kept[place] = k end
+
 local function new_source(fields)
   local s = setmetatable({}, source_meta)
   inside[s] = fields
@@ -261,6 +276,9 @@ function core.spend() end
 
 function core.log_wants() return true end
 
+-- How long the answer may be kept: fake.keep_at_most, false for the default.
+function core.keep_at_most(ms) fake.keep_at_most = ms or false end
+
 function core.now_ms() return state.now end
 
 function core.events()
@@ -278,9 +296,10 @@ function fake.reset(script)
   script = script or {}
   state = {
     env = script.env or {}, vaults = script.vaults or {},
-    deleted = script.deleted or {}, events = {}, now = 0,
+    deleted = script.deleted or {}, events = {}, now = 0, kept = {},
   }
   fake.calls, fake.logs, fake.vaults = {}, {}, {}
+  fake.keep_at_most, fake.stale_asked = nil, nil
 end
 
 fake.core = core
