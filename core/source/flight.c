@@ -27,6 +27,8 @@ static void widen(ml_keep *all, const ml_keep *one)
     all->ttl_ms = longest(all->ttl_ms, one->ttl_ms);
     all->negative_ttl_ms = longest(all->negative_ttl_ms, one->negative_ttl_ms);
     all->stale_ttl_ms = longest(all->stale_ttl_ms, one->stale_ttl_ms);
+    all->stale_throttled |= one->stale_throttled;
+    all->stale_unavailable |= one->stale_unavailable;
 }
 
 /* Where the answer of f will be kept; NULL when it is cut off. */

@@ -313,12 +313,14 @@ static int64_t longer(int64_t a, int64_t b)
 static bool settle_found(ml_entry *en, ml_secret *secret, const ml_keep *keep,
                          int64_t now_ms)
 {
-    int64_t life_ms = longer(keep->ttl_ms, keep->stale_ttl_ms);
+    bool takes_stale = keep->stale_throttled || keep->stale_unavailable;
+    int64_t life_ms = longer(keep->ttl_ms, takes_stale ? keep->stale_ttl_ms : 0);
     clear(en);
-    if (life_ms <= 0) return false;
+    en->life_ms = longer(en->life_ms, life_ms);
+    if (en->life_ms <= 0) return false;
     en->secret = ml_secret_ref(secret);
     en->confirmed_ms = now_ms;
-    en->dies_ms = now_ms + life_ms;
+    en->dies_ms = now_ms + en->life_ms;
     return true;
 }
 

@@ -70,6 +70,7 @@ typedef struct ml_entry {
     ml_err *failure;   /* missing while NEGATIVE, else why the entry rests */
     int64_t confirmed_ms;
     int64_t rests_until_ms;
+    int64_t life_ms; /* the longest that any of its askers would use a value */
     int64_t dies_ms; /* nobody will want it any more */
     uint64_t hash, source;
     uint32_t cost, size; /* in all; of this block */

@@ -244,6 +244,23 @@ static void test_limits(void **state)
     ml_kept_free(c);
 }
 
+/* A value that no asker would use is not held; one that another would is. */
+static void test_no_value_without_use(void **state)
+{
+    (void)state;
+    ml_kept *c = new_kept(10000, 10);
+    ml_kept_key k = key_of(1, "a");
+    ml_keep none = {.stale_ttl_ms = 500};
+    ml_secret *s = ml_secret_of_bytes(ML_LIT("v"));
+    ml_kept_settle(c, ml_kept_want(c, &k, (ml_str){0}), s, NULL, &none, 0, 0);
+    assert_null(ml_kept_peek(c, &k));
+    fly(c, &k, "one", NULL, 0);
+    ml_kept_settle(c, ml_kept_want(c, &k, (ml_str){0}), s, NULL, &none, 50, 0);
+    assert_int_equal(ml_kept_peek(c, &k)->dies_ms, 550);
+    ml_secret_unref(s);
+    ml_kept_free(c);
+}
+
 /* Values that nobody may use any more go though there is room. */
 static void test_the_dead_are_swept(void **state)
 {
@@ -355,6 +372,7 @@ int main(void)
         cmocka_unit_test(test_rests_after_an_outage),
         cmocka_unit_test(test_keys_fold_where_the_source_does),
         cmocka_unit_test(test_limits),
+        cmocka_unit_test(test_no_value_without_use),
         cmocka_unit_test(test_the_dead_are_swept),
         cmocka_unit_test(test_forgetting),
         cmocka_unit_test(test_patterns),
