@@ -35,6 +35,8 @@ void ml_secret_read(const ml_secret *s, ml_secret_fields *f, ml_tag *tags, size_
 /* The same under another logical name: a reference to s itself when it has that name.
  * NULL when out of memory. */
 ml_secret *ml_secret_named(ml_secret *s, ml_str name);
+/* A copy that differs in its value only.  NULL when out of memory. */
+ml_secret *ml_secret_with_value(const ml_secret *s, ml_str value);
 /* A plain secret of bytes, e.g. a client secret from the environment. */
 ml_secret *ml_secret_of_bytes(ml_str value);
 ml_str ml_secret_value(const ml_secret *s);

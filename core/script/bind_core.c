@@ -8,6 +8,7 @@
 #include "script/bind_kept.h"
 #include "script/bind_secret.h"
 #include "script/bind_source.h"
+#include "script/bind_value.h"
 #include "script/task.h"
 
 /* core.env(name) -> string | nil */
@@ -61,8 +62,8 @@ static int core_secret(lua_State *L)
     return 1;
 }
 
-/* core.spend(work): a library function is about to do as much as so many instructions
- */
+/* core.spend(work): a library function is about to do as much as so many instructions;
+ * counts outside of core.limited, too */
 static int core_spend(lua_State *L)
 {
     ml_budget_spend(&ml_vm_of(L)->budget, L, luaL_checkinteger(L, 1));
@@ -109,6 +110,13 @@ static int core_keep_at_most(lua_State *L)
     return 0;
 }
 
+/* core.wall_s() -> the host's wall clock, seconds since 1970 */
+static int core_wall_s(lua_State *L)
+{
+    lua_pushinteger(L, ml_wall_s(ml_vm_of(L)->host->clock));
+    return 1;
+}
+
 static void push_event(lua_State *L, const ml_trace_event *ev)
 {
     lua_createtable(L, 0, 3);
@@ -146,10 +154,18 @@ void ml_script_push_core(lua_State *L)
                                          {"env_json", ml_script_env_json},
                                          {"log", core_log},
                                          {"log_wants", core_log_wants},
+                                         {"limited", ml_script_limited},
                                          {"spend", core_spend},
                                          {"now_ms", core_now_ms},
                                          {"kept", ml_script_kept},
                                          {"keep_at_most", core_keep_at_most},
+                                         {"wall_s", core_wall_s},
+                                         {"field", ml_script_field},
+                                         {"decode", ml_script_decode},
+                                         {"value_problem", ml_script_value_problem},
+                                         {"transform", ml_script_transform},
+                                         {"is_pointer", ml_script_is_pointer},
+                                         {"digest", ml_script_digest},
                                          {"events", core_events},
                                          {NULL, NULL}};
     ml_script_open_secret(L);

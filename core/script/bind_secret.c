@@ -33,8 +33,7 @@ void ml_script_close_secrets(ml_secret_handle **list)
     while (*list) close_handle(*list);
 }
 
-/* A closed handle; everything that can fail is behind us once it exists. */
-static ml_secret_handle *push_handle(lua_State *L)
+ml_secret_handle *ml_script_push_handle(lua_State *L)
 {
     ml_secret_handle *h = lua_newuserdatauv(L, sizeof(*h), 0);
     *h = (ml_secret_handle){0};
@@ -42,8 +41,7 @@ static ml_secret_handle *push_handle(lua_State *L)
     return h;
 }
 
-/* Takes the reference. */
-static void open_handle(ml_secret_handle *h, ml_secret *s, ml_secret_handle **list)
+void ml_script_open_handle(ml_secret_handle *h, ml_secret *s, ml_secret_handle **list)
 {
     *h = (ml_secret_handle){.secret = s, .list = list, .next = list ? *list : NULL};
     if (!list) return;
@@ -53,15 +51,15 @@ static void open_handle(ml_secret_handle *h, ml_secret *s, ml_secret_handle **li
 
 void ml_script_push_secret(lua_State *L, ml_secret *s, ml_secret_handle **list)
 {
-    open_handle(push_handle(L), ml_secret_ref(s), list);
+    ml_script_open_handle(ml_script_push_handle(L), ml_secret_ref(s), list);
 }
 
 void ml_script_push_bytes(lua_State *L, ml_str bytes, ml_secret_handle **list)
 {
-    ml_secret_handle *h = push_handle(L);
+    ml_secret_handle *h = ml_script_push_handle(L);
     ml_secret *s = ml_secret_of_bytes(bytes);
     if (!s) ml_script_nomem(L);
-    open_handle(h, s, list);
+    ml_script_open_handle(h, s, list);
 }
 
 ml_secret *ml_script_to_secret(lua_State *L, int index)
@@ -82,10 +80,10 @@ int ml_script_with_name(lua_State *L)
     ml_secret *s = ml_script_check_secret(L, 1);
     size_t n;
     const char *name = luaL_checklstring(L, 2, &n);
-    ml_secret_handle *h = push_handle(L);
+    ml_secret_handle *h = ml_script_push_handle(L);
     ml_secret *named = ml_secret_named(s, (ml_str){name, n});
     if (!named) return ml_script_nomem(L);
-    open_handle(h, named, ml_task_secrets(L));
+    ml_script_open_handle(h, named, ml_task_secrets(L));
     return 1;
 }
 

@@ -15,6 +15,10 @@ void ml_script_open_secret(lua_State *L);
 void ml_script_push_secret(lua_State *L, ml_secret *s, ml_secret_handle **list);
 /* Pushes a handle of these bytes; raises when out of memory. */
 void ml_script_push_bytes(lua_State *L, ml_str bytes, ml_secret_handle **list);
+/* The same in two steps: a closed handle, then its secret (takes the reference; never
+ * raises).  What lies between may hold memory that Lua does not know of. */
+ml_secret_handle *ml_script_push_handle(lua_State *L);
+void ml_script_open_handle(ml_secret_handle *h, ml_secret *s, ml_secret_handle **list);
 /* Borrowed.  Raises when the argument is no secret, or closed. */
 ml_secret *ml_script_check_secret(lua_State *L, int index);
 /* NULL when it is no open secret. */

@@ -5,6 +5,7 @@
 --
 --   trace = { name, context, plan_only, cached_ms, rules = {...}, steps = {...},
 --             result = { outcome, source, key, version, text } }
+local after = require "moonlatch.after"
 local core = require "moonlatch.core"
 local fault = require "moonlatch.fault"
 local json = require "moonlatch.json"
@@ -50,7 +51,8 @@ local function add_steps(trace, steps, call)
     trace.steps[i] = {
       source = step.source.alias, kind = step.source.kind, label = step.source.label,
       key = step.key, version = step.version, on = step.on, refused = step.refused,
-      holds = step.holds, cache = kept_state(step, call),
+      holds = step.holds, after = step.after and after.shown(step.after),
+      cache = kept_state(step, call),
     }
   end
 end
@@ -171,6 +173,7 @@ local function plan_rows(trace)
   local rows = {}
   for i, s in ipairs(trace.steps) do
     local extra = s.refused and "refused: " .. s.refused or on_text(s.on)
+    if s.after then extra = s.after .. (extra == "" and "" or "; " .. extra) end
     rows[i] = { i, s.source, s.key, s.version or "", s.label, extra,
       cache_text(s.cache) }
   end
@@ -267,6 +270,7 @@ end
 
 local function json_rule(r)
   return object("index", r.index, "where", r.where, "kind", r.kind, "label", r.label,
+    "inverse", r.inverse, "after", r.after, "transforms", r.transforms,
     "matched", r.matched, "why", r.why)
 end
 
@@ -276,7 +280,8 @@ end
 
 local function json_step(s, i)
   return object("index", i, "source", s.source, "kind", s.kind, "label", s.label,
-    "key", s.key, "version", s.version, "holds", s.holds, "on", flat_object(s.on),
+    "key", s.key, "version", s.version, "holds", s.holds, "after", s.after,
+    "on", flat_object(s.on),
     "refused", s.refused, "outcome", s.outcome, "action", s.action,
     "ms", s.ms, "stale_ms", s.stale_ms, "cache", s.cache and object("state", s.cache.state,
       "ms", s.cache.ms), "http_status", s.http_status,

@@ -3,13 +3,11 @@
 -- Seconds become { ttl_ms =, negative_ttl_ms =, stale_ttl_ms =, stale_throttled = true,
 -- stale_unavailable = true }, which goes with each step to its source; what is not there
 -- is the resolver's default.
-local options = require "moonlatch.options"
-
 local M = {}
 
 local LONGEST_S = 366 * 24 * 3600
 
--- Only an outage may be answered with an old value.
+-- Only an outage may be answered with an old value (rule_options.lua refuses the rest).
 local STALE = { throttled = "stale_throttled", unavailable = "stale_unavailable" }
 
 local function seconds(v)
@@ -18,14 +16,7 @@ local function seconds(v)
   end
 end
 
-M.options = { ttl = seconds, negative_ttl = seconds, stale_ttl = seconds }
-
--- The problem with one entry of `on`, or nil.
-function M.check_on(outcome, action)
-  if action ~= "stale" or STALE[outcome] then return nil end
-  return ("%s = 'stale': only throttled and unavailable may be answered with an old value; "
-    .. "anything else would hide what the source says"):format(outcome)
-end
+M.OPTIONS = { ttl = seconds, negative_ttl = seconds, stale_ttl = seconds }
 
 local function takes_stale(on)
   for outcome in pairs(STALE) do
@@ -35,14 +26,14 @@ local function takes_stale(on)
 end
 
 -- Of several options at once.
-function M.check_together(where, o)
+function M.check_together(refuse, o)
   if o.stale_ttl and not takes_stale(o.on) then
-    options.refuse(where, "ml.rule: 'stale_ttl' has no use without on = { throttled = "
-      .. "'stale', unavailable = 'stale' } or one of them")
+    refuse("ml.rule: 'stale_ttl' has no use without on = { throttled = 'stale', "
+      .. "unavailable = 'stale' } or one of them")
   end
   if o.stale_ttl and o.ttl and o.stale_ttl <= o.ttl then
-    options.refuse(where, "ml.rule: 'stale_ttl' must be longer than 'ttl': both count from "
-      .. "when the source last confirmed the value")
+    refuse("ml.rule: 'stale_ttl' must be longer than 'ttl': both count from when the "
+      .. "source last confirmed the value")
   end
 end
 

@@ -4,6 +4,7 @@
 -- otherwise: an outage or a refusal must never look like an absence.  `stale` answers an
 -- outage with what the source confirmed last, while that is young enough.  So when a rule lets
 -- a failure pass and no later step has the name, the answer is that failure, not missing.
+local after = require "moonlatch.after"
 local core = require "moonlatch.core"
 local fault = require "moonlatch.fault"
 local plan = require "moonlatch.plan"
@@ -41,6 +42,17 @@ local function version_of(step, call, rule)
   return version
 end
 
+-- What becomes of a secret that the source gave: secret; or nil, fault, was it empty?
+local function answer_of(step, secret)
+  if step.empty == "missing" and secret:is_empty() then
+    return nil, placed(fault.new("missing", EMPTY), step), true
+  end
+  if not step.after then return secret end
+  local made, f = after.run(step.after, secret, step)
+  if not made then return nil, placed(f, step) end
+  return made
+end
+
 local function ask(step, call, rule)
   local version, refused = version_of(step, call, rule)
   if refused then return nil, refused end
@@ -49,10 +61,7 @@ local function ask(step, call, rule)
     name = call.name,
   })
   if not secret then return nil, placed(fault.of(f, "invalid"), step) end
-  if step.empty == "missing" and secret:is_empty() then
-    return nil, placed(fault.new("missing", EMPTY), step), true
-  end
-  return secret
+  return answer_of(step, secret)
 end
 
 -- The value that the source confirmed last, if it is young enough, and its age; or nil.
@@ -61,8 +70,8 @@ local function stale(step, call, rule)
   if not raw.stale then return nil end -- a source without a cache before it
   local old, age_ms = raw:stale(step.key, version_of(step, call, rule),
     keep and keep.stale_ttl_ms)
-  if not old or step.empty == "missing" and old:is_empty() then return nil end
-  return old, age_ms
+  if not old then return nil end
+  return answer_of(step, old), age_ms
 end
 
 local function log_stale(step, call, outcome, age_ms)

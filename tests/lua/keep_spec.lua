@@ -69,7 +69,7 @@ describe("stale", function()
   it("is for outages only", function()
     for _, outcome in ipairs { "missing", "disabled", "forbidden", "unauthenticated",
       "invalid", "policy" } do
-      refused(("on = { %s = 'stale' }"):format(outcome), "only throttled and unavailable")
+      refused(("on = { %s = 'stale' }"):format(outcome), "only where the source is throttled")
     end
   end)
   for name, failure in pairs { throttled = BUSY, unavailable = DOWN } do
