@@ -28,7 +28,7 @@ static const char FLIGHT[] = "moonlatch.flight";
 
 typedef struct shelf {
     ml_kept *cache;
-    uint64_t source;
+    uint32_t source;
     bool ignores_case;
     char alias[64];
 } shelf;

@@ -2,6 +2,7 @@
  */
 #include "source/kept.h"
 
+#include <stddef.h>
 #include <stdlib.h>
 #include <string.h>
 
@@ -23,7 +24,7 @@ struct ml_kept {
     size_t n_buckets;
     size_t n, bytes;
     ml_lru use;
-    uint64_t last_source;
+    uint32_t last_source;
 };
 
 ml_kept *ml_kept_new(const ml_kept_limits *l)
@@ -37,7 +38,7 @@ ml_kept *ml_kept_new(const ml_kept_limits *l)
     return NULL;
 }
 
-uint64_t ml_kept_new_source(ml_kept *c)
+uint32_t ml_kept_new_source(ml_kept *c)
 {
     return ++c->last_source;
 }
@@ -62,14 +63,14 @@ static char lower(char c)
     return c >= 'A' && c <= 'Z' ? (char)(c - 'A' + 'a') : c;
 }
 
-static uint64_t hash_of(const ml_kept_key *k)
+static uint32_t hash_of(const ml_kept_key *k)
 {
     uint64_t hash = ml_hash_add(ML_HASH_SEED, &k->source, sizeof(k->source));
     for (size_t i = 0; i < k->key.n; i++) {
         char c = k->ignores_case ? lower(k->key.p[i]) : k->key.p[i];
         hash = ml_hash_add(hash, &c, 1);
     }
-    return ml_hash_mixed(hash);
+    return (uint32_t)ml_hash_mixed(hash);
 }
 
 static ml_str key_of(const ml_entry *en)
@@ -87,21 +88,21 @@ static ml_str name_of(const ml_entry *en)
     return ml_str_of(en->texts + en->key_len + en->version_len + 2);
 }
 
-static bool has_key(const ml_entry *en, uint64_t hash, const ml_kept_key *k)
+static bool has_key(const ml_entry *en, uint32_t hash, const ml_kept_key *k)
 {
     if (en->hash != hash || en->source != k->source) return false;
     return k->ignores_case ? ml_str_ieq(key_of(en), k->key)
                            : ml_str_eq(key_of(en), k->key);
 }
 
-static ml_entry **bucket_of(const ml_kept *c, uint64_t hash)
+static ml_entry **bucket_of(const ml_kept *c, uint32_t hash)
 {
     return &c->buckets[hash & (c->n_buckets - 1)];
 }
 
 static ml_entry *look(const ml_kept *c, const ml_kept_key *k)
 {
-    uint64_t hash = hash_of(k);
+    uint32_t hash = hash_of(k);
     ml_entry *en = *bucket_of(c, hash);
     while (en && !(has_key(en, hash, k) && ml_str_eq(version_of(en), k->version)))
         en = en->chain;
@@ -202,9 +203,10 @@ static char *place(char *at, ml_str text)
 
 static ml_entry *add(ml_kept *c, const ml_kept_key *k, ml_str name)
 {
-    size_t size = sizeof(ml_entry) + k->key.n + k->version.n + name.n + 3;
+    size_t size = offsetof(ml_entry, texts) + k->key.n + k->version.n + name.n + 3;
     if (k->key.n > MAX_TEXT || k->version.n > MAX_TEXT || name.n > MAX_TEXT)
         return NULL;
+    if (size < sizeof(ml_entry)) size = sizeof(ml_entry);
     ml_entry *en = malloc(size);
     if (!en) return NULL;
     *en = (ml_entry){.hash = hash_of(k),
@@ -316,11 +318,11 @@ static bool settle_found(ml_entry *en, ml_secret *secret, const ml_keep *keep,
     bool takes_stale = keep->stale_throttled || keep->stale_unavailable;
     int64_t life_ms = longer(keep->ttl_ms, takes_stale ? keep->stale_ttl_ms : 0);
     clear(en);
-    en->life_ms = longer(en->life_ms, life_ms);
-    if (en->life_ms <= 0) return false;
+    en->life_s = (uint32_t)longer(en->life_s, (life_ms + 999) / 1000);
+    if (en->life_s == 0) return false;
     en->secret = ml_secret_ref(secret);
     en->confirmed_ms = now_ms;
-    en->dies_ms = now_ms + en->life_ms;
+    en->dies_ms = now_ms + (int64_t)en->life_s * 1000;
     return true;
 }
 
@@ -373,7 +375,7 @@ void ml_kept_settle(ml_kept *c, ml_entry *en, ml_secret *secret, const ml_err *e
 
 void ml_kept_forget_key(ml_kept *c, const ml_kept_key *k)
 {
-    uint64_t hash = hash_of(k);
+    uint32_t hash = hash_of(k);
     for (ml_entry *en = *bucket_of(c, hash), *next; en; en = next) {
         next = en->chain;
         if (has_key(en, hash, k)) drop(c, en);
@@ -382,7 +384,7 @@ void ml_kept_forget_key(ml_kept *c, const ml_kept_key *k)
 
 static bool is_of_source(const ml_entry *en, const void *source)
 {
-    return en->source == *(const uint64_t *)source;
+    return en->source == *(const uint32_t *)source;
 }
 
 static bool has_name_like(const ml_entry *en, const void *pattern)
@@ -400,7 +402,7 @@ static void drop_all(ml_kept *c, bool (*fits)(const ml_entry *, const void *),
     }
 }
 
-void ml_kept_forget_source(ml_kept *c, uint64_t source)
+void ml_kept_forget_source(ml_kept *c, uint32_t source)
 {
     drop_all(c, is_of_source, &source);
 }

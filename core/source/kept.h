@@ -46,7 +46,7 @@ typedef struct ml_kept_limits {
 } ml_kept_limits;
 
 typedef struct ml_kept_key {
-    uint64_t source; /* of ml_kept_new_source */
+    uint32_t source; /* of ml_kept_new_source */
     ml_str key;
     ml_str version; /* empty: the latest */
     bool ignores_case;
@@ -70,9 +70,9 @@ typedef struct ml_entry {
     ml_err *failure;   /* missing while NEGATIVE, else why the entry rests */
     int64_t confirmed_ms;
     int64_t rests_until_ms;
-    int64_t life_ms; /* the longest that any of its askers would use a value */
     int64_t dies_ms; /* nobody will want it any more */
-    uint64_t hash, source;
+    uint32_t life_s; /* the longest that any of its askers would use a value */
+    uint32_t hash, source;
     uint32_t cost, size; /* in all; of this block */
     uint16_t key_len, version_len;
     bool is_negative;
@@ -84,7 +84,7 @@ typedef struct ml_entry {
 ml_kept *ml_kept_new(const ml_kept_limits *l);
 void ml_kept_free(ml_kept *c); /* accepts NULL; no flights any more */
 /* A number for a source, never used before. */
-uint64_t ml_kept_new_source(ml_kept *c);
+uint32_t ml_kept_new_source(ml_kept *c);
 /* The defaults for a call; a pinned version's value cannot change, so by default it is
  * kept ten times as long. */
 ml_keep ml_kept_default(const ml_kept *c, bool is_pinned);
@@ -111,7 +111,7 @@ void ml_kept_settle(ml_kept *c, ml_entry *en, ml_secret *secret, const ml_err *e
 /* Dropping; flights under way are cut off: their answers reach who waits, and are not
  * kept. */
 void ml_kept_forget_key(ml_kept *c, const ml_kept_key *k); /* every version */
-void ml_kept_forget_source(ml_kept *c, uint64_t source);
+void ml_kept_forget_source(ml_kept *c, uint32_t source);
 /* By the names that led there (glob.h); empty: everything. */
 void ml_kept_forget(ml_kept *c, ml_str pattern);
 size_t ml_kept_count(const ml_kept *c, size_t *bytes);

@@ -43,7 +43,7 @@ struct ml_source {
     int refs;             /* single-threaded: under the resolver's lock */
     bool ignores_case;    /* keys that differ in the case of a-z are one */
     struct ml_kept *kept; /* where what it said is kept, and under what number; NULL: */
-    uint64_t kept_as;     /* nothing is.  Both filled at the first call (flight.c) */
+    uint32_t kept_as;     /* nothing is.  Both filled at the first call (flight.c) */
     char alias[64];       /* how traces, errors and `list` call it */
     char label[300];      /* what it is, for people: "https://acme.vault.azure.net" */
 };

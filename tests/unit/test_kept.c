@@ -25,7 +25,7 @@ static ml_kept *new_kept(size_t max_bytes, size_t max_entries)
                                          .refresh_percent = 75});
 }
 
-static ml_kept_key key_of(uint64_t source, const char *key)
+static ml_kept_key key_of(uint32_t source, const char *key)
 {
     return (ml_kept_key){.source = source, .key = ml_str_of(key)};
 }
@@ -256,7 +256,7 @@ static void test_no_value_without_use(void **state)
     assert_null(ml_kept_peek(c, &k));
     fly(c, &k, "one", NULL, 0);
     ml_kept_settle(c, ml_kept_want(c, &k, (ml_str){0}), s, NULL, &none, 50, 0);
-    assert_int_equal(ml_kept_peek(c, &k)->dies_ms, 550);
+    assert_int_equal(ml_kept_peek(c, &k)->dies_ms, 1050); /* in whole seconds */
     ml_secret_unref(s);
     ml_kept_free(c);
 }
