@@ -45,8 +45,7 @@ static void test_memory(void **state)
     long before_kib = resident_kib();
     ml_resolver *r = NULL;
     ml_err e;
-    ml_options o = {ML_OPTIONS_INIT,
-                    .cache_ttl_ms = 3600000,
+    ml_options o = {ML_OPTIONS_INIT, .cache_ttl_ms = 3600000,
                     .policy_text = "local ml = require 'moonlatch.policy'\n"
                                    "return ml.policy { ml.rule '**' { from = "
                                    "ml.environment {} } }\n"};

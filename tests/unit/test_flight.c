@@ -390,10 +390,6 @@ static void test_changes(void **state)
         ml_kept_forget(kept, (ml_str){0});
         version = 1;
     }
-    caller list;
-    start(&list, ML_LIST, "", 30000, ML_FRESH_ENOUGH);
-    pass(60);
-    assert_int_equal(source_told.verb, ML_LIST);
 }
 
 static void test_a_canceled_change_forgets_too(void **state)
