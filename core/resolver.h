@@ -56,6 +56,7 @@ struct ml_resolver {
     ml_env env;
     ml_tls tls;
     char *proxy, *no_proxy;
+    ml_hosted *hosted;
     ml_http_client client;
     ml_loop *loop;
     ml_azure *azure;
@@ -66,9 +67,13 @@ struct ml_resolver {
     int cache_ttl_ms;
     int refresh_percent; /* over 100: never ahead */
     uint64_t generation; /* counts changes of the store, and forgetting */
-    atomic_uint_least64_t
-        policy_generation; /* counts reloads; part of an answer's key */
     int deadline_ms;
+
+    char *policy_name, *policy_path, *policy_text; /* one of path and text is NULL */
+    atomic_uint_least64_t policy_generation; /* counts reloads that were taken; part of
+                                              * an answer's key */
+    char reload_problem[sizeof(
+        (ml_err){0}.text)]; /* said already; "" after a good one */
 };
 
 /* The lock was taken before; after fork the child sees false. */
@@ -94,6 +99,12 @@ void ml_refresh_ahead(ml_resolver *r, const ml_call *c);
 
 /* The key of a call's answer; borrows its texts. */
 ml_cache_key ml_cache_key_of(ml_resolver *r, const ml_call *c);
+/* policy.c.  Keep copies the options; load reads and checks, and on failure leaves the
+ * policy before; reload says so once, and makes answers of the old one forgotten. */
+int ml_policy_keep(ml_resolver *r, const ml_options *o, ml_err *e);
+void ml_policy_forget(ml_resolver *r);
+int ml_policy_load(ml_resolver *r, bool runs_tests, ml_err *e);
+int ml_policy_reload(ml_resolver *r, ml_err *e);
 
 /* request.c; all but the first with the lock held.
  * Checks a call of this or an older, shorter layout and widens it. */
@@ -102,3 +113,5 @@ ml_request *ml_request_new(ml_resolver *r, const ml_call *call, ml_err *e);
 void ml_request_free(ml_request *q);
 /* Begins it: from the cache, or as a task.  It ends through the loop. */
 int ml_request_start(ml_request *q, const ml_call *call, ml_err *e);
+/* Forgets kept answers, also those that are under way. */
+void ml_request_note_change(ml_resolver *r);

@@ -4,12 +4,18 @@ set(ML_LUA_MODULES
   moonlatch/airflow.lua
   moonlatch/airflow_kwargs.lua
   moonlatch/airflow_names.lua
+  moonlatch/case.lua
+  moonlatch/check.lua
+  moonlatch/check_costs.lua
+  moonlatch/check_keys.lua
+  moonlatch/check_reach.lua
   moonlatch/connection.lua
-  moonlatch/dotenv.lua
   moonlatch/encode.lua
   moonlatch/engine.lua
   moonlatch/explain.lua
+  moonlatch/fake_source.lua
   moonlatch/fault.lua
+  moonlatch/given.lua
   moonlatch/index.lua
   moonlatch/inverse.lua
   moonlatch/json.lua
@@ -17,6 +23,7 @@ set(ML_LUA_MODULES
   moonlatch/keep.lua
   moonlatch/kept.lua
   moonlatch/list.lua
+  moonlatch/loader.lua
   moonlatch/match.lua
   moonlatch/names.lua
   moonlatch/options.lua
@@ -28,9 +35,13 @@ set(ML_LUA_MODULES
   moonlatch/resolve.lua
   moonlatch/rule.lua
   moonlatch/rule_options.lua
+  moonlatch/ruleset.lua
   moonlatch/sandbox.lua
+  moonlatch/selftest.lua
   moonlatch/sources.lua
+  moonlatch/team.lua
   moonlatch/template.lua
   moonlatch/urlsplit.lua
   moonlatch/verbs.lua
+  moonlatch/witness.lua
 )

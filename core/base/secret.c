@@ -77,40 +77,29 @@ ml_secret *ml_secret_new(const ml_secret_fields *f)
     return s;
 }
 
-void ml_secret_read(const ml_secret *s, ml_secret_fields *f, ml_tag *tags, size_t room)
-{
-    *f = (ml_secret_fields){.has_value = s->has_value,
-                            .value = text_of(s, VALUE),
-                            .name = text_of(s, NAME),
-                            .source = text_of(s, SOURCE),
-                            .key = text_of(s, KEY),
-                            .version = text_of(s, VERSION),
-                            .content_type = text_of(s, CONTENT_TYPE),
-                            .recovery_id = text_of(s, RECOVERY_ID),
-                            .tags = tags,
-                            .n_tags = s->n_tags,
-                            .attributes = s->attributes};
-    for (size_t i = 0; i < s->n_tags && i < room; i++) tags[i] = tag_of(s, i);
-}
-
 /* A copy with another name or value; NULL leaves it. */
 static ml_secret *copy_with(const ml_secret *s, const ml_str *name, const ml_str *value)
 {
-    ml_secret_fields f;
     ml_tag *tags = calloc((size_t)s->n_tags + 1, sizeof(*tags));
     if (!tags) return NULL;
-    ml_secret_read(s, &f, tags, s->n_tags);
-    if (name) f.name = *name;
-    if (value) {
-        f.has_value = true;
-        f.value = *value;
-    }
-    ml_secret *copy = ml_secret_new(&f);
+    for (size_t i = 0; i < s->n_tags; i++) tags[i] = tag_of(s, i);
+    ml_secret *copy =
+        ml_secret_new(&(ml_secret_fields){.has_value = value || s->has_value,
+                                          .value = value ? *value : text_of(s, VALUE),
+                                          .name = name ? *name : text_of(s, NAME),
+                                          .source = text_of(s, SOURCE),
+                                          .key = text_of(s, KEY),
+                                          .version = text_of(s, VERSION),
+                                          .content_type = text_of(s, CONTENT_TYPE),
+                                          .recovery_id = text_of(s, RECOVERY_ID),
+                                          .tags = tags,
+                                          .n_tags = s->n_tags,
+                                          .attributes = s->attributes});
     free(tags);
     return copy;
 }
 
-ml_secret *ml_secret_named(ml_secret *s, ml_str name)
+ml_secret *ml_secret_with_name(ml_secret *s, ml_str name)
 {
     if (ml_str_eq(text_of(s, NAME), name)) return ml_secret_ref(s);
     return copy_with(s, &name, NULL);

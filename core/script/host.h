@@ -3,6 +3,7 @@
 #include "azure/azure.h"
 #include "base/env.h"
 #include "io/loop.h"
+#include "source/hosted.h"
 #include "source/kept.h"
 
 typedef struct ml_host {
@@ -12,4 +13,5 @@ typedef struct ml_host {
     const ml_log *log;
     const ml_clock *clock;
     ml_kept *kept; /* NULL: no cache */
+    ml_hosted *hosted; /* sources that the host of the library supplies */
 } ml_host;

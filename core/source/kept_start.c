@@ -48,7 +48,7 @@ static ml_secret *take_named(const ml_flight *f, ml_op *op)
     ml_secret *secret = op->secret;
     op->secret = NULL;
     if (!secret || f->is_change || !*f->name) return secret;
-    ml_secret *named = ml_secret_named(secret, ml_str_of(f->name));
+    ml_secret *named = ml_secret_with_name(secret, ml_str_of(f->name));
     if (!named) return secret;
     ml_secret_unref(secret);
     return named;

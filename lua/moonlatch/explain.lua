@@ -52,7 +52,7 @@ local function add_steps(trace, steps, call)
       source = step.source.alias, kind = step.source.kind, label = step.source.label,
       key = step.key, version = step.version, on = step.on, refused = step.refused,
       holds = step.holds, after = step.after and after.shown(step.after),
-      cache = kept_state(step, call),
+      cache = kept_state(step, call), writable = step.source.writable,
     }
   end
 end
@@ -271,7 +271,7 @@ end
 local function json_rule(r)
   return object("index", r.index, "where", r.where, "kind", r.kind, "label", r.label,
     "inverse", r.inverse, "after", r.after, "transforms", r.transforms,
-    "matched", r.matched, "why", r.why)
+    "matched", r.matched, "why", r.why, "team", r.team)
 end
 
 local function json_event(e)
@@ -280,8 +280,8 @@ end
 
 local function json_step(s, i)
   return object("index", i, "source", s.source, "kind", s.kind, "label", s.label,
-    "key", s.key, "version", s.version, "holds", s.holds, "after", s.after,
-    "on", flat_object(s.on),
+    "writable", s.writable, "key", s.key, "version", s.version, "holds", s.holds,
+    "after", s.after, "on", flat_object(s.on),
     "refused", s.refused, "outcome", s.outcome, "action", s.action,
     "ms", s.ms, "stale_ms", s.stale_ms, "cache", s.cache and object("state", s.cache.state,
       "ms", s.cache.ms), "http_status", s.http_status,

@@ -20,6 +20,7 @@
 struct ml_resolver {
     ml_log_fn *log;
     void *log_arg;
+    int n_reloads;
 };
 
 struct ml_answer {
@@ -93,6 +94,13 @@ int ml_run(ml_resolver *r, const ml_call *call, ml_answer **out, ml_err *e)
     (*out)->secret = echo(call);
     answers_alive++;
     return 0;
+}
+
+/* Works the first time only. */
+int ml_reload(ml_resolver *r, ml_err *e)
+{
+    if (r->n_reloads++ == 0) return 0;
+    return ml_fail(e, ML_EPOLICY, "p.lua:2: no policy");
 }
 
 size_t ml_answer_count(const ml_answer *a)
@@ -208,6 +216,15 @@ static void forgetting(void **state)
     assert_string_equal(forgotten, "a/**");
 }
 
+static void a_reload_answers_what_is_wrong(void **state)
+{
+    (void)state;
+    run_lua(OPEN "assert(r:reload() == true)\n"
+                 "local done, e = r:reload()\n"
+                 "assert(done == nil and e.exit == 7 and e.text:find('p.lua:2'))\n"
+                 "r:close() assert(not pcall(r.reload, r))\n");
+}
+
 static void misuse_throws(void **state)
 {
     (void)state;
@@ -257,6 +274,7 @@ int main(void)
         cmocka_unit_test(options_reach_the_call),
         cmocka_unit_test(failures_are_tables),
         cmocka_unit_test(forgetting),
+        cmocka_unit_test(a_reload_answers_what_is_wrong),
         cmocka_unit_test(misuse_throws),
         cmocka_unit_test(logs_reach_lua_and_its_faults_stay_there),
         cmocka_unit_test(every_error_has_an_exit_code),
