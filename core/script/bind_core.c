@@ -72,8 +72,8 @@ static int core_spend(lua_State *L)
     return 0;
 }
 
-/* core.renew_budget(): one call tries many names, each with a budget of its own; not once
- * the budget was exceeded */
+/* core.renew_budget(): one call tries many names, each with a budget of its own; not
+ * once the budget was exceeded */
 static int core_renew_budget(lua_State *L)
 {
     ml_budget *b = &ml_vm_of(L)->budget;
@@ -82,7 +82,8 @@ static int core_renew_budget(lua_State *L)
     return 0;
 }
 
-/* core.used_instructions() -> those of the policy's code that ran last, and the budget */
+/* core.used_instructions() -> those of the policy's code that ran last, and the budget
+ */
 static int core_used_instructions(lua_State *L)
 {
     const ml_budget *b = &ml_vm_of(L)->budget;

@@ -12,6 +12,6 @@ typedef struct ml_host {
     const ml_env *env;
     const ml_log *log;
     const ml_clock *clock;
-    ml_kept *kept; /* NULL: no cache */
+    ml_kept *kept;     /* NULL: no cache */
     ml_hosted *hosted; /* sources that the host of the library supplies */
 } ml_host;
