@@ -20,6 +20,8 @@ set(ML_LUA_MODULES
   moonlatch/inverse.lua
   moonlatch/json.lua
   moonlatch/json_text.lua
+  moonlatch/keep.lua
+  moonlatch/kept.lua
   moonlatch/list.lua
   moonlatch/loader.lua
   moonlatch/match.lua

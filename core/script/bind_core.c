@@ -7,6 +7,7 @@
 #include "base/clock.h"
 #include "script/bind_files.h"
 #include "script/bind_json.h"
+#include "script/bind_kept.h"
 #include "script/bind_secret.h"
 #include "script/bind_source.h"
 #include "script/bind_value.h"
@@ -131,6 +132,18 @@ static int core_now_ms(lua_State *L)
     return 1;
 }
 
+/* core.keep_at_most(ms): the answer of this call is kept no longer than that; nil: than
+ * a missing is, by default */
+static int core_keep_at_most(lua_State *L)
+{
+    const ml_host *host = ml_vm_of(L)->host;
+    if (!host->kept) return 0;
+    int64_t ms =
+        luaL_optinteger(L, 1, ml_kept_default(host->kept, false).negative_ttl_ms);
+    ml_task_used(L, ml_mono_ms(host->clock) + (ms > 0 ? ms : 0));
+    return 0;
+}
+
 /* core.wall_s() -> the host's wall clock, seconds since 1970 */
 static int core_wall_s(lua_State *L)
 {
@@ -186,6 +199,8 @@ void ml_script_push_core(lua_State *L)
                                          {"limited", ml_script_limited},
                                          {"spend", core_spend},
                                          {"now_ms", core_now_ms},
+                                         {"kept", ml_script_kept},
+                                         {"keep_at_most", core_keep_at_most},
                                          {"wall_s", core_wall_s},
                                          {"field", ml_script_field},
                                          {"decode", ml_script_decode},
@@ -198,6 +213,7 @@ void ml_script_push_core(lua_State *L)
     ml_script_open_secret(L);
     ml_script_open_source(L);
     ml_script_open_json(L);
+    ml_script_open_kept(L);
     luaL_newlib(L, functions);
     ml_script_add_files(L);
     lua_pushlightuserdata(L, NULL); /* the same as cjson.null */

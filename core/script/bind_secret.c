@@ -75,16 +75,15 @@ ml_secret *ml_script_check_secret(lua_State *L, int index)
     return h->secret;
 }
 
-/* A changed copy. */
 int ml_script_with_name(lua_State *L)
 {
     ml_secret *s = ml_script_check_secret(L, 1);
     size_t n;
     const char *name = luaL_checklstring(L, 2, &n);
     ml_secret_handle *h = ml_script_push_handle(L);
-    ml_secret *copy = ml_secret_with_name(s, (ml_str){name, n});
-    if (!copy) return ml_script_nomem(L);
-    ml_script_open_handle(h, copy, ml_task_secrets(L));
+    ml_secret *named = ml_secret_with_name(s, (ml_str){name, n});
+    if (!named) return ml_script_nomem(L);
+    ml_script_open_handle(h, named, ml_task_secrets(L));
     return 1;
 }
 

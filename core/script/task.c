@@ -27,6 +27,8 @@ struct ml_task {
     int64_t deadline_ms;
     ml_trace trace;
     size_t events_seen;
+    int64_t fresh_until_ms; /* the answer: everything in it is that fresh */
+    ml_asker asker;
     bool is_explain;           /* only then somebody looks at the events */
     bool has_returned;         /* the coroutine's main function */
     ml_secret_handle *secrets; /* the handles of this call */
@@ -67,6 +69,23 @@ ml_trace *ml_task_events(lua_State *L)
 {
     ml_task *t = ml_vm_of(L)->running;
     return t && t->is_explain ? &t->trace : NULL;
+}
+
+ml_asker *ml_task_asker(lua_State *L)
+{
+    ml_task *t = ml_vm_of(L)->running;
+    return t ? &t->asker : NULL;
+}
+
+static void use(ml_task *t, int64_t fresh_until_ms)
+{
+    if (fresh_until_ms < t->fresh_until_ms) t->fresh_until_ms = fresh_until_ms;
+}
+
+void ml_task_used(lua_State *L, int64_t fresh_until_ms)
+{
+    ml_task *t = ml_vm_of(L)->running;
+    if (t) use(t, fresh_until_ms);
 }
 
 ml_secret_handle **ml_task_secrets(lua_State *L)
@@ -191,6 +210,7 @@ static void end(ml_task *t)
         luaL_unref(t->vm->L, LUA_REGISTRYINDEX, t->thread.ref);
     }
     t->thread.L = NULL;
+    while (t->asker.owns) ml_flight_abandon(t->asker.owns);
     ml_script_close_secrets(&t->secrets);
     if (t->op.err.code != 0) ml_secrets_fini(&t->op.list);
     ml_op_finish(&t->op);
@@ -288,6 +308,7 @@ void ml_task_wake(ml_op *child, void *arg)
     ml_task *t = arg;
     assert(t->child == child);
     t->child = NULL;
+    if (child->fresh_until_ms != 0) use(t, child->fresh_until_ms);
     if (t->op.is_canceled) {
         end_canceled(t);
         return;
@@ -367,6 +388,7 @@ ml_op *ml_task_start(ml_vm *vm, const ml_call *call, int64_t deadline_ms,
     }
     t->vm = vm;
     t->deadline_ms = deadline_ms;
+    t->fresh_until_ms = INT64_MAX;
     t->is_explain = call->verb == ML_EXPLAIN;
     if (ml_vm_protect(vm, make_coroutine, &(birth){t, call, cached_ms}, e) != 0) {
         ml_script_close_secrets(&t->secrets);
@@ -380,6 +402,11 @@ ml_op *ml_task_start(ml_vm *vm, const ml_call *call, int64_t deadline_ms,
     ml_trace_init(&t->trace, vm->host->clock);
     ml_timer_start(t->op.loop, &t->first, ml_mono_ms(vm->host->clock), on_first, t);
     return &t->op;
+}
+
+int64_t ml_task_fresh_until_ms(const ml_op *op)
+{
+    return ((const ml_task *)op)->fresh_until_ms;
 }
 
 const char *ml_task_text(const ml_op *op)

@@ -10,6 +10,7 @@
 #pragma once
 #include "script/bind_secret.h"
 #include "script/state.h"
+#include "source/flight.h"
 
 ml_task *ml_task_self(lua_State *L);
 int ml_task_await(lua_State *L, ml_task *t, ml_verb verb, ml_op *op);
@@ -21,6 +22,10 @@ int64_t ml_task_deadline_ms(const ml_task *t);
 ml_trace *ml_task_trace(lua_State *L);
 /* Where sources note what happens; NULL unless the call is to be explained. */
 ml_trace *ml_task_events(lua_State *L);
+/* The call that runs now, as one that flights know; NULL while none does. */
+ml_asker *ml_task_asker(lua_State *L);
+/* Its answer is made of something that holds until then. */
+void ml_task_used(lua_State *L, int64_t fresh_until_ms);
 ml_secret_handle **ml_task_secrets(lua_State *L);
 /* How many events of the trace Lua has seen already; NULL as above. */
 size_t *ml_task_events_seen(lua_State *L);

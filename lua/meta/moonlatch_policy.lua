@@ -65,6 +65,9 @@ function Source:key(key, version) end
 ---@field transform? fun(text: string): string Lua sees the bytes; explain says so
 ---@field on? table<moonlatch.Outcome, moonlatch.Action> missing is next, the rest stop
 ---@field default? string|moonlatch.Secret the answer when every step is missing
+---@field ttl? number seconds that a value answers without asking; 0: not kept
+---@field negative_ttl? number seconds that a missing is believed
+---@field stale_ttl? number seconds; how old a value may be that stands in for an outage
 ---@field read_only? boolean|string or why: put, update, delete, recover, purge, restore are refused
 ---@field label? string what explain calls the rule
 

@@ -2,8 +2,9 @@
 --
 -- A plan is an array of steps, each plain data:
 --   { source = <entry of sources.lua>, key = "...", version = "..." | nil,
---     on = { outcome = "next"|"stop"|"default" }, refused = "why" | nil,
---     after = what is done to the secret that is found (after.lua) | nil }
+--     on = { outcome = "next"|"stop"|"stale"|"default" }, refused = "why" | nil,
+--     after = what is done to the secret that is found (after.lua) | nil,
+--     keep = what keep.lua made of the rule | nil }
 -- and the rule that made it.  The first rule that matches decides.
 --
 -- Every rule that policy.lua makes is a table of one shape; modules of their own (such as
@@ -85,7 +86,7 @@ local function check_steps(rule, given)
     end
     steps[i] = {
       source = source, key = s.key, version = s.version,
-      on = rule.kind == "custom" and s.on or rule.on, after = rule.after,
+      on = rule.kind == "custom" and s.on or rule.on, after = rule.after, keep = rule.keep,
       empty = rule.kind == "custom" and s.empty or nil,
       holds = rule.kind == "custom" and s.holds or nil,
     }

@@ -57,8 +57,10 @@
 --       field      JSON pointer "/user/password"; of a list, the first that is there
 --       transform  function(text) -> text: Lua sees the bytes, and explain says so
 --     on         { outcome = "next" | "stop" | "default" | "stale" }; by default missing
---                is next and everything else stop.  "stale" (an old value; for throttled
---                and unavailable only) stops for now: no cache holds old values yet
+--                is next and everything else stop.  "stale", for throttled and unavailable
+--                only: the value that the source confirmed last, if it is young enough
+--     ttl, negative_ttl, stale_ttl   seconds: how long a value, and a missing, answer
+--                without asking; how old a stale value may be.  keep.lua
 --     default    text or env_secret: the answer when every step is missing
 --     read_only  true, or a text that says why: put, update, delete, recover, purge and
 --                restore are refused

@@ -48,7 +48,9 @@ static const ml_embedded modules[] = {
 
 static const ml_embedded *find(const char *name)
 {
-    return ml_embedded_in(modules, sizeof(modules) / sizeof(modules[0]), name);
+    const ml_embedded *m =
+        ml_embedded_in(modules, sizeof(modules) / sizeof(modules[0]), name);
+    return m || strcmp(name, "moonlatch.kept") != 0 ? m : ml_embedded_find(name);
 }
 
 /* ---- sources ------------------------------------------------------------------- */
@@ -252,10 +254,17 @@ int fixture_open_real(fixture *f, const ml_vm_limits *limits, const ml_pair *env
     return open_with(f, limits, env, ml_embedded_find, e);
 }
 
+void fixture_keep(fixture *f, const ml_kept_limits *limits)
+{
+    f->host.kept = ml_kept_new(limits);
+    assert_non_null(f->host.kept);
+}
+
 void fixture_close(fixture *f)
 {
     ml_loop_free(f->loop);
     ml_vm_free(f->vm);
+    ml_kept_free(f->host.kept);
     ml_env_fini(&f->env);
     assert_int_equal(fake_asked.n_sources, 0);
 }

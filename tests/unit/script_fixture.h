@@ -54,6 +54,8 @@ int fixture_open(fixture *f, const ml_vm_limits *limits, const ml_pair *env, ml_
 /* The real engine and the real clock; the sources are the same fakes. */
 int fixture_open_real(fixture *f, const ml_vm_limits *limits, const ml_pair *env,
                       ml_err *e);
+/* From here on what sources say is kept; before any policy. */
+void fixture_keep(fixture *f, const ml_kept_limits *limits);
 void fixture_close(fixture *f);
 int fixture_load(fixture *f, const char *policy, ml_err *e);
 ml_op *fixture_start(fixture *f, const ml_call *call, outcome *o);
