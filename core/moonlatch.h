@@ -161,6 +161,7 @@ typedef struct ml_options {
     void *log_arg;
     ml_log_level log_level; /* lines above it are not built */
     const ml_clock *clock;  /* default: the system's */
+    bool allow_exec;        /* may sources written in Lua run programs (exec = true)? */
 } ml_options;
 #define ML_OPTIONS_INIT .size = sizeof(ml_options)
 

@@ -155,7 +155,8 @@ static int open_vm(ml_resolver *r, const ml_options *o, ml_err *e)
                         .azure = r->azure,
                         .env = &r->env,
                         .log = &r->log,
-                        .clock = &r->clock};
+                        .clock = &r->clock,
+                        .allow_exec = o->allow_exec};
     ml_vm_limits limits = {
         .max_bytes = o->lua_max_bytes ? o->lua_max_bytes : LUA_BYTES,
         .max_instructions =

@@ -1,8 +1,8 @@
 /* loop.c - one descriptor that is readable exactly when there is something to do.
  *
  * What is in the epoll set: curl's sockets, a timerfd for the earliest timer (curl's
- * own time-out is one of them), and an eventfd that is written when an op becomes ready
- * outside of a turn, or by ml_loop_wake. */
+ * own time-out is one of them), an eventfd that is written when an op becomes ready
+ * outside of a turn, or by ml_loop_wake, and what others asked to have watched. */
 #include "io/loop.h"
 
 #include <errno.h>
@@ -34,6 +34,7 @@ struct ml_loop {
     CURLM *multi;
     ml_timers timers;
     ml_timer curl_timer;
+    ml_watch *watches;
     CURL *idle[MAX_IDLE_HANDLES];
     int n_idle;
     ml_op *ready_first, *ready_last;
@@ -99,6 +100,37 @@ static void close_descriptors(ml_loop *l)
     if (l->event_fd >= 0) close(l->event_fd);
     if (l->timer_fd >= 0) close(l->timer_fd);
     if (l->epoll_fd >= 0) close(l->epoll_fd);
+}
+
+bool ml_loop_watch(ml_loop *l, ml_watch *w, int fd, void (*fn)(ml_watch *, void *),
+                   void *arg)
+{
+    *w = (ml_watch){.fd = fd, .fn = fn, .arg = arg, .next = l->watches};
+    if (!watch(l, fd, EPOLL_CTL_ADD, EPOLLIN)) return false;
+    w->is_on = true;
+    if (l->watches) l->watches->prev = w;
+    l->watches = w;
+    return true;
+}
+
+void ml_loop_unwatch(ml_loop *l, ml_watch *w)
+{
+    if (!w->is_on) return;
+    w->is_on = false;
+    watch(l, w->fd, EPOLL_CTL_DEL, 0);
+    if (w->prev)
+        w->prev->next = w->next;
+    else
+        l->watches = w->next;
+    if (w->next) w->next->prev = w->prev;
+}
+
+/* There are few, so a list will do. */
+static ml_watch *watch_of(const ml_loop *l, int fd)
+{
+    ml_watch *w = l->watches;
+    while (w && w->fd != fd) w = w->next;
+    return w;
 }
 
 /* ---- curl ----------------------------------------------------------------------- */
@@ -305,6 +337,9 @@ static void handle_descriptors(ml_loop *l)
         } else if (fd == l->timer_fd) {
             drain(fd);
             l->armed_ms = -1;
+        } else if (watch_of(l, fd)) {
+            ml_watch *w = watch_of(l, fd);
+            w->fn(w, w->arg);
         } else {
             uint32_t got = events[i].events;
             int mask = (got & EPOLLIN ? CURL_CSELECT_IN : 0) |

@@ -21,6 +21,16 @@ struct ml_timer {
     bool is_armed;
 };
 
+/* Another descriptor to look after.  Zero-initialise; owned by who waits. */
+typedef struct ml_watch ml_watch;
+struct ml_watch {
+    int fd;
+    void (*fn)(ml_watch *w, void *arg); /* called from a turn: read until it blocks */
+    void *arg;
+    bool is_on;
+    ml_watch *prev, *next; /* private to the loop */
+};
+
 typedef void ml_loop_curl_done(CURL *easy, CURLcode code, void *arg);
 
 ml_loop *ml_loop_new(const ml_clock *clock, const ml_log *log, ml_err *e);
@@ -61,6 +71,12 @@ void ml_loop_curl_give(ml_loop *l, CURL *easy); /* not running any more */
 /* Runs a configured easy handle; fn is called from a turn when the transfer ends. */
 bool ml_loop_curl_add(ml_loop *l, CURL *easy, ml_loop_curl_done *fn, void *arg);
 void ml_loop_curl_remove(ml_loop *l, CURL *easy);
+
+/* Calls w->fn whenever fd is readable or hung up.  False: out of memory or of watches.
+ */
+bool ml_loop_watch(ml_loop *l, ml_watch *w, int fd, void (*fn)(ml_watch *, void *),
+                   void *arg);
+void ml_loop_unwatch(ml_loop *l, ml_watch *w); /* before fd is closed; idempotent */
 
 /* For op.c. */
 void ml_loop_adopt(ml_loop *l, ml_op *op); /* it lives from here on */

@@ -126,8 +126,9 @@ static int small(lua_State *L, const char *name)
 }
 
 static const char *const known_options[] = {
-    "policy_file", "policy_text", "policy_name",  "env", "ca_file",   "proxy",
-    "deadline_ms", "connect_ms",  "cache_ttl_ms", "log", "log_level", NULL};
+    "policy_file", "policy_text", "policy_name", "env",          "ca_file",
+    "proxy",       "deadline_ms", "connect_ms",  "cache_ttl_ms", "log",
+    "log_level",   "allow_exec",  NULL};
 
 static void read_options(lua_State *L, ml_lua_resolver *self, ml_options *opt)
 {
@@ -140,6 +141,9 @@ static void read_options(lua_State *L, ml_lua_resolver *self, ml_options *opt)
     opt->deadline_ms = small(L, "deadline_ms");
     opt->connect_ms = small(L, "connect_ms");
     opt->cache_ttl_ms = small(L, "cache_ttl_ms");
+    lua_getfield(L, 1, "allow_exec");
+    opt->allow_exec = lua_toboolean(L, -1) != 0;
+    lua_pop(L, 1);
     lua_getfield(L, 1, "env");
     opt->env = ml_lua_pairs(L, lua_gettop(L), "env", &opt->n_env);
     read_log(L, self, opt);

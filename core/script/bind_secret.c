@@ -56,12 +56,24 @@ void ml_script_push_secret(lua_State *L, ml_secret *s, ml_secret_handle **list)
     open_handle(push_handle(L), ml_secret_ref(s), list);
 }
 
+static void push_new(lua_State *L, ml_secret_handle *h, ml_secret *s,
+                     ml_secret_handle **list)
+{
+    if (!s) ml_script_nomem(L);
+    open_handle(h, s, list);
+}
+
 void ml_script_push_bytes(lua_State *L, ml_str bytes, ml_secret_handle **list)
 {
     ml_secret_handle *h = push_handle(L);
-    ml_secret *s = ml_secret_of_bytes(bytes);
-    if (!s) ml_script_nomem(L);
-    open_handle(h, s, list);
+    push_new(L, h, ml_secret_of_bytes(bytes), list);
+}
+
+void ml_script_push_fields(lua_State *L, const ml_secret_fields *f,
+                           ml_secret_handle **list)
+{
+    ml_secret_handle *h = push_handle(L);
+    push_new(L, h, ml_secret_new(f), list);
 }
 
 ml_secret *ml_script_to_secret(lua_State *L, int index)

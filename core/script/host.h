@@ -10,4 +10,5 @@ typedef struct ml_host {
     const ml_env *env;
     const ml_log *log;
     const ml_clock *clock;
+    bool allow_exec; /* may policies run programs? */
 } ml_host;

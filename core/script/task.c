@@ -23,7 +23,9 @@ struct ml_task {
     ml_thread thread; /* the coroutine */
     ml_op *child;     /* what it waits for */
     ml_verb child_verb;
-    ml_timer first; /* brings the first resume */
+    ml_task_push *child_push; /* NULL: as child_verb says */
+    unsigned rights;          /* ML_MAY_FETCH ... */
+    ml_timer first;           /* brings the first resume */
     int64_t deadline_ms;
     ml_trace trace;
     size_t events_seen;
@@ -48,6 +50,14 @@ int ml_task_await(lua_State *L, ml_task *t, ml_verb verb, ml_op *op)
 {
     t->child = op;
     t->child_verb = verb;
+    t->child_push = NULL;
+    return lua_yield(L, 0);
+}
+
+int ml_task_await_value(lua_State *L, ml_task *t, ml_task_push *push, ml_op *op)
+{
+    t->child = op;
+    t->child_push = push;
     return lua_yield(L, 0);
 }
 
@@ -72,6 +82,12 @@ ml_secret_handle **ml_task_secrets(lua_State *L)
 {
     ml_task *t = ml_vm_of(L)->running;
     return t ? &t->secrets : NULL;
+}
+
+unsigned *ml_task_rights(lua_State *L)
+{
+    ml_task *t = ml_vm_of(L)->running;
+    return t ? &t->rights : NULL;
 }
 
 size_t *ml_task_events_seen(lua_State *L)
@@ -242,6 +258,10 @@ static void push_list(lua_State *L, const ml_secrets *list, ml_secret_handle **h
 static void push_success(lua_State *L, const delivery *d)
 {
     const ml_op *child = d->child;
+    if (d->task->child_push) {
+        d->task->child_push(L, d->child, &d->task->secrets);
+        return;
+    }
     switch (d->task->child_verb) {
     case ML_LIST:
     case ML_VERSIONS:
