@@ -67,8 +67,8 @@ static int core_secret(lua_State *L)
     return 1;
 }
 
-/* core.spend(work): a library function is about to do as much as so many instructions
- */
+/* core.spend(work): a library function is about to do as much as so many instructions;
+ * counts outside of core.limited, too */
 static int core_spend(lua_State *L)
 {
     ml_budget_spend(&ml_vm_of(L)->budget, L, luaL_checkinteger(L, 1));
@@ -172,6 +172,7 @@ void ml_script_push_core(lua_State *L)
                                          {"env_json", ml_script_env_json},
                                          {"log", core_log},
                                          {"log_wants", core_log_wants},
+                                         {"limited", ml_script_limited},
                                          {"spend", core_spend},
                                          {"now_ms", core_now_ms},
                                          {"events", core_events},

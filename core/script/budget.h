@@ -1,8 +1,11 @@
-/* budget.h - how long Lua may run between two waits: instructions and wall clock.
+/* budget.h - how long code of a policy may run between two waits: instructions and wall
+ * clock.
  *
- * A count hook adds to one counter that all coroutines share.  Once a limit is passed
- * it raises, and goes on raising at every instruction, so that no pcall outlives it.
- * lua_newthread hands the hook on to new coroutines. */
+ * The engine's own Lua runs without a hook.  Code of a policy runs through one door,
+ * core.limited: inside, a count hook adds to one counter that all coroutines share.
+ * Once a limit is passed it raises, and goes on raising at every instruction, so that
+ * no pcall outlives it; the door itself raises too, and then the run is over: it ends
+ * as ML_EPOLICY whoever catches that.  lua_newthread hands the hook on. */
 #pragma once
 #include <lua.h>
 #include <stdbool.h>
@@ -14,6 +17,7 @@ typedef struct ml_budget {
     int64_t max_instructions;
     int deadline_ms;
     int64_t used;
+    bool has_begun; /* the clock starts when a policy's code does */
     int64_t ends_at_ms;
     const char *exceeded; /* what was exceeded: static text, NULL while all is well */
     char where[120];      /* "policy.lua:12: ", the line that ran then */
@@ -21,9 +25,24 @@ typedef struct ml_budget {
 
 void ml_budget_init(ml_budget *b, const ml_clock *clock, int64_t max_instructions,
                     int deadline_ms);
-/* A new run begins, on this thread. */
+/* A new run begins, on this thread; one that waited inside the door is armed anew. */
 void ml_budget_begin(ml_budget *b, lua_State *L);
-/* Charges for work that is done in C; raises when that is too much. */
+/* The same for the __close that are left when the thread is thrown away: they may be a
+ * policy's, and no door is around them. */
+void ml_budget_begin_closing(ml_budget *b, lua_State *L);
+/* The thread goes on to other calls: it must not bring the hook along. */
+void ml_budget_forget(lua_State *L);
+/* Charges for work that is done in C, also outside of the door; raises when that is too
+ * much. */
 void ml_budget_spend(ml_budget *b, lua_State *L, int64_t work);
+/* Raises if the run went over its budget: it may not wait any more. */
+void ml_budget_demand(const ml_budget *b, lua_State *L);
 /* Fills *e with ML_EPOLICY if the run went over its budget.  0 when it did not. */
 int ml_budget_check(const ml_budget *b, ml_err *e);
+
+/* core.limited(fn, ...) -> true, results... | false, error
+ *
+ * The door: as pcall, but fn runs under the budget of this run.  fn may wait where a
+ * pcall could; each stretch between two waits has a budget of its own.  Raises when the
+ * budget is exceeded: that is no outcome for the caller.  Doors nest. */
+int ml_script_limited(lua_State *L);

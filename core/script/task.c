@@ -40,6 +40,7 @@ struct ml_task {
 ml_task *ml_task_self(lua_State *L)
 {
     ml_task *t = ml_vm_of(L)->running;
+    ml_budget_demand(&ml_vm_of(L)->budget, L);
     if (t && t->thread.L == L && lua_isyieldable(L)) return t;
     luaL_error(L, "moonlatch: cannot wait here: not while a policy loads, nor inside "
                   "table.sort, string.gsub, tostring or require");
@@ -181,6 +182,7 @@ static bool keep_thread(ml_vm *vm, ml_thread thread)
 {
     if (vm->n_idle == ML_MAX_IDLE_THREADS) return false;
     lua_settop(thread.L, 0);
+    ml_budget_forget(thread.L);
     vm->idle[vm->n_idle++] = thread;
     return true;
 }
@@ -190,7 +192,7 @@ static bool keep_thread(ml_vm *vm, ml_thread thread)
 static void end(ml_task *t)
 {
     if (!t->has_returned || !keep_thread(t->vm, t->thread)) {
-        ml_budget_begin(&t->vm->budget, t->thread.L);
+        ml_budget_begin_closing(&t->vm->budget, t->thread.L);
         lua_resetthread(t->thread.L);
         luaL_unref(t->vm->L, LUA_REGISTRYINDEX, t->thread.ref);
     }

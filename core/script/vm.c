@@ -212,6 +212,7 @@ static int load_policy(lua_State *L)
     lua_pushlstring(L, p->text.n ? p->text.p : "", p->text.n);
     lua_pushstring(L, p->chunkname);
     lua_call(L, 2, 1);
+    ml_budget_demand(&vm->budget, L);
     if (lua_isnil(L, -1)) return luaL_error(L, "%s returns no policy", p->chunkname);
     int ref = luaL_ref(L, LUA_REGISTRYINDEX);
     luaL_unref(L, LUA_REGISTRYINDEX, vm->policy_ref);

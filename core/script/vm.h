@@ -1,7 +1,8 @@
 /* vm.h - the Lua VM of one resolver: engine, policy, and one coroutine a call.
  *
  * Scrubbing allocator with a cap; a count hook that enforces the instruction budget and
- * the wall-clock limit of each run between two waits, and that pcall cannot swallow. */
+ * the wall-clock limit of a policy's own code in each run between two waits, and that
+ * pcall cannot swallow (budget.h). */
 #pragma once
 #include "script/host.h"
 

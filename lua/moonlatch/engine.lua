@@ -2,6 +2,7 @@
 --
 --   load(text, chunkname) -> policy                raises a fault
 --   run(policy, call) -> answer | nil, fault       in a coroutine; may wait
+local core = require "moonlatch.core"
 local fault = require "moonlatch.fault"
 local place = require "moonlatch.place"
 local policy = require "moonlatch.policy"
@@ -26,7 +27,7 @@ function M.load(text, chunkname)
   local ml, policy_of = policy.new(here)
   local chunk, problem = load(text, chunkname, "t", sandbox.environment(ml))
   if not chunk then refuse(place.located(file .. ":1", problem)) end
-  local fine, value = pcall(chunk)
+  local fine, value = core.limited(chunk)
   if not fine then
     local f = fault.of(value, "policy")
     error(fault.retold(f, place.located(here(), f.text)), 0)
@@ -53,13 +54,16 @@ local function other_verb(name)
   return require("moonlatch.verbs").by_name[name]
 end
 
+-- The way of a plain get is bounded without a hook (what it does more than a little of, it
+-- charges for); the loops of other verbs are as long as policies and sources make them.
 function M.run(p, call)
   local run = VERBS[call.verb] or other_verb(call.verb)
   if not run then
     return nil, fault.new("usage", ("there is no verb '%s'"):format(tostring(call.verb)))
   end
   if call.context == nil then call.context = EMPTY end
-  local fine, answer, f = pcall(run, p, call)
+  local door = run == verb_get and pcall or core.limited
+  local fine, answer, f = door(run, p, call)
   if not fine then return nil, fault.of(answer, "policy") end
   return answer, f
 end

@@ -10,6 +10,8 @@
 --
 -- compile(pattern) -> { text=, test = function(name) -> captures | nil, heads= }, or nil,
 -- problem.  heads: the set of literal first segments, nil when any name may match.
+local core = require "moonlatch.core"
+
 local M = {}
 
 -- Not the bounded methods: this is the hot path.
@@ -86,10 +88,13 @@ end
 
 -- ---- whole names ----
 
+local FREE_RETRIES = 16 -- more than this, and the policy pays
+
 local function match_items(items, name, captures)
   local segments, n = M.split(name), #items
   local i, s = 1, 1
   local retry_item, retry_segment
+  local retries = 0
   while s <= #segments do
     local item = items[i]
     if item == MANY then
@@ -99,6 +104,8 @@ local function match_items(items, name, captures)
     elseif item and match_segment(item, segments[s], captures) then
       i, s = i + 1, s + 1
     elseif retry_item then
+      retries = retries + 1
+      if retries > FREE_RETRIES then core.spend(n) end
       retry_segment = retry_segment + 1
       i, s = retry_item, retry_segment
     else

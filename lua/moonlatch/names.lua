@@ -5,6 +5,7 @@
 --
 -- Backward gives candidates only: replacing and changing case lose information.  The
 -- caller maps each candidate forward again and keeps those that lead to the key.
+local core = require "moonlatch.core"
 local template = require "moonlatch.template"
 
 local M = {}
@@ -42,8 +43,12 @@ local function longest_at(froms, s, at)
   end
 end
 
+local FREE_WORK = 1000 -- comparisons; more than this, and the policy pays
+
 local function replace(r, s)
   if r.set then return (gsub(s, r.set, r.map)) end
+  local work = #s * #r.froms
+  if work > FREE_WORK then core.spend(work) end
   local out, at = {}, 1
   while at <= #s do
     local from = longest_at(r.froms, s, at)

@@ -31,6 +31,7 @@
 -- map: the compiled fast way.
 -- A handle is what ml.azure_key_vault{} or ml.environment{} returns.  Custom rules are
 -- trusted code of ours: captures and context are not copied for them.
+local core = require "moonlatch.core"
 local fault = require "moonlatch.fault"
 local index = require "moonlatch.index"
 local match = require "moonlatch.match"
@@ -89,7 +90,8 @@ local function check_steps(policy, rule, given)
 end
 
 local function mapped(policy, rule, name, captures, context)
-  local fine, given, why = pcall(rule.map, request_for(rule, name, captures, context))
+  local door = rule.kind == "custom" and pcall or core.limited
+  local fine, given, why = door(rule.map, request_for(rule, name, captures, context))
   if not fine then given, why = nil, given == nil and fault.text_of(nil) or given end
   if given == nil and why ~= nil then
     if rule.kind == "custom" then return nil, fault.of(why, "policy") end

@@ -58,13 +58,14 @@ local function made(where, make, t)
   error(raw, 0)
 end
 
-local function check_key(where, key, version)
+-- The place is looked for only when it is needed: that costs more than the rest of a map.
+local function check_key(here, key, version)
   if type(key) ~= "string" then
-    options.refuse(where, "source:key() needs the key as a string, not %s",
+    options.refuse(here(), "source:key() needs the key as a string, not %s",
       options.article(type(key)))
   end
   if version ~= nil and type(version) ~= "string" then
-    options.refuse(where, "source:key(): the version must be a string, not %s%s",
+    options.refuse(here(), "source:key(): the version must be a string, not %s%s",
                    options.article(type(version)), type(version) == "number"
                    and " (gsub returns two values: put it in parentheses)" or "")
   end
@@ -84,7 +85,7 @@ function M.registry(here)
         if not entries[handle] then
           options.refuse(here(), "key() is a method: write source:key(...)")
         end
-        check_key(here(), key, version)
+        check_key(here, key, version)
         return { source = handle, key = key, version = version }
       end,
     },

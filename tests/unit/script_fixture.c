@@ -24,9 +24,15 @@ static const char engine[] =
     "  local env = setmetatable({core = core}, {__index = _G})\n"
     "  local chunk, message = load(text, '@' .. chunkname, 't', env)\n"
     "  if not chunk then error({code = 'policy', text = message}, 0) end\n"
-    "  return chunk()\n"
+    "  local fine, value = core.limited(chunk)\n"
+    "  if not fine then error(value, 0) end\n"
+    "  return value\n"
     "end\n"
-    "function M.run(policy, call) return policy(call) end\n"
+    "local function results(fine, ...)\n"
+    "  if not fine then error((...), 0) end\n"
+    "  return ...\n"
+    "end\n"
+    "function M.run(policy, call) return results(core.limited(policy, call)) end\n"
     "return M\n";
 static const char twice[] = "count = (count or 0) + 1 return {count = count}";
 static const char knot[] = "return require 'moonlatch.knot'";
