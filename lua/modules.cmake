@@ -12,6 +12,7 @@ set(ML_LUA_MODULES
   moonlatch/json.lua
   moonlatch/json_text.lua
   moonlatch/list.lua
+  moonlatch/lua_source.lua
   moonlatch/match.lua
   moonlatch/names.lua
   moonlatch/options.lua
@@ -22,8 +23,16 @@ set(ML_LUA_MODULES
   moonlatch/resolve.lua
   moonlatch/rule.lua
   moonlatch/sandbox.lua
+  moonlatch/source_tools.lua
   moonlatch/sources.lua
   moonlatch/template.lua
   moonlatch/urlsplit.lua
   moonlatch/verbs.lua
+)
+
+# Sources in Lua that policies load with require "moonlatch.source.NAME".
+set(ML_LUA_SOURCES
+  moonlatch/source/aws.lua
+  moonlatch/source/exec.lua
+  moonlatch/source/vault.lua
 )

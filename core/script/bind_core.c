@@ -136,7 +136,7 @@ static void set_source_functions(lua_State *L)
                                          {"memo", ml_script_memo},
                                          {"rights", ml_script_rights},
                                          {"left_ms", ml_script_left_ms},
-                                         {"wall_s", ml_script_wall_s},
+                                         {"now", ml_script_now},
                                          {"utc", ml_script_utc},
                                          {"exec_allowed", ml_script_exec_allowed},
                                          {"describe", ml_script_describe},

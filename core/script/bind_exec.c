@@ -102,26 +102,32 @@ static int64_t positive(lua_State *L, const char *name, int64_t most, int64_t fa
     return n;
 }
 
-static void push_answer(lua_State *L, ml_op *op, ml_secret_handle **list)
+static int push_answer(lua_State *L, ml_op *op, ml_secret_handle **list)
 {
+    if (op->err.code != 0) return ml_script_push_outcome(L, &op->err);
     const ml_child_answer *a = ml_child_answer_of(op);
     lua_createtable(L, 0, 2);
     lua_pushinteger(L, a->status);
     lua_setfield(L, -2, "status");
     ml_script_push_bytes(L, ml_buf_str(&a->output), list);
     lua_setfield(L, -2, "output");
+    return 1;
 }
 
 int ml_script_exec(lua_State *L)
 {
     const ml_host *host = ml_vm_of(L)->host;
+    static const char *const names[] = {"argv",       "env",       "stdin",
+                                        "timeout_ms", "max_bytes", NULL};
     const unsigned *rights = ml_task_rights(L);
     luaL_checktype(L, 1, LUA_TTABLE);
     if (!rights || !(*rights & ML_MAY_EXEC) || !host->allow_exec)
         return luaL_error(L, "ml.exec works inside the functions of an ml.source with "
                              "exec = true only");
     ml_task *t = ml_task_self(L); /* before there is an op that could be left behind */
+    if (ml_task_is_late(L, t)) return ml_script_push_late(L);
     lua_settop(L, 1);
+    ml_script_check_names(L, 1, "ml.exec", names);
     ml_child_request *q = push_request(L);
     read_argv(L, q);
     read_env(L, q);

@@ -289,8 +289,9 @@ static void push_header(lua_State *L, ml_str line, ml_secret_handle **list)
     lua_setfield(L, -2, name);
 }
 
-static void push_answer(lua_State *L, ml_op *op, ml_secret_handle **list)
+static int push_answer(lua_State *L, ml_op *op, ml_secret_handle **list)
 {
+    if (op->err.code != 0) return ml_script_push_outcome(L, &op->err);
     const ml_http_response *r = ml_http_answer(op);
     luaL_checkstack(L, 6, NULL);
     lua_createtable(L, 0, 4);
@@ -310,17 +311,23 @@ static void push_answer(lua_State *L, ml_op *op, ml_secret_handle **list)
     lua_setfield(L, -2, "headers");
     ml_script_push_bytes(L, ml_buf_str(&r->body), list);
     lua_setfield(L, -2, "body");
+    return 1;
 }
 
 int ml_script_http(lua_State *L)
 {
     const ml_host *host = ml_vm_of(L)->host;
+    static const char *const names[] = {"method",     "url",     "headers",   "body",
+                                        "timeout_ms", "ca_file", "max_bytes", "retries",
+                                        "idempotent", NULL};
     const unsigned *rights = ml_task_rights(L);
     luaL_checktype(L, 1, LUA_TTABLE);
     if (!rights || !(*rights & ML_MAY_FETCH))
         return luaL_error(L, "ml.http works inside the functions of ml.source only");
     ml_task *t = ml_task_self(L); /* before there is an op that could be left behind */
+    if (ml_task_is_late(L, t)) return ml_script_push_late(L);
     lua_settop(L, 1);
+    ml_script_check_names(L, 1, "ml.http", names);
     ml_http_request *q = push_request(L);
     ml_str method = ml_script_opt_str(L, 1, "method");
     q->is_bare = q->keeps_headers = true;

@@ -14,6 +14,7 @@
 enum { MAX_ENTRIES = 16, MAX_NAME = 64, MAX_TTL_S = 30 * 24 * 3600 };
 
 static const char CLASS[] = "moonlatch.memo";
+static const char GUARD[] = "moonlatch.memo_guard";
 
 typedef struct entry {
     char name[MAX_NAME]; /* "": free */
@@ -24,10 +25,20 @@ typedef struct entry {
 
 typedef struct waiter waiter;
 
+typedef struct guard guard;
+
 typedef struct memo {
     entry entries[MAX_ENTRIES];
     waiter *waiters;
+    guard *guards;
 } memo;
+
+/* Somebody leads.  Its user value keeps the memo. */
+struct guard {
+    memo *memo; /* NULL: closed */
+    char name[MAX_NAME];
+    guard *next;
+};
 
 /* An op that ends when somebody opens its name. */
 struct waiter {
@@ -168,10 +179,50 @@ static int memo_drop(lua_State *L)
     return 0;
 }
 
-static int memo_open(lua_State *L)
+static bool is_led(const memo *m, const char *name)
 {
-    open_gate(check_memo(L), check_name(L));
+    const guard *g = m->guards;
+    while (g && strcmp(g->name, name) != 0) g = g->next;
+    return g != NULL;
+}
+
+static int memo_lead(lua_State *L)
+{
+    memo *m = check_memo(L);
+    const char *name = check_name(L);
+    if (is_led(m, name)) {
+        lua_pushnil(L);
+        return 1;
+    }
+    guard *g = lua_newuserdatauv(L, sizeof(*g), 1);
+    *g = (guard){.memo = m, .next = m->guards};
+    strcpy(g->name, name); /* its length was checked */
+    m->guards = g;
+    lua_pushvalue(L, 1);
+    lua_setiuservalue(L, -2, 1);
+    luaL_setmetatable(L, GUARD);
+    return 1;
+}
+
+/* In C, so that no budget that ran out can keep it from being done. */
+static int guard_close(lua_State *L)
+{
+    guard *g = luaL_checkudata(L, 1, GUARD);
+    if (!g->memo) return 0;
+    guard **at = &g->memo->guards;
+    while (*at != g) at = &(*at)->next;
+    *at = g->next;
+    open_gate(g->memo, g->name);
+    g->memo = NULL;
     return 0;
+}
+
+static int push_woken(lua_State *L, ml_op *op, ml_secret_handle **list)
+{
+    (void)list;
+    if (op->err.code != 0) return ml_script_push_outcome(L, &op->err);
+    lua_pushboolean(L, 1);
+    return 1;
 }
 
 static int memo_wait(lua_State *L)
@@ -179,6 +230,11 @@ static int memo_wait(lua_State *L)
     memo *m = check_memo(L);
     const char *name = check_name(L);
     ml_task *t = ml_task_self(L); /* before there is an op that could be left behind */
+    if (ml_task_is_late(L, t)) return ml_script_push_late(L);
+    if (!is_led(m, name)) {
+        lua_pushboolean(L, 1);
+        return 1;
+    }
     waiter *w = calloc(1, sizeof(*w));
     if (!w) return ml_script_nomem(L);
     ml_op_init(&w->op, ml_vm_of(L)->host->loop, cancel, destroy);
@@ -190,7 +246,7 @@ static int memo_wait(lua_State *L)
     m->waiters = w;
     strcpy(w->name, name); /* its length was checked */
     ml_timer_start(w->op.loop, &w->deadline, ml_task_deadline_ms(t), on_deadline, w);
-    return ml_task_await(L, t, ML_GET, &w->op);
+    return ml_task_await_value(L, t, push_woken, &w->op);
 }
 
 /* ---- life ---------------------------------------------------------------------- */
@@ -199,6 +255,8 @@ static int memo_close(lua_State *L)
 {
     memo *m = check_memo(L);
     for (int i = 0; i < MAX_ENTRIES; i++) drop(&m->entries[i]);
+    for (guard *g = m->guards; g; g = g->next) g->memo = NULL; /* collected with it */
+    m->guards = NULL;
     open_gate(m, NULL);
     return 0;
 }
@@ -215,7 +273,7 @@ void ml_script_open_memo(lua_State *L)
 {
     static const luaL_Reg meth[] = {{"get", memo_get},   {"put", memo_put},
                                     {"drop", memo_drop}, {"wait", memo_wait},
-                                    {"open", memo_open}, {NULL, NULL}};
+                                    {"lead", memo_lead}, {NULL, NULL}};
     luaL_newmetatable(L, CLASS);
     lua_pushcfunction(L, memo_close);
     lua_setfield(L, -2, "__gc");
@@ -223,5 +281,12 @@ void ml_script_open_memo(lua_State *L)
     lua_setfield(L, -2, "__metatable");
     luaL_newlib(L, meth);
     lua_setfield(L, -2, "__index");
-    lua_pop(L, 1);
+    luaL_newmetatable(L, GUARD);
+    lua_pushcfunction(L, guard_close);
+    lua_setfield(L, -2, "__close");
+    lua_pushcfunction(L, guard_close);
+    lua_setfield(L, -2, "__gc");
+    lua_pushboolean(L, 0);
+    lua_setfield(L, -2, "__metatable");
+    lua_pop(L, 2);
 }

@@ -4,8 +4,10 @@
  *     memo:get(name)  -> secret | nil; one of the call that runs
  *     memo:put(name, secret, ttl_s)       replaces; of too many the oldest goes
  *     memo:drop(name)
- *     memo:wait(name) -> true | nil, error; until memo:open(name), or the deadline
- *     memo:open(name)                     lets those that wait go on */
+ *     memo:lead(name) -> guard | nil      nil while another call leads
+ *     memo:wait(name) -> true | nil, outcome, text; until nobody leads any more
+ * The guard is a to-be-closed variable of the call that leads; closing it, however that
+ * call ends, lets those that wait go on. */
 #pragma once
 #include <lua.h>
 

@@ -31,8 +31,11 @@ int ml_script_left_ms(lua_State *L)
     return 1;
 }
 
-int ml_script_wall_s(lua_State *L)
+int ml_script_now(lua_State *L)
 {
+    const unsigned *rights = ml_task_rights(L);
+    if (!rights || !(*rights & ML_MAY_FETCH))
+        return luaL_error(L, "ml.now works inside the functions of ml.source only");
     lua_pushinteger(L, ml_wall_s(ml_vm_of(L)->host->clock));
     return 1;
 }

@@ -6,8 +6,8 @@
 int ml_script_rights(lua_State *L);
 /* core.left_ms() -> milliseconds until the call's deadline, at least 0 */
 int ml_script_left_ms(lua_State *L);
-/* core.wall_s() -> unix seconds */
-int ml_script_wall_s(lua_State *L);
+/* core.now() -> unix seconds; inside a source's functions only: plans have no clock */
+int ml_script_now(lua_State *L);
 /* core.utc(seconds, format) -> text; %Y %m %d %H %M %S %% only */
 int ml_script_utc(lua_State *L);
 /* core.exec_allowed() -> does the host allow programs? */

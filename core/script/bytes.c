@@ -104,6 +104,30 @@ int ml_script_push_bytes_of(lua_State *L, const ml_buf *b, bool is_secret)
     return ml_script_push_either(L, ml_buf_str(b), is_secret);
 }
 
+int ml_script_push_outcome(lua_State *L, const ml_err *e)
+{
+    bool is_outcome = e->code <= ML_EMISSING && e->code >= ML_EINVALID;
+    int code = e->code == ML_EUSAGE ? ML_EINVALID
+               : is_outcome         ? e->code
+                                    : ML_EUNAVAILABLE;
+    luaL_checkstack(L, 5, NULL);
+    lua_pushnil(L);
+    lua_pushstring(L, ml_outcome(code));
+    lua_pushstring(L, e->text);
+    if (e->retry_after_ms > 0)
+        lua_pushinteger(L, e->retry_after_ms);
+    else
+        lua_pushnil(L);
+    return 4;
+}
+
+int ml_script_push_late(lua_State *L)
+{
+    static const ml_err late = {.code = ML_EUNAVAILABLE,
+                                .text = "the deadline of the call has passed"};
+    return ml_script_push_outcome(L, &late);
+}
+
 void ml_script_spend_bytes(lua_State *L, size_t n)
 {
     if (n < FREE_BYTES) return;

@@ -4,6 +4,7 @@
 #include <lua.h>
 
 #include "base/buf.h"
+#include "moonlatch.h"
 
 /* A view; it lives as long as the value stays on the stack or in its table. */
 typedef struct ml_bytes {
@@ -23,6 +24,10 @@ ml_buf *ml_script_push_buf(lua_State *L, size_t max);
 /* A string, or a secret of the call that runs.  Raises when the buffer has failed. */
 int ml_script_push_bytes_of(lua_State *L, const ml_buf *b, bool is_secret);
 int ml_script_push_either(lua_State *L, ml_str bytes, bool is_secret);
+/* For policies: nil, outcome word, text, milliseconds to wait or nil. */
+int ml_script_push_outcome(lua_State *L, const ml_err *e);
+/* The same when the deadline is past. */
+int ml_script_push_late(lua_State *L);
 /* Charges the budget for work on n bytes. */
 void ml_script_spend_bytes(lua_State *L, size_t n);
 

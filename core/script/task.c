@@ -67,6 +67,11 @@ int64_t ml_task_deadline_ms(const ml_task *t)
     return t->deadline_ms;
 }
 
+bool ml_task_is_late(lua_State *L, const ml_task *t)
+{
+    return ml_mono_ms(ml_vm_of(L)->host->clock) >= t->deadline_ms;
+}
+
 ml_trace *ml_task_trace(lua_State *L)
 {
     ml_task *t = ml_vm_of(L)->running;
@@ -260,10 +265,6 @@ static void push_list(lua_State *L, const ml_secrets *list, ml_secret_handle **h
 static void push_success(lua_State *L, const delivery *d)
 {
     const ml_op *child = d->child;
-    if (d->task->child_push) {
-        d->task->child_push(L, d->child, &d->task->secrets);
-        return;
-    }
     switch (d->task->child_verb) {
     case ML_LIST:
     case ML_VERSIONS:
@@ -281,7 +282,9 @@ static int deliver(lua_State *L)
 {
     delivery *d = lua_touserdata(L, 1);
     if (!lua_checkstack(d->task->thread.L, 4)) return luaL_error(L, "stack overflow");
-    if (d->child->err.code == 0) {
+    if (d->task->child_push) {
+        d->n_results = d->task->child_push(L, d->child, &d->task->secrets);
+    } else if (d->child->err.code == 0) {
         push_success(L, d);
         d->n_results = 1;
     } else {

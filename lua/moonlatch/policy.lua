@@ -8,6 +8,9 @@
 --                     dns_suffix =, alias =, verify_challenge_resource = }   a source
 --   client_secret { tenant_id =, client_id =, client_secret = env_secret "X" }
 --   environment { alias = }                      a source: keys are variable names
+--   source { alias =, get = function(key, ctx) end, list =, put =, delete =, check =,
+--            exec = }                            written in Lua: see lua_source.lua, and
+--                                                source_tools.lua for ml.http, ml.json ...
 --   source:key("name" [, "version"])             a step, for map
 --   env("X" [, default])                         a string; an error when X is not set, or
 --                                                when its name looks like a secret's
@@ -42,6 +45,7 @@ local index = require "moonlatch.index"
 local options = require "moonlatch.options"
 local place = require "moonlatch.place"
 local rule = require "moonlatch.rule"
+local source_tools = require "moonlatch.source_tools"
 local sources = require "moonlatch.sources"
 
 local M = {}
@@ -199,6 +203,7 @@ function M.new(here)
     azure_key_vault = registry.azure_key_vault,
     client_secret = registry.client_secret,
     environment = registry.environment,
+    source = registry.source,
     env = env_function(here),
     env_secret = env_secret_function(here),
     rule = rule_function(here, registry, rules),
@@ -206,6 +211,7 @@ function M.new(here)
     pattern = pattern_function(here),
     policy = policy_function(here, rules, policies, registry),
   }
+  source_tools.add(ml)
   ml.airflow = airflow_function(here, registry, rules, ml)
   return ml, function(value) return value ~= nil and policies[value] or nil end
 end

@@ -72,7 +72,7 @@ local function check_key(here, key, version)
 end
 
 -- here() -> "file:line" of the policy.  Returns the registry of one policy:
---   azure_key_vault, client_secret, environment   the constructors
+--   azure_key_vault, client_secret, environment, source   the constructors
 --   of(handle) -> entry { handle, alias, kind, label, writable, raw } | nil
 --   is_handle(v) -> boolean
 function M.registry(here)
@@ -156,6 +156,15 @@ function M.registry(here)
     return register(made(where, core.environment, {
       alias = pick_alias(where, t.alias, "environment"),
     }))
+  end
+
+  function R.source(t)
+    local where = here()
+    local lua_source = require "moonlatch.lua_source" -- most policies have none
+    options.check(where, "ml.source", t, lua_source.OPTIONS)
+    local problem = t.alias ~= nil and check_alias(t.alias)
+    if problem then options.refuse(where, "ml.source, option 'alias': %s", problem) end
+    return register(lua_source.new(where, t, pick_alias(where, t.alias, "lua")))
   end
 
   return R
