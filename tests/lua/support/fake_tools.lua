@@ -61,15 +61,15 @@ end
 function core.memo()
   local kept, led = {}, {}
   local memo = {}
-  function memo:get(name) return kept[name] end
-  function memo:put(name, secret, ttl_s) kept[name] = ttl_s > 0 and secret or nil end
-  function memo:drop(name) kept[name] = nil end
-  function memo:lead(name)
+  function memo.get(_, name) return kept[name] end
+  function memo.put(_, name, secret, ttl_s) kept[name] = ttl_s > 0 and secret or nil end
+  function memo.drop(_, name) kept[name] = nil end
+  function memo.lead(_, name)
     if led[name] then return nil end
     led[name] = true
     return setmetatable({}, { __close = function() led[name] = nil end })
   end
-  function memo:wait() return true end
+  function memo.wait(_) return true end
   return memo
 end
 
