@@ -77,6 +77,8 @@ class Handler(http.server.BaseHTTPRequestHandler):
         try:
             if self.route.startswith("/v1/"):
                 self.vault()
+            elif self.route.startswith("/items/"):
+                self.item(self.route[7:])
             elif self.route.startswith("/bad/"):
                 getattr(self, "bad_" + self.route[5:])()
             else:
@@ -85,6 +87,11 @@ class Handler(http.server.BaseHTTPRequestHandler):
             self.close_connection = True
 
     do_GET = do_POST = do_PUT = do_DELETE = handle_any
+
+    def item(self, name):
+        if name == "none":
+            return self.answer(404)
+        return self.answer(200, {"value": f"value of {name}", "version": 7})
 
     # ---- Vault ----
 

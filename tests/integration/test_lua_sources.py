@@ -1,7 +1,7 @@
 """Sources that policies write in Lua, with the program and real exchanges: the shipped ones
 against recorded protocols, and what servers may do that mean no good.
 
-    test_lua_sources.py PROGRAM
+    test_lua_sources.py PROGRAM SOURCE_DIR
 
 Credentials and values begin with "canary": none may be in a message, a log or a trace."""
 
@@ -15,7 +15,7 @@ import unittest
 
 import recorded
 
-PROGRAM = sys.argv[1]
+PROGRAM, SOURCE = sys.argv[1:3]
 WAIT_S = 60
 SYSTEM = "/etc/ssl/certs/ca-certificates.crt"
 
@@ -332,6 +332,21 @@ return ml.policy { ml.rule "**" { map = function() ml.http { url = "https://x/" 
         in_sort = source("""
           table.sort({ 2, 1 }, function() ml.http { url = url } end)""")
         self.fails(in_sort, "x", 7, "cannot wait here")
+
+
+class Readme(Case):
+    """The example of the README does what it says."""
+
+    def test_example(self):
+        with open(os.path.join(SOURCE, "README.md"), encoding="utf-8") as f:
+            blocks = [b.split("```")[0] for b in f.read().split("```lua\n")[1:]]
+        policy = next(b for b in blocks if "ml.source {" in b)
+        policy = policy.replace("https://inventory.example", self.server.url)
+        r = self.found(policy, "a b", "value of a b", INVENTORY_TOKEN="canary-token")
+        self.assertEqual(self.server.requests[0][2]["Authorization"], "Bearer canary-token")
+        r = self.get(policy, "a b", "--json", INVENTORY_TOKEN="canary-token")
+        self.assertEqual(json.loads(r.stdout)["version"], "7")
+        self.fails(policy, "none", 3, "is missing", INVENTORY_TOKEN="canary-token")
 
 
 class Exec(Case):
