@@ -4,6 +4,7 @@
  * it cannot reach: the C stack (luaL_Buffer keeps short strings there) and libraries
  * that call malloc themselves (cjson). */
 #pragma once
+#include <stdbool.h>
 #include <stddef.h>
 
 typedef enum ml_alloc_refusal {
@@ -17,6 +18,11 @@ typedef struct ml_alloc {
     size_t used_bytes;
     ml_alloc_refusal refusal; /* the last one since somebody cleared it */
 } ml_alloc;
+
+/* Bytes outside of Lua that its code has us keep count against the cap, too.  False:
+ * they do not fit. */
+bool ml_alloc_charge(ml_alloc *a, size_t n);
+void ml_alloc_discharge(ml_alloc *a, size_t n);
 
 /* A lua_Alloc; ud is the ml_alloc. */
 void *ml_alloc_lua(void *ud, void *block, size_t old_size, size_t new_size);

@@ -28,6 +28,7 @@ typedef struct waiter waiter;
 typedef struct guard guard;
 
 typedef struct memo {
+    ml_alloc *alloc; /* what the bytes count against */
     entry entries[MAX_ENTRIES];
     waiter *waiters;
     guard *guards;
@@ -112,8 +113,10 @@ static const char *check_name(lua_State *L)
     return name;
 }
 
-static void drop(entry *e)
+static void drop(memo *m, entry *e)
 {
+    if (!e->secret) return;
+    ml_alloc_discharge(m->alloc, ml_secret_size(e->secret));
     ml_secret_unref(e->secret);
     *e = (entry){0};
 }
@@ -135,7 +138,7 @@ static entry *make_room(memo *m)
         if (!e->secret) return e;
         if (e->put_ms < oldest->put_ms) oldest = e;
     }
-    drop(oldest);
+    drop(m, oldest);
     return oldest;
 }
 
@@ -144,7 +147,7 @@ static int memo_get(lua_State *L)
     memo *m = check_memo(L);
     entry *e = find(m, check_name(L));
     if (e && ml_mono_ms(ml_vm_of(L)->host->clock) >= e->ends_ms) {
-        drop(e);
+        drop(m, e);
         e = NULL;
     }
     if (e)
@@ -161,10 +164,11 @@ static int memo_put(lua_State *L)
     ml_secret *s = ml_script_check_secret(L, 3);
     lua_Number ttl_s = luaL_checknumber(L, 4);
     entry *e = find(m, name);
-    if (e) drop(e);
+    if (e) drop(m, e);
     if (!(ttl_s > 0)) return 0;
     if (ttl_s > MAX_TTL_S) ttl_s = MAX_TTL_S;
     e = make_room(m);
+    ml_script_charge(L, ml_secret_size(s));
     strcpy(e->name, name); /* its length was checked */
     e->secret = ml_secret_ref(s);
     e->put_ms = ml_mono_ms(ml_vm_of(L)->host->clock);
@@ -174,8 +178,9 @@ static int memo_put(lua_State *L)
 
 static int memo_drop(lua_State *L)
 {
-    entry *e = find(check_memo(L), check_name(L));
-    if (e) drop(e);
+    memo *m = check_memo(L);
+    entry *e = find(m, check_name(L));
+    if (e) drop(m, e);
     return 0;
 }
 
@@ -195,12 +200,14 @@ static int memo_lead(lua_State *L)
         return 1;
     }
     guard *g = lua_newuserdatauv(L, sizeof(*g), 1);
-    *g = (guard){.memo = m, .next = m->guards};
+    *g = (guard){0};
     strcpy(g->name, name); /* its length was checked */
-    m->guards = g;
     lua_pushvalue(L, 1);
     lua_setiuservalue(L, -2, 1);
     luaL_setmetatable(L, GUARD);
+    g->memo = m; /* nothing can be raised any more */
+    g->next = m->guards;
+    m->guards = g;
     return 1;
 }
 
@@ -254,7 +261,7 @@ static int memo_wait(lua_State *L)
 static int memo_close(lua_State *L)
 {
     memo *m = check_memo(L);
-    for (int i = 0; i < MAX_ENTRIES; i++) drop(&m->entries[i]);
+    for (int i = 0; i < MAX_ENTRIES; i++) drop(m, &m->entries[i]);
     for (guard *g = m->guards; g; g = g->next) g->memo = NULL; /* collected with it */
     m->guards = NULL;
     open_gate(m, NULL);
@@ -264,7 +271,7 @@ static int memo_close(lua_State *L)
 int ml_script_memo(lua_State *L)
 {
     memo *m = lua_newuserdatauv(L, sizeof(*m), 0);
-    *m = (memo){0};
+    *m = (memo){.alloc = &ml_vm_of(L)->alloc};
     luaL_setmetatable(L, CLASS);
     return 1;
 }

@@ -18,6 +18,8 @@ void ml_script_push_bytes(lua_State *L, ml_str bytes, ml_secret_handle **list);
 /* Pushes a handle of a new secret; raises when out of memory. */
 void ml_script_push_fields(lua_State *L, const ml_secret_fields *f,
                            ml_secret_handle **list);
+/* Counts n bytes against the memory of the policy; raises when they do not fit. */
+void ml_script_charge(lua_State *L, size_t n);
 /* Borrowed.  Raises when the argument is no secret, or closed. */
 ml_secret *ml_script_check_secret(lua_State *L, int index);
 /* NULL when it is no open secret. */

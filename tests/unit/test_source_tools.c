@@ -379,6 +379,40 @@ static void test_late(void **state)
     fixture_close(&f);
 }
 
+/* Secrets that a policy makes and keeps count as its memory; those it lets go do not.
+ */
+static void test_memory(void **state)
+{
+    (void)state;
+    fixture f;
+    ml_err e;
+    ml_vm_limits limits = {.max_bytes = 8 * 1024 * 1024};
+    assert_int_equal(fixture_open(&f, &limits, NULL, &e), 0);
+    outcome o =
+        fixture_run(&f,
+                    "return function() local big, kept = ('x'):rep(1024 * 1024), {}\n"
+                    "for i = 1, 100 do kept[i] = core.secret_text {big} end end");
+    assert_int_equal(o.err.code, ML_EPOLICY);
+    assert_non_null(strstr(o.err.text, "too much memory"));
+    o = fixture_run(&f, "return function() local big = ('x'):rep(1024 * 1024)\n"
+                        "for i = 1, 100 do core.secret_text {big} end\n"
+                        "return {text = 'fine'} end");
+    assert_string_equal(o.text, "fine");
+    o = fixture_run(&f,
+                    "return function() local big = ('x'):rep(1024 * 1024)\n"
+                    "local m = core.memo()\n"
+                    "for i = 1, 16 do m:put('n' .. i, core.secret_text {big}, 60) end\n"
+                    "end");
+    assert_int_equal(o.err.code, ML_EPOLICY);
+    assert_non_null(strstr(o.err.text, "too much memory"));
+    o = fixture_run(&f, "return function() local big = ('x'):rep(1024 * 1024)\n"
+                        "for i = 1, 16 do\n"
+                        "  core.memo():put('n', core.secret_text {big}, 60)\n"
+                        "end return {text = 'fine'} end");
+    assert_string_equal(o.text, "fine");
+    fixture_close(&f);
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
@@ -389,6 +423,7 @@ int main(void)
         cmocka_unit_test(test_exec_refused), cmocka_unit_test(test_describe),
         cmocka_unit_test(test_memo),         cmocka_unit_test(test_memo_ends),
         cmocka_unit_test(test_gate),         cmocka_unit_test(test_late),
+        cmocka_unit_test(test_memory),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }
