@@ -2,6 +2,7 @@
 #include "script/bind_memo.h"
 
 #include <lauxlib.h>
+#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 
@@ -169,7 +170,7 @@ static int memo_put(lua_State *L)
     if (ttl_s > MAX_TTL_S) ttl_s = MAX_TTL_S;
     e = make_room(m);
     ml_script_charge(L, ml_secret_size(s));
-    strcpy(e->name, name); /* its length was checked */
+    snprintf(e->name, sizeof(e->name), "%s", name);
     e->secret = ml_secret_ref(s);
     e->put_ms = ml_mono_ms(ml_vm_of(L)->host->clock);
     e->ends_ms = e->put_ms + (int64_t)(ttl_s * 1000);
@@ -201,7 +202,7 @@ static int memo_lead(lua_State *L)
     }
     guard *g = lua_newuserdatauv(L, sizeof(*g), 1);
     *g = (guard){0};
-    strcpy(g->name, name); /* its length was checked */
+    snprintf(g->name, sizeof(g->name), "%s", name);
     lua_pushvalue(L, 1);
     lua_setiuservalue(L, -2, 1);
     luaL_setmetatable(L, GUARD);
@@ -251,7 +252,7 @@ static int memo_wait(lua_State *L)
     w->next = m->waiters;
     if (w->next) w->next->prev = w;
     m->waiters = w;
-    strcpy(w->name, name); /* its length was checked */
+    snprintf(w->name, sizeof(w->name), "%s", name);
     ml_timer_start(w->op.loop, &w->deadline, ml_task_deadline_ms(t), on_deadline, w);
     return ml_task_await_value(L, t, push_woken, &w->op);
 }
