@@ -1,14 +1,17 @@
 # The modules of lua/moonlatch that are embedded in the library; one a line, sorted.
 set(ML_LUA_MODULES
+  moonlatch/after.lua
   moonlatch/airflow.lua
   moonlatch/airflow_kwargs.lua
   moonlatch/airflow_names.lua
   moonlatch/connection.lua
   moonlatch/dotenv.lua
+  moonlatch/encode.lua
   moonlatch/engine.lua
   moonlatch/explain.lua
   moonlatch/fault.lua
   moonlatch/index.lua
+  moonlatch/inverse.lua
   moonlatch/json.lua
   moonlatch/json_text.lua
   moonlatch/list.lua
@@ -20,8 +23,10 @@ set(ML_LUA_MODULES
   moonlatch/plan.lua
   moonlatch/policy.lua
   moonlatch/python_text.lua
+  moonlatch/require_options.lua
   moonlatch/resolve.lua
   moonlatch/rule.lua
+  moonlatch/rule_options.lua
   moonlatch/sandbox.lua
   moonlatch/source_tools.lua
   moonlatch/sources.lua

@@ -85,6 +85,16 @@ void ml_secret_read(const ml_secret *s, ml_secret_fields *f, ml_tag *tags, size_
     if (n) memcpy(tags, s->tags, n * sizeof(*tags));
 }
 
+ml_secret *ml_secret_with_value(const ml_secret *s, ml_str value)
+{
+    ml_secret_fields f;
+    ml_secret_read(s, &f, NULL, 0);
+    f.has_value = true;
+    f.value = value;
+    f.tags = s->tags;
+    return ml_secret_new(&f);
+}
+
 ml_secret *ml_secret_of_bytes(ml_str value)
 {
     return ml_secret_new(&(ml_secret_fields){

@@ -46,10 +46,12 @@ void ml_child_request_fini(ml_child_request *q)
     ml_child_request_init(q);
 }
 
-/* Not reaped yet, so the number is still its own. */
+/* Only while nobody has reaped it: then the number is still its own. */
 static void kill_group(const child *c)
 {
-    kill(-c->pid, SIGKILL);
+    siginfo_t info = {0};
+    if (waitid(P_PIDFD, (id_t)c->pid_fd, &info, WEXITED | WNOHANG | WNOWAIT) == 0)
+        kill(-c->pid, SIGKILL);
 }
 
 static void close_output(child *c)
@@ -90,6 +92,15 @@ static void on_output(ml_watch *w, void *arg)
     read_output(arg);
 }
 
+static int fail_lost(child *c)
+{
+    return ml_fail(
+        &c->op.err, ML_EINVALID,
+        "the exit status of %.100s is lost: does this process ignore SIGCHLD, "
+        "or wait for every child?",
+        c->request.argv.data);
+}
+
 static void reap(child *c)
 {
     siginfo_t info = {0};
@@ -101,10 +112,7 @@ static void reap(child *c)
         c->answer.status =
             info.si_code == CLD_EXITED ? info.si_status : 128 + info.si_status;
     } else if (c->op.err.code == 0) {
-        ml_fail(&c->op.err, ML_EINVALID,
-                "the exit status of %.100s is lost: does this process ignore SIGCHLD, "
-                "or wait for every child?",
-                c->request.argv.data);
+        fail_lost(c);
     }
 }
 
@@ -159,14 +167,11 @@ static int open_pid(child *c)
 {
     c->pid_fd = pidfd_open(c->pid, 0);
     if (c->pid_fd >= 0) return 0;
-    int why = errno;
-    kill_group(c);
+    if (errno == ESRCH) return fail_lost(c); /* and its number may be another's now */
+    kill(-c->pid, SIGKILL);
     waitid(P_PID, (id_t)c->pid, &(siginfo_t){0}, WEXITED);
     return ml_fail(&c->op.err, ML_ESYSTEM,
-                   why == ESRCH ? "a program was gone before it could be looked after: "
-                                  "does this process wait for every child?"
-                                : "this system cannot look after a program "
-                                  "(pidfd_open, Linux 5.3)");
+                   "this system cannot look after a program (pidfd_open, Linux 5.3)");
 }
 
 static int begin(child *c)

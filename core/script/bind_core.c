@@ -13,6 +13,7 @@
 #include "script/bind_scope.h"
 #include "script/bind_secret.h"
 #include "script/bind_source.h"
+#include "script/bind_value.h"
 #include "script/bytes.h"
 #include "script/task.h"
 
@@ -103,6 +104,13 @@ static int core_now_ms(lua_State *L)
     return 1;
 }
 
+/* core.wall_s() -> the host's wall clock, seconds since 1970 */
+static int core_wall_s(lua_State *L)
+{
+    lua_pushinteger(L, ml_wall_s(ml_vm_of(L)->host->clock));
+    return 1;
+}
+
 static void push_event(lua_State *L, const ml_trace_event *ev)
 {
     lua_createtable(L, 0, 3);
@@ -175,6 +183,13 @@ void ml_script_push_core(lua_State *L)
                                          {"limited", ml_script_limited},
                                          {"spend", core_spend},
                                          {"now_ms", core_now_ms},
+                                         {"wall_s", core_wall_s},
+                                         {"field", ml_script_field},
+                                         {"decode", ml_script_decode},
+                                         {"value_problem", ml_script_value_problem},
+                                         {"transform", ml_script_transform},
+                                         {"is_pointer", ml_script_is_pointer},
+                                         {"digest", ml_script_digest},
                                          {"events", core_events},
                                          {NULL, NULL}};
     ml_script_open_secret(L);

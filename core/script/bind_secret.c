@@ -35,8 +35,7 @@ void ml_script_close_secrets(ml_secret_handle **list)
     while (*list) close_handle(*list);
 }
 
-/* A closed handle; everything that can fail is behind us once it exists. */
-static ml_secret_handle *push_handle(lua_State *L)
+ml_secret_handle *ml_script_push_handle(lua_State *L)
 {
     ml_secret_handle *h = lua_newuserdatauv(L, sizeof(*h), 0);
     *h = (ml_secret_handle){0};
@@ -44,8 +43,7 @@ static ml_secret_handle *push_handle(lua_State *L)
     return h;
 }
 
-/* Takes the reference. */
-static void open_handle(ml_secret_handle *h, ml_secret *s, ml_secret_handle **list)
+void ml_script_open_handle(ml_secret_handle *h, ml_secret *s, ml_secret_handle **list)
 {
     *h = (ml_secret_handle){.secret = s, .list = list, .next = list ? *list : NULL};
     if (!list) return;
@@ -55,7 +53,7 @@ static void open_handle(ml_secret_handle *h, ml_secret *s, ml_secret_handle **li
 
 void ml_script_push_secret(lua_State *L, ml_secret *s, ml_secret_handle **list)
 {
-    open_handle(push_handle(L), ml_secret_ref(s), list);
+    ml_script_open_handle(ml_script_push_handle(L), ml_secret_ref(s), list);
 }
 
 void ml_script_charge(lua_State *L, size_t n)
@@ -71,21 +69,21 @@ static void push_new(lua_State *L, ml_secret_handle *h, ml_secret *s,
                      ml_secret_handle **list)
 {
     if (!s) ml_script_nomem(L);
-    open_handle(h, s, list);
+    ml_script_open_handle(h, s, list);
     ml_script_charge(L, ml_secret_size(s)); /* a handle that raises is collected */
     h->alloc = &ml_vm_of(L)->alloc;
 }
 
 void ml_script_push_bytes(lua_State *L, ml_str bytes, ml_secret_handle **list)
 {
-    ml_secret_handle *h = push_handle(L);
+    ml_secret_handle *h = ml_script_push_handle(L);
     push_new(L, h, ml_secret_of_bytes(bytes), list);
 }
 
 void ml_script_push_fields(lua_State *L, const ml_secret_fields *f,
                            ml_secret_handle **list)
 {
-    ml_secret_handle *h = push_handle(L);
+    ml_secret_handle *h = ml_script_push_handle(L);
     push_new(L, h, ml_secret_new(f), list);
 }
 
@@ -110,13 +108,13 @@ int ml_script_with_name(lua_State *L)
     const char *name = luaL_checklstring(L, 2, &n);
     size_t n_tags = ml_secret_tag_count(s);
     ml_tag *tags = lua_newuserdatauv(L, (n_tags + 1) * sizeof(*tags), 0);
-    ml_secret_handle *h = push_handle(L);
+    ml_secret_handle *h = ml_script_push_handle(L);
     ml_secret_fields f;
     ml_secret_read(s, &f, tags, n_tags);
     f.name = (ml_str){name, n};
     ml_secret *copy = ml_secret_new(&f);
     if (!copy) return ml_script_nomem(L);
-    open_handle(h, copy, ml_task_secrets(L));
+    ml_script_open_handle(h, copy, ml_task_secrets(L));
     return 1;
 }
 

@@ -20,6 +20,10 @@ void ml_script_push_fields(lua_State *L, const ml_secret_fields *f,
                            ml_secret_handle **list);
 /* Counts n bytes against the memory of the policy; raises when they do not fit. */
 void ml_script_charge(lua_State *L, size_t n);
+/* The same in two steps: a closed handle, then its secret (takes the reference; never
+ * raises).  What lies between may hold memory that Lua does not know of. */
+ml_secret_handle *ml_script_push_handle(lua_State *L);
+void ml_script_open_handle(ml_secret_handle *h, ml_secret *s, ml_secret_handle **list);
 /* Borrowed.  Raises when the argument is no secret, or closed. */
 ml_secret *ml_script_check_secret(lua_State *L, int index);
 /* NULL when it is no open secret. */

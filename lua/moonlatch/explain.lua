@@ -5,6 +5,7 @@
 --
 --   trace = { name, context, plan_only, cached_ms, rules = {...}, steps = {...},
 --             result = { outcome, source, key, version, text } }
+local after = require "moonlatch.after"
 local core = require "moonlatch.core"
 local fault = require "moonlatch.fault"
 local json = require "moonlatch.json"
@@ -42,7 +43,7 @@ local function add_steps(trace, steps)
     trace.steps[i] = {
       source = step.source.alias, kind = step.source.kind, label = step.source.label,
       key = step.key, version = step.version, on = step.on, refused = step.refused,
-      holds = step.holds,
+      holds = step.holds, after = step.after and after.shown(step.after),
     }
   end
 end
@@ -148,6 +149,7 @@ local function plan_rows(trace)
   local rows = {}
   for i, s in ipairs(trace.steps) do
     local extra = s.refused and "refused: " .. s.refused or on_text(s.on)
+    if s.after then extra = s.after .. (extra == "" and "" or "; " .. extra) end
     rows[i] = { i, s.source, s.key, s.version or "", s.label, extra }
   end
   return rows
@@ -241,6 +243,7 @@ end
 
 local function json_rule(r)
   return object("index", r.index, "where", r.where, "kind", r.kind, "label", r.label,
+    "inverse", r.inverse, "after", r.after, "transforms", r.transforms,
     "matched", r.matched, "why", r.why)
 end
 
@@ -250,7 +253,8 @@ end
 
 local function json_step(s, i)
   return object("index", i, "source", s.source, "kind", s.kind, "label", s.label,
-    "key", s.key, "version", s.version, "holds", s.holds, "on", flat_object(s.on),
+    "key", s.key, "version", s.version, "holds", s.holds, "after", s.after,
+    "on", flat_object(s.on),
     "refused", s.refused, "outcome", s.outcome, "action", s.action,
     "ms", s.ms, "http_status", s.http_status,
     "service_code", s.service_code, "request_id", s.request_id,

@@ -6,8 +6,8 @@
 -- answer to is listed with the one that would answer.
 local core = require "moonlatch.core"
 local fault = require "moonlatch.fault"
+local inverse = require "moonlatch.inverse"
 local match = require "moonlatch.match"
-local names = require "moonlatch.names"
 local plan = require "moonlatch.plan"
 
 local M = {}
@@ -16,26 +16,13 @@ local function folds_case(source) return source.kind == "key_vault" end
 
 -- Where in its own plan does name lead to this key?  The index of the step, or nil.
 local function position(policy, name, source, key, context)
-  local steps = plan.make(policy, name, context)
-  if not steps then return nil end
+  local fine, steps = pcall(plan.make, policy, name, context)
+  if not fine or not steps then return nil end
   for i = 1, #steps do
     local step = steps[i]
     if step.source == source and (step.key == key or folds_case(source)
       and step.key:lower() == key:lower()) then return i end
   end
-end
-
--- What rule.spec or rule.inverse makes of a key: groups of candidates.
-local function groups_for(rule, source, key, context)
-  if rule.spec then return names.candidates(rule.spec, key, context, folds_case(source)) end
-  local given = rule.inverse(source.handle, key, context)
-  if type(given) == "string" then return { { given } } end
-  local groups = {}
-  for i, name in ipairs(given or {}) do
-    if type(name) == "table" then name.aliases = true end
-    groups[i] = type(name) == "table" and name or { name }
-  end
-  return groups
 end
 
 -- found[name] = { secret, position }: the earliest step wins, it is the one that answers.
@@ -44,15 +31,30 @@ local function keep(found, name, secret, at)
   if not known or at < known.at then found[name] = { secret = secret, at = at } end
 end
 
-local function add_key(policy, rule, source, secret, call, wanted, found)
-  local key = secret:key()
-  for _, group in ipairs(groups_for(rule, source, key, call.context)) do
+-- search = { policy, context, wanted, found }.  Returns whether the key holds a name that
+-- cannot be told (encode.lua).
+local function add_key(search, rule, source, secret)
+  local key, wanted, is_digest = secret:key(), search.wanted, false
+  local groups = inverse.candidates(rule, source, key, search.context, folds_case(source))
+  for _, group in ipairs(groups) do
+    is_digest = is_digest or group.why == "digest"
     for _, name in ipairs(group) do
-      local at = position(policy, name, source, key, call.context)
-      if at and wanted(name) then keep(found, name, secret, at) end
+      local at = position(search.policy, name, source, key, search.context)
+      if at and wanted(name) then keep(search.found, name, secret, at) end
       if at and (wanted(name) or not group.aliases) then break end
     end
   end
+  return is_digest
+end
+
+local function add_keys(search, rule, source, secrets)
+  local n = 0
+  for _, secret in ipairs(secrets) do
+    if add_key(search, rule, source, secret) then n = n + 1 end
+  end
+  if n == 0 then return end
+  search.notes[#search.notes + 1] = ("not listed: %d of %s, of which %s (%s) knows only the "
+    .. "digest of a name that was too long"):format(n, source.alias, rule.label, rule.where)
 end
 
 local function filter(pattern)
@@ -66,15 +68,11 @@ end
 local function invertible(policy, context, notes)
   local rules = {}
   for i, rule in ipairs(policy.rules) do
-    local why = rule.unlisted
-    if rule.spec then
-      local fine, problem = names.can_invert(rule.spec, context)
-      why = not fine and problem or nil
-    end
-    if why and rule.kind ~= "deny" then
+    local why = rule.on and inverse.problem(rule, context)
+    if why then
       notes[#notes + 1] = ("not listed: rule %d, %s (%s): %s"):format(
         i, rule.label, rule.where, why)
-    elseif rule.kind ~= "deny" then
+    elseif rule.on then
       rules[#rules + 1] = rule
     end
   end
@@ -114,19 +112,19 @@ end
 function M.run(policy, call)
   local wanted, f = filter(call.name)
   if not wanted then return nil, f end
-  local notes, found = {}, {}
-  local fetch = fetcher(call.verb, notes)
-  for _, rule in ipairs(invertible(policy, call.context, notes)) do
+  local search = {
+    policy = policy, context = call.context, wanted = wanted, found = {}, notes = {},
+  }
+  local fetch = fetcher(call.verb, search.notes)
+  for _, rule in ipairs(invertible(policy, call.context, search.notes)) do
     for _, source in ipairs(rule.entries) do
       local all
       all, f = fetch(source)
       if not all then return nil, f end
-      for _, secret in ipairs(all) do
-        add_key(policy, rule, source, secret, call, wanted, found)
-      end
+      add_keys(search, rule, source, all)
     end
   end
-  return { secrets = sorted(found), text = table.concat(notes, "\n") }
+  return { secrets = sorted(search.found), text = table.concat(search.notes, "\n") }
 end
 
 return M

@@ -8,8 +8,9 @@
 -- Segments are what stands between slashes.  No backtracking into a segment and only to
 -- the last `**`, so matching costs at most (length of name) x (length of pattern).
 --
--- compile(pattern) -> { text=, test = function(name) -> captures | nil, heads= }, or nil,
--- problem.  heads: the set of literal first segments, nil when any name may match.
+-- compile(pattern) -> { text=, test = function(name) -> captures | nil, reach= }, or nil,
+-- problem.  reach says which names could match at all, for index.lua: a list of "=NAME"
+-- (this one) and "^TEXT" (all that begin so); nil when it could be any.
 local core = require "moonlatch.core"
 
 local M = {}
@@ -166,6 +167,26 @@ local function by_items(items, has_captures)
   end
 end
 
+-- The literal beginning of every name that matches, "" when there is none.
+local function beginning(items)
+  local segments = {}
+  for i, item in ipairs(items) do
+    if type(item) == "string" then
+      segments[i] = item
+    else
+      segments[i] = item ~= MANY and item[1] or ""
+      break
+    end
+  end
+  return table.concat(segments, "/")
+end
+
+local function reach_of(pattern, items, wilds)
+  if wilds == 0 then return { "=" .. pattern } end
+  local text = beginning(items)
+  return text ~= "" and { "^" .. text } or nil
+end
+
 function M.compile(pattern)
   if pattern == "" then return nil, "it is empty" end
   local items, names, wilds = compile_items(pattern)
@@ -178,8 +199,7 @@ function M.compile(pattern)
   else
     test = by_items(items, names.any)
   end
-  local heads = type(items[1]) == "string" and { [items[1]] = true } or nil
-  return { text = pattern, test = test, heads = heads }
+  return { text = pattern, test = test, reach = reach_of(pattern, items, wilds) }
 end
 
 -- The place behind a set "[^]a%]b]", or nil when it does not end.
@@ -240,13 +260,13 @@ function M.compile_lua(pattern, string_match)
   end }
 end
 
-local function heads_of(matchers)
-  local heads = {}
+local function reach_of_all(matchers)
+  local reach = {}
   for _, m in ipairs(matchers) do
-    if not m.heads then return nil end
-    for head in pairs(m.heads) do heads[head] = true end
+    if not m.reach then return nil end
+    for _, text in ipairs(m.reach) do reach[#reach + 1] = text end
   end
-  return heads
+  return reach
 end
 
 -- Any of several.
@@ -260,7 +280,7 @@ function M.any_of(matchers)
       if captures then return captures end
     end
   end
-  return { text = table.concat(texts, ", "), test = test, heads = heads_of(matchers) }
+  return { text = table.concat(texts, ", "), test = test, reach = reach_of_all(matchers) }
 end
 
 return M

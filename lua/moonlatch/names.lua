@@ -1,11 +1,12 @@
 -- names.lua - from a logical name to keys, and back for `list`.
 --
--- Forward, in this order: strip, replace, lower or upper; then prefix .. it .. suffix for
--- each prefix of the ladder.  A fixed table of names comes first and is final.
+-- Forward, in this order: strip, replace, lower or upper, encode; then prefix .. it ..
+-- suffix for each prefix of the ladder.  A fixed table of names comes first and is final.
 --
 -- Backward gives candidates only: replacing and changing case lose information.  The
 -- caller maps each candidate forward again and keeps those that lead to the key.
 local core = require "moonlatch.core"
+local encode = require "moonlatch.encode"
 local template = require "moonlatch.template"
 
 local M = {}
@@ -58,23 +59,34 @@ local function replace(r, s)
   return table.concat(out)
 end
 
--- The replacement the other way round, or nil when a replacement deletes.  Of two texts
--- with one replacement, the first in the alphabet is taken.
+-- Does a replacement delete, so that nothing leads back?
+local function deletes(r)
+  for _, to in pairs(r.map) do
+    if to == "" then return true end
+  end
+  return false
+end
+
+-- The replacement the other way round.  Of two texts with one replacement, the first in
+-- the alphabet is taken.
 local function reversed(r)
+  if r.back then return r.back end
   local back = {}
   for from, to in pairs(r.map) do
-    if to == "" then return nil end
     if not back[to] or from < back[to] then back[to] = from end
   end
-  return compile_replace(back)
+  r.back = compile_replace(back)
+  return r.back
 end
 
 -- ---- compiling ----
 
-local function compile_all(list)
+local NO_TEXT = { template.compile "" } -- shared by all rules without a prefix or suffix
+
+local function compile_all(list, may_be_left_out)
   local out = {}
   for i, text in ipairs(list) do
-    local t, problem = template.compile(text)
+    local t, problem = template.compile(text, may_be_left_out)
     if not t then return nil, problem end
     out[i] = t
   end
@@ -92,29 +104,33 @@ local function compile_names(names)
   return out
 end
 
-local function listed(v)
-  if type(v) == "table" then return v end
-  return { v or "" }
+-- Of an option that is a text or a list of them.
+local function compile_option(v, without, may_be_left_out)
+  if v == nil then return without end
+  return compile_all(type(v) == "table" and v or { v }, may_be_left_out)
 end
 
--- o = checked options: strip, prefix, suffix, replace, lower, upper, names.
--- nil, problem when a placeholder is malformed.
-function M.compile(o)
-  local spec = { lower = o.lower, upper = o.upper }
-  local problem
-  for field, texts in pairs {
-    strips = listed(o.strip or {}), prefixes = listed(o.prefix), suffixes = listed(o.suffix),
-  } do
-    spec[field], problem = compile_all(texts)
-    if problem then return nil, problem end
-  end
-  spec.names, problem = compile_names(o.names)
-  if problem then return nil, problem end
+local function compile_changes(spec, o)
+  spec.lower, spec.upper, spec.encode = o.lower, o.upper, o.encode
   if o.replace and next(o.replace) then
     spec.replace = compile_replace(o.replace)
-    spec.back = reversed(spec.replace)
-    spec.is_one_way = spec.back == nil
+    spec.is_one_way = deletes(spec.replace)
   end
+end
+
+-- o = checked options: strip, prefix, suffix, replace, lower, upper, encode, names.
+-- nil, problem when a placeholder is malformed.
+function M.compile(o)
+  local spec, problem = {}, nil
+  spec.strips, problem = compile_option(o.strip, EMPTY)
+  if problem then return nil, problem end
+  spec.prefixes, problem = compile_option(o.prefix, NO_TEXT, true)
+  if problem then return nil, problem end
+  spec.suffixes, problem = compile_option(o.suffix, NO_TEXT)
+  if problem then return nil, problem end
+  spec.names, problem = compile_names(o.names)
+  if problem then return nil, problem end
+  compile_changes(spec, o)
   return spec
 end
 
@@ -131,9 +147,16 @@ local function stripped(strips, name, captures, context)
   return name
 end
 
--- Each prefix .. middle .. suffix.
+-- The name of the first placeholder of a rung: every rung was left out.
+local function left_out(t)
+  for _, part in ipairs(t.parts) do
+    if type(part) == "table" then return part.name end
+  end
+end
+
+-- Each prefix .. middle .. suffix.  A rung with {x?} is left out when x is not set.
 local function ladder(spec, middle, captures, context)
-  local keys, prefixes, suffix = {}, spec.prefixes, spec.suffixes[1]
+  local keys, n, prefixes, suffix = {}, 0, spec.prefixes, spec.suffixes[1]
   local ending, unset = suffix.plain, nil
   if not ending then ending, unset = expand(suffix, captures, context) end
   if not ending then return nil, unset end
@@ -141,13 +164,24 @@ local function ladder(spec, middle, captures, context)
     local t = prefixes[i]
     local prefix = t.plain
     if not prefix then prefix, unset = expand(t, captures, context) end
-    if not prefix then return nil, unset end
-    keys[i] = prefix .. middle .. ending
+    if prefix == nil then return nil, unset end
+    if prefix then
+      local part, problem = middle, nil
+      if spec.encode then
+        part, problem = encode.encode(middle, encode.MAX - #prefix - #ending)
+        if not part then return nil, nil, problem end
+      end
+      n = n + 1
+      keys[n] = prefix .. part .. ending
+    else
+      unset = t
+    end
   end
+  if n == 0 then return nil, left_out(unset) end
   return keys
 end
 
--- Array of keys, in order; or nil and the placeholder that is not set.
+-- Array of keys, in order; nil and the placeholder that is not set; or nil, nil, problem.
 function M.keys(spec, name, captures, context)
   local fixed = spec.names and spec.names[name]
   if fixed then
@@ -175,28 +209,37 @@ local function ends(s, suffix, folded)
   return tail == suffix or folded and tail:lower() == suffix:lower()
 end
 
--- What `changed` may have made middle from.
+-- What the middle of a key may have been made from.
 local function originals(spec, middle)
+  if spec.encode then
+    local name, why = encode.decode(middle)
+    return { name }, why
+  end
   local texts = { middle }
   if spec.lower or spec.upper then
     texts = { middle:lower() }
     if middle:lower() ~= middle then texts[2] = middle end
   end
-  if spec.back then
+  if spec.replace then
     for i = #texts, 1, -1 do
-      local original = replace(spec.back, texts[i])
+      local original = replace(reversed(spec.replace), texts[i])
       if original ~= texts[i] then table.insert(texts, i, original) end
     end
   end
   return texts
 end
 
+-- Why no key can be mapped back, whatever the context: nil when it can.
+function M.one_way(spec)
+  return spec.is_one_way and "its replace deletes text" or nil
+end
+
 -- Can a key be mapped back at all with this context?  true, or nil and the reason.
 function M.can_invert(spec, context)
-  if spec.is_one_way then return nil, "its replace deletes text" end
+  if spec.is_one_way then return nil, M.one_way(spec) end
   for _, list in ipairs { spec.strips, spec.prefixes, spec.suffixes } do
     for _, t in ipairs(list) do
-      local _, unset = template.expand(t, EMPTY, context)
+      local _, unset = expand(t, EMPTY, context)
       if unset then return nil, ("{%s} is not in the context"):format(unset) end
     end
   end
@@ -209,10 +252,11 @@ end
 
 -- Everything that the prefix and suffix may have been put around, best first.
 local function below_prefix(spec, middle, context)
-  local group = {}
-  for _, original in ipairs(originals(spec, middle)) do
+  local group, texts = {}, nil
+  texts, group.why = originals(spec, middle)
+  for _, original in ipairs(texts) do
     for _, s in ipairs(spec.strips) do
-      group[#group + 1] = template.expand(s, EMPTY, context) .. original
+      group[#group + 1] = expand(s, EMPTY, context) .. original
     end
     group[#group + 1] = original
   end
@@ -220,17 +264,18 @@ local function below_prefix(spec, middle, context)
 end
 
 -- Array of groups; of each group, the first name that leads to the key is the one.
--- folded: the source does not care about case.
+-- folded: the source does not care about case.  group.why: why there is no name, if there
+-- is none.
 function M.candidates(spec, key, context, folded)
   local groups = {}
   for name, t in pairs(spec.names or EMPTY) do
-    local fixed = template.expand(t, EMPTY, context)
+    local fixed = expand(t, EMPTY, context)
     if fixed and same_key(fixed, key, folded) then groups[#groups + 1] = { name } end
   end
-  local suffix = template.expand(spec.suffixes[1], EMPTY, context)
+  local suffix = expand(spec.suffixes[1], EMPTY, context)
   for _, p in ipairs(spec.prefixes) do
-    local prefix = template.expand(p, EMPTY, context)
-    if starts(key, prefix, folded) and ends(key, suffix, folded)
+    local prefix = expand(p, EMPTY, context)
+    if prefix and starts(key, prefix, folded) and ends(key, suffix, folded)
       and #key >= #prefix + #suffix then
       local middle = key:sub(#prefix + 1, #key - #suffix)
       groups[#groups + 1] = below_prefix(spec, middle, context)

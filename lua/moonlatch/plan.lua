@@ -2,12 +2,13 @@
 --
 -- A plan is an array of steps, each plain data:
 --   { source = <entry of sources.lua>, key = "...", version = "..." | nil,
---     on = { outcome = "next"|"stop"|"default" }, refused = "why" | nil }
+--     on = { outcome = "next"|"stop"|"default" }, refused = "why" | nil,
+--     after = what is done to the secret that is found (after.lua) | nil }
 -- and the rule that made it.  The first rule that matches decides.
 --
 -- Every rule that policy.lua makes is a table of one shape; modules of their own (such as
 -- moonlatch.airflow) return one of the same shape, with kind = "custom":
---   kind     "rule" | "deny" | "custom"
+--   kind     "rule" | "deny" | "missing" | "custom"
 --   label    for people: "billing/**", "airflow"
 --   where    "file:line" (ml.airflow fills it in for the rule that it gets)
 --   match    function(name) -> captures table | nil, why not
@@ -31,9 +32,11 @@
 -- map: the compiled fast way.
 -- A handle is what ml.azure_key_vault{} or ml.environment{} returns.  Custom rules are
 -- trusted code of ours: captures and context are not copied for them.
+local after = require "moonlatch.after"
 local core = require "moonlatch.core"
 local fault = require "moonlatch.fault"
 local index = require "moonlatch.index"
+local inverse = require "moonlatch.inverse"
 local match = require "moonlatch.match"
 local place = require "moonlatch.place"
 
@@ -81,7 +84,7 @@ local function check_steps(policy, rule, given)
     end
     steps[i] = {
       source = source, key = s.key, version = s.version,
-      on = rule.kind == "custom" and s.on or rule.on,
+      on = rule.kind == "custom" and s.on or rule.on, after = rule.after,
       empty = rule.kind == "custom" and s.empty or nil,
       holds = rule.kind == "custom" and s.holds or nil,
     }
@@ -102,11 +105,23 @@ local function mapped(policy, rule, name, captures, context)
   return steps
 end
 
-local function note(tried, number, rule, matched, why)
-  tried[#tried + 1] = {
-    index = number, where = rule.where, label = rule.label, kind = rule.kind,
-    matched = matched, why = why,
-  }
+-- What a rule is, as plain data for explain and the tools:
+--   { where, label, kind, inverse = true | "why not" | nil (nothing to list),
+--     after = "decode base64, field /user" | nil, transforms = true | nil }
+-- Without a context: whether it can be inverted in some context.
+function M.summary(rule, context)
+  local s = { where = rule.where, label = rule.label, kind = rule.kind }
+  if rule.on then s.inverse = inverse.problem(rule, context) or true end
+  if rule.after then
+    s.after, s.transforms = after.shown(rule.after), rule.after.transforms or nil
+  end
+  return s
+end
+
+local function note(tried, number, rule, context, matched, why)
+  local summary = M.summary(rule, context)
+  summary.index, summary.matched, summary.why = number, matched, why
+  tried[#tried + 1] = summary
 end
 
 local function refuse_name(name)
@@ -114,32 +129,36 @@ local function refuse_name(name)
   return nil, fault.new("usage", ("the name is longer than %d bytes"):format(M.MAX_NAME))
 end
 
--- Which rule decides?  rule, captures; or nil.
-local function deciding(policy, name)
-  return index.first(policy.index, name)
-end
-
--- The same without the index: tried collects what happened, for explain.
-local function deciding_aloud(policy, name, tried)
+-- Which rule decides?  rule, captures; or nil.  Without the index: tried collects what happened, for explain.
+local function deciding_aloud(policy, name, context, tried)
   for i, rule in ipairs(policy.rules) do
     local captures, why = rule.match(name)
-    note(tried, i, rule, captures ~= nil, not captures and (why or "pattern") or nil)
+    note(tried, i, rule, context, captures ~= nil, not captures and (why or "pattern") or nil)
     if captures then return rule, captures end
   end
+end
+
+-- The fault of a rule that has no steps: ml.deny, ml.missing.
+local function dead_end(rule, name)
+  local is_deny = rule.kind == "deny"
+  return fault.new(is_deny and "policy" or "missing", ('%s: "%s" is %s by %s%s'):format(
+    rule.where, name, is_deny and "denied" or "not looked up", rule.label,
+    rule.reason and ": " .. rule.reason or ""))
 end
 
 -- steps, rule; or nil, fault, rule.
 function M.make(policy, name, context, tried)
   if not name or name == "" or #name > M.MAX_NAME then return refuse_name(name) end
-  local find = tried and deciding_aloud or deciding
-  local rule, captures = find(policy, name, tried)
+  local rule, captures
+  if tried then
+    rule, captures = deciding_aloud(policy, name, context, tried)
+  else
+    rule, captures = index.first(policy.index, name)
+  end
   if not rule then
     return nil, fault.new("missing", ('no rule of the policy matches "%s"'):format(name))
   end
-  if rule.kind == "deny" then
-    return nil, fault.new("policy", ('%s: "%s" is denied by %s%s'):format(
-      rule.where, name, rule.label, rule.reason and ": " .. rule.reason or "")), rule
-  end
+  if not rule.on then return nil, dead_end(rule, name), rule end
   local steps, f
   if rule.steps then
     steps, f = rule.steps(name, captures, context)

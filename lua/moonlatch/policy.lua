@@ -19,27 +19,46 @@
 --   deny(pattern [, reason])                     never answered, never listed; compared
 --                                                without ASCII case, unlike other rules,
 --                                                because Key Vault's names have none
+--   missing(pattern [, reason])                  missing at once: no source is asked
 --   rule(pattern) { ... }                        or rule { names = ..., from = ... }
 --     pattern    "a/*", "a/**", "{env}/x" (match.lua), pattern "..." (a Lua pattern that
---                matches the whole name; captures are {1}, {2} ...), or a list of them
+--                matches the whole name; captures are {1}, {2} ...; with
+--                { ignore_case = true } the name in lower case will do), or a list of them
 --     from       a source or a list; with several keys: for each key, each source
 --     names      { ["a/b"] = "key" }: these names have these keys, no further mapping
 --     strip      text, or list of which the first that fits is taken off the front
 --     replace    { ["/"] = "--", ["_"] = "-" }: all at once, longest first
 --     lower, upper   true
+--     encode     true: any name, reversible, no two alike (encode.lua); instead of replace,
+--                lower and upper
 --     prefix     text, or list: one key each, in order;  suffix    text
+--     version    text: every step asks for this version
 --     map        function(req) -> step or list of steps, instead of all of these;
 --                req = { name, leaf, segments, captures, context }
+--     inverse    function(key, context, source) -> name, list of names or nil: beside map,
+--                so that list can tell names; `from` says which sources are listed
+--     require, decode, field, transform   what is done with a secret that was found, in
+--                this order (after.lua, require_options.lua); when it fails, the outcome
+--                of the step is invalid:
+--       require    { min_bytes =, max_bytes =, utf8 =, json =, like =, content_type =,
+--                  tag =, not_expired =, valid_now =, max_age_days =, check = }
+--       decode     "base64", "base64url" or "hex", or a list of them, in order
+--       field      JSON pointer "/user/password"; of a list, the first that is there
+--       transform  function(text) -> text: Lua sees the bytes, and explain says so
 --     on         { outcome = "next" | "stop" | "default" | "stale" }; by default missing
---                is next and everything else stop.  "stale" (an old value) stops for now:
---                no cache holds old values yet
+--                is next and everything else stop.  "stale" (an old value; for throttled
+--                and unavailable only) stops for now: no cache holds old values yet
 --     default    text or env_secret: the answer when every step is missing
 --     label      what explain calls it
+--   encode(name [, max])                         a key (encode.lua); at most 127 bytes
+--   decode(key)                                  the name, or nil and why not
 --   airflow { ... }                              see airflow.lua
 --
--- {env} in strip, prefix, suffix and keys of names: from captures, then the context; not
--- set or empty is an error.
+-- {env} in strip, prefix, suffix, version and keys of names: from captures, then the
+-- context; not set or empty is an error.  {env:upper} and {env:lower} change its case.  A
+-- prefix with {env?} is left out when env is not set (template.lua).
 local core = require "moonlatch.core"
+local encode = require "moonlatch.encode"
 local fault = require "moonlatch.fault"
 local index = require "moonlatch.index"
 local options = require "moonlatch.options"
@@ -54,7 +73,7 @@ local function unfinished(v)
   if type(v) == "function" then
     return 'ml.rule "..." needs its options: ml.rule "..." { from = ... }'
   end
-  return ("rules are needed (ml.rule, ml.deny, ml.airflow), not %s"):format(
+  return ("rules are needed (ml.rule, ml.deny, ml.missing, ml.airflow), not %s"):format(
     options.article(type(v)))
 end
 
@@ -129,10 +148,11 @@ local function rule_function(here, registry, rules)
   end
 end
 
-local function deny_function(here, rules)
+-- ml.deny, ml.missing
+local function dead_end_function(here, rules, make)
   return function(pattern, reason)
     local handle = {}
-    rules[handle] = rule.deny(here(), pattern, reason)
+    rules[handle] = make(here(), pattern, reason)
     return handle
   end
 end
@@ -160,11 +180,36 @@ local function airflow_function(here, registry, rules, ml)
 end
 
 local function pattern_function(here)
-  return function(text)
+  return function(text, o)
+    local where = here()
     if type(text) ~= "string" then
-      options.refuse(here(), "ml.pattern needs a Lua pattern, a string")
+      options.refuse(where, "ml.pattern needs a Lua pattern, a string")
     end
-    return { lua_pattern = text }
+    options.check(where, "ml.pattern", o or {}, { ignore_case = "boolean" })
+    return { lua_pattern = text, ignore_case = o and o.ignore_case }
+  end
+end
+
+-- ---- encoded names ----
+
+local function encode_function(here)
+  return function(name, max)
+    if type(name) ~= "string" then
+      options.refuse(here(), "ml.encode needs a name, a string")
+    end
+    if max ~= nil and math.type(max) ~= "integer" then
+      options.refuse(here(), "ml.encode: the length must be a whole number")
+    end
+    local key, problem = encode.encode(name, max)
+    if not key then options.refuse(here(), "ml.encode: %s", problem) end
+    return key
+  end
+end
+
+local function decode_function(here)
+  return function(key)
+    if type(key) ~= "string" then options.refuse(here(), "ml.decode needs a key, a string") end
+    return encode.decode(key)
   end
 end
 
@@ -207,7 +252,10 @@ function M.new(here)
     env = env_function(here),
     env_secret = env_secret_function(here),
     rule = rule_function(here, registry, rules),
-    deny = deny_function(here, rules),
+    deny = dead_end_function(here, rules, rule.deny),
+    missing = dead_end_function(here, rules, rule.missing),
+    encode = encode_function(here),
+    decode = decode_function(here),
     pattern = pattern_function(here),
     policy = policy_function(here, rules, policies, registry),
   }

@@ -3,6 +3,7 @@
 -- Found stops.  Missing goes on; everything else stops, unless the rule's `on` says
 -- otherwise: an outage or a refusal must never look like an absence.  So when a rule lets
 -- a failure pass and no later step has the name, the answer is that failure, not missing.
+local after = require "moonlatch.after"
 local core = require "moonlatch.core"
 local fault = require "moonlatch.fault"
 local plan = require "moonlatch.plan"
@@ -40,6 +41,10 @@ local function ask(step, call, rule)
   if not secret then return nil, placed(fault.of(f, "invalid"), step) end
   if step.empty == "missing" and secret:is_empty() then
     return nil, placed(fault.new("missing", EMPTY), step), true
+  end
+  if step.after then
+    secret, f = after.run(step.after, secret, step)
+    if not secret then return nil, placed(f, step) end
   end
   return secret
 end

@@ -1,72 +1,18 @@
 -- rule.lua - ml.rule and ml.deny: options checked, then compiled into what plan.lua runs.
+local after = require "moonlatch.after"
 local core = require "moonlatch.core"
 local fault = require "moonlatch.fault"
+local inverse = require "moonlatch.inverse"
 local match = require "moonlatch.match"
 local names = require "moonlatch.names"
 local options = require "moonlatch.options"
+local rule_options = require "moonlatch.rule_options"
 local sandbox = require "moonlatch.sandbox"
+local template = require "moonlatch.template"
 
 local M = {}
 
-local ACTIONS = { next = true, stop = true, default = true, stale = true }
 local DEFAULT_ON = { missing = "next" }
-
--- ---- option types ----
-
-local function is_string(v) return type(v) == "string" end
-
-local function string_or_list(v)
-  if type(v) == "string" then return nil end
-  if type(v) ~= "table" then return "a string or a list of strings is needed" end
-  return options.list_of(v, is_string, "a string")
-end
-
-local function string_map(v)
-  if type(v) ~= "table" then return "a table is needed, not " .. options.article(type(v)) end
-  for k, to in pairs(v) do
-    if type(k) ~= "string" or type(to) ~= "string" then
-      return "every key and every value must be a string"
-    end
-    if k == "" then return "an empty text cannot be replaced" end
-  end
-end
-
-local function check_on(v)
-  if type(v) ~= "table" then return "a table is needed, not " .. options.article(type(v)) end
-  for outcome, action in pairs(v) do
-    if not fault.outcomes[outcome] then
-      return ("'%s' is not an outcome (missing, disabled, forbidden, unauthenticated, "
-        .. "throttled, unavailable, invalid, policy)"):format(tostring(outcome))
-    end
-    if not ACTIONS[action] then
-      return ("%s = '%s': next, stop, stale or default is needed"):format(
-        outcome, tostring(action))
-    end
-  end
-end
-
-local function check_default(v)
-  if type(v) ~= "string" and not options.is_secret(v) then
-    return "a string or an ml.env_secret is needed"
-  end
-end
-
-local function from_check(registry)
-  return function(v)
-    if registry.is_handle(v) then return nil end
-    if type(v) ~= "table" then return "a source or a list of sources is needed" end
-    return options.list_of(v, registry.is_handle, "a source (ml.azure_key_vault {...}, ...)")
-  end
-end
-
-local function schema_for(registry)
-  return {
-    from = from_check(registry), strip = string_or_list, prefix = string_or_list,
-    suffix = "string", replace = string_map, lower = "boolean", upper = "boolean",
-    names = string_map, map = "function", on = check_on, default = check_default,
-    label = options.not_empty,
-  }
-end
 
 -- ---- compiling ----
 
@@ -93,7 +39,8 @@ local function entries_of(registry, from)
   return entries
 end
 
-local function unset_fault(rule, name, unset)
+local function no_keys(rule, name, unset, problem)
+  if problem then return fault.new("usage", ("%s: encode: %s"):format(rule.where, problem)) end
   return fault.new("usage", ('%s: {%s} is not set for "%s": it is neither captured by the '
     .. 'pattern nor given as context (%s=...)'):format(rule.where, unset, name, unset))
 end
@@ -102,8 +49,8 @@ end
 local function steps_function(rule, spec, entries, on)
   local keys_of, n_entries = names.keys, #entries
   return function(name, captures, context)
-    local keys, unset = keys_of(spec, name, captures, context)
-    if not keys then return nil, unset_fault(rule, name, unset) end
+    local keys, unset, problem = keys_of(spec, name, captures, context)
+    if not keys then return nil, no_keys(rule, name, unset, problem) end
     local steps, n = {}, 0
     for i = 1, #keys do
       local key = keys[i]
@@ -116,35 +63,48 @@ local function steps_function(rule, spec, entries, on)
   end
 end
 
--- ml.rule "..." { ... } checks that make sense of several options at once.
-local function check_together(where, o)
-  local function refuse(...) options.refuse(where, ...) end
-  if o.map then
-    for _, k in ipairs { "from", "strip", "prefix", "suffix", "replace", "lower", "upper",
-      "names" } do
-      if o[k] ~= nil then refuse("ml.rule: 'map' does the whole mapping: remove '%s'", k) end
-    end
-  elseif o.from == nil then
-    refuse("ml.rule needs 'from' (a source or a list of sources) or 'map'")
+-- The same for a rule with `version`: every step asks for it.
+local function pinned(rule, make, text)
+  local t, problem = template.compile(text)
+  if not t then options.refuse(rule.where, "ml.rule: %s", problem) end
+  return function(name, captures, context)
+    local version, unset = template.expand(t, captures, context)
+    if not version then return nil, no_keys(rule, name, unset) end
+    local steps, f = make(name, captures, context)
+    if not steps then return nil, f end
+    for _, step in ipairs(steps) do step.version = version end
+    return steps
   end
-  if o.lower and o.upper then refuse("ml.rule: 'lower' and 'upper' exclude each other") end
-  for outcome, action in pairs(o.on or {}) do
-    if action == "default" and o.default == nil then
-      refuse("ml.rule: on.%s = 'default', but there is no 'default'", outcome)
-    end
+end
+
+-- The same for a rule that does something to what is found.
+local function followed(make, parts)
+  return function(name, captures, context)
+    local steps, f = make(name, captures, context)
+    if not steps then return nil, f end
+    for i = 1, #steps do steps[i].after = parts end
+    return steps
+  end
+end
+
+local function add_map(rule, registry, o)
+  rule.map, rule.wants_segments = o.map, true
+  if o.inverse then
+    rule.entries = entries_of(registry, o.from)
+    rule.inverse = inverse.of_function(rule.where, o.inverse)
+  else
+    rule.unlisted = "a function maps its names"
   end
 end
 
 local function add_mapping(rule, registry, o)
-  if o.map then
-    rule.map, rule.wants_segments = o.map, true
-    rule.unlisted = "a function maps its names"
-    return
-  end
+  if o.map then return add_map(rule, registry, o) end
   local spec, problem = names.compile(o)
   if not spec then options.refuse(rule.where, "ml.rule: %s", problem) end
   rule.entries = entries_of(registry, o.from)
   rule.steps = steps_function(rule, spec, rule.entries, rule.on)
+  if o.version then rule.steps = pinned(rule, rule.steps, o.version) end
+  if rule.after then rule.steps = followed(rule.steps, rule.after) end
   rule.spec = spec
 end
 
@@ -168,8 +128,8 @@ local function folded(test, is_lua_pattern)
 end
 
 local function compile_one(where, what, pattern, fold)
-  local text = type(pattern) == "table" and pattern.lua_pattern or pattern
-  local m, problem
+  local text, m, problem = pattern, nil, nil
+  if type(pattern) == "table" then text, fold = pattern.lua_pattern, fold or pattern.ignore_case end
   if text == pattern then
     m, problem = match.compile(fold and text:lower() or text)
   else
@@ -196,36 +156,48 @@ local function compile_pattern(where, what, pattern, fold)
   return match.any_of(matchers)
 end
 
+-- A rule without a pattern: the names of its table.
 local function listed_names(map)
-  local none = {}
-  return { text = "names", test = function(name) return map[name] and none or nil end }
+  local none, reach = {}, {}
+  for name in pairs(map) do reach[#reach + 1] = "=" .. name end
+  return {
+    text = "names", test = function(name) return map[name] and none or nil end, reach = reach,
+  }
 end
 
 -- ---- what policy.lua calls ----
 
 function M.new(registry, where, pattern, o)
-  options.check(where, "ml.rule", o, schema_for(registry))
-  check_together(where, o)
+  options.check(where, "ml.rule", o, rule_options.schema(registry))
+  rule_options.check_together(where, o)
   local matcher = pattern == nil and listed_names(o.names)
     or compile_pattern(where, "ml.rule", pattern)
   local rule = {
     kind = "rule", where = where, label = o.label or matcher.text, match = matcher.test,
-    heads = matcher.heads, on = compile_on(o.on), default = as_secret(o.default),
+    reach = matcher.reach, on = compile_on(o.on), default = as_secret(o.default),
+    after = after.compile(where, o),
   }
   add_mapping(rule, registry, o)
   return rule
 end
 
-function M.deny(where, pattern, reason)
+-- A rule without steps.
+local function dead_end(kind, where, pattern, reason)
+  local what = "ml." .. kind
   if reason ~= nil and type(reason) ~= "string" then
-    options.refuse(where, "ml.deny: the reason must be a string")
+    options.refuse(where, "%s: the reason must be a string", what)
   end
-  local matcher = compile_pattern(where, "ml.deny", pattern, true)
+  local matcher = compile_pattern(where, what, pattern, kind == "deny")
   return {
-    kind = "deny", where = where, label = "deny " .. matcher.text, match = matcher.test,
-    heads = matcher.heads, reason = reason,
+    kind = kind, where = where, label = kind .. " " .. matcher.text, match = matcher.test,
+    reach = matcher.reach, reason = reason,
   }
 end
+
+function M.deny(where, pattern, reason) return dead_end("deny", where, pattern, reason) end
+
+-- Missing at once: no source is asked.
+function M.missing(where, pattern, reason) return dead_end("missing", where, pattern, reason) end
 
 -- A rule of another module: see plan.lua for what it holds.
 function M.custom(registry, where, given)
@@ -237,7 +209,7 @@ function M.custom(registry, where, given)
   for k, v in pairs(given) do rule[k] = v end
   rule.kind, rule.where = "custom", given.where or where
   rule.label = given.label or "custom"
-  rule.on, rule.default = compile_on(given.on), as_secret(given.default)
+  rule.on, rule.default, rule.reach = compile_on(given.on), as_secret(given.default), nil
   if given.sources and given.inverse then
     rule.entries = entries_of(registry, given.sources)
   else

@@ -1,6 +1,7 @@
 -- verbs.lua - everything that changes a secret or looks at more than its value: these go
 -- to one place, the first step of the name's plan whose source can be written.  When that
 -- has nothing, the message names the steps that were not touched.
+local after = require "moonlatch.after"
 local core = require "moonlatch.core"
 local fault = require "moonlatch.fault"
 local plan = require "moonlatch.plan"
@@ -83,9 +84,23 @@ local function keep_metadata(step, call, args)
   return nil, f
 end
 
+-- What get would not give back: a part of the secret, or another version.
+local function unlike_get(step)
+  if step.after and step.after.changes then
+    return ("its rule answers with a part of %s (%s), and this would replace the whole")
+      :format(place_of(step), after.shown(step.after))
+  end
+  if step.version then
+    return ("the policy pins %s to one version, so a new one would not be read")
+      :format(place_of(step))
+  end
+end
+
 -- Before the first request: a value that is too long needs no network to be refused.
 local function can_keep(step, call)
-  local fine, why = step.source.raw:check(step.key, call.value)
+  local why = unlike_get(step)
+  local fine = why == nil
+  if fine then fine, why = step.source.raw:check(step.key, call.value) end
   if fine then return true end
   local f = fault.new("usage", ('put "%s": %s'):format(call.name, why))
   f.source, f.key = step.source.alias, step.key

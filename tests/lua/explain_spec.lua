@@ -110,8 +110,8 @@ describe("explain as JSON", function()
     local j = decoded("x", { context = { env = "qa" } })
     assert.equal("x", j.name)
     assert.equal("qa", j.context.env)
-    assert.same({ index = 3, where = "p.lua:7", kind = "rule", label = "*", matched = true },
-      j.rules[3])
+    assert.same({ index = 3, where = "p.lua:7", kind = "rule", label = "*", matched = true,
+      inverse = true }, j.rules[3])
     assert.equal("pattern", j.rules[1].why)
     assert.equal("missing", j.steps[1].outcome)
     assert.equal("next", j.steps[1].action)

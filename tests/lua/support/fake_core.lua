@@ -68,6 +68,63 @@ end
 
 function core.secret(text) return fake.secret(text) end
 
+-- ---- values; the real ones are tested on their own (tests/unit/test_bind_value.c) ----
+
+local function changed(s, value)
+  local f = copy(hidden[s])
+  f.value = value
+  return new_secret(f)
+end
+
+function core.is_pointer(text)
+  return (text == "" or text:find("^/") ~= nil) and not text:find("~[^01]") and not text:find("~$")
+end
+
+function core.field(s, pointer)
+  local fine, v = pcall(cjson.decode, hidden[s].value)
+  if not fine then return nil, "the secret is not JSON" end
+  if pointer == "" then return changed(s, hidden[s].value) end
+  for step in pointer:gmatch("/([^/]*)") do
+    step = step:gsub("~1", "/"):gsub("~0", "~")
+    if type(v) ~= "table" then v = nil end
+    v = v and (v[step] or math.tointeger(step) and v[step + 1])
+  end
+  if v == nil then return nil, "there is no such field in the secret" end
+  if v == cjson.null then return nil, "the field is null" end
+  if type(v) == "number" then v = ("%.14g"):format(v) end
+  return changed(s, type(v) == "table" and cjson.encode(v) or tostring(v))
+end
+
+local DECODE = {
+  hex = function(text)
+    if #text % 2 == 1 or text:find("%X") then return nil end
+    return (text:gsub("..", function(d) return string.char(tonumber(d, 16)) end))
+  end,
+  base64 = function(text) return (require("support.base64")(text)) end,
+}
+
+function core.decode(s, how)
+  local value = DECODE[how](hidden[s].value)
+  if not value then return nil, "the secret is not " .. how end
+  return changed(s, value)
+end
+
+function core.value_problem(s, limits)
+  local n = #hidden[s].value
+  if n < (limits.min_bytes or 0) then return "the secret is shorter than min_bytes" end
+  if n > (limits.max_bytes or n) then return "the secret is longer than max_bytes" end
+end
+
+function core.transform(s, fn)
+  local text = fn(hidden[s].value)
+  if type(text) ~= "string" then return nil, "transform gave no text" end
+  return changed(s, text)
+end
+
+core.digest = require "support.sha256"
+
+function core.wall_s() return state.wall_s end
+
 -- ---- sources ----
 
 local source_methods = {}
@@ -280,6 +337,7 @@ function fake.reset(script)
   state = {
     env = script.env or {}, vaults = script.vaults or {},
     deleted = script.deleted or {}, events = {}, now = 0,
+    wall_s = script.wall_s or 0,
   }
   fake.calls, fake.logs, fake.vaults = {}, {}, {}
 end
