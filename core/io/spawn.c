@@ -73,14 +73,15 @@ static int run(const ml_child_request *q, int input_fd, int output_fd, pid_t *pi
     posix_spawnattr_t attributes;
     char **argv = pointers_into(&q->argv);
     char **env = pointers_into(&q->env);
-    int rc = argv && env ? posix_spawn_file_actions_init(&actions) : ENOMEM;
+    const char *program = q->argv.data;
+    int rc = argv && env && program ? posix_spawn_file_actions_init(&actions) : ENOMEM;
     if (rc == 0) {
         rc = posix_spawnattr_init(&attributes);
         if (rc == 0) {
             rc = set_actions(&actions, input_fd, output_fd);
             if (rc == 0) rc = set_attributes(&attributes);
             if (rc == 0)
-                rc = posix_spawn(pid, argv[0], &actions, &attributes, argv, env);
+                rc = posix_spawn(pid, program, &actions, &attributes, argv, env);
             posix_spawnattr_destroy(&attributes);
         }
         posix_spawn_file_actions_destroy(&actions);
