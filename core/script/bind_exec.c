@@ -92,16 +92,6 @@ static void read_input(lua_State *L, ml_child_request *q)
     lua_pop(L, 1);
 }
 
-static int64_t positive(lua_State *L, const char *name, int64_t most, int64_t fallback)
-{
-    bool is_given = lua_getfield(L, 1, name) != LUA_TNIL;
-    lua_pop(L, 1);
-    int64_t n = is_given ? ml_script_opt_int(L, 1, name) : fallback;
-    if (n < 1 || n > most)
-        luaL_error(L, "ml.exec: %s must be between 1 and %d", name, (int)most);
-    return n;
-}
-
 static int push_answer(lua_State *L, ml_op *op, ml_secret_handle **list)
 {
     if (op->err.code != 0) return ml_script_push_outcome(L, &op->err);
@@ -132,9 +122,11 @@ int ml_script_exec(lua_State *L)
     read_argv(L, q);
     read_env(L, q);
     read_input(L, q);
-    q->max_bytes = (size_t)positive(L, "max_bytes", MAX_OUTPUT, 1024 * 1024);
+    q->max_bytes =
+        (size_t)ml_script_opt_bounded(L, 1, "max_bytes", 1, MAX_OUTPUT, 1024 * 1024);
     q->deadline_ms =
-        ml_mono_ms(host->clock) + positive(L, "timeout_ms", 3600 * 1000, TIMEOUT_MS);
+        ml_mono_ms(host->clock) +
+        ml_script_opt_bounded(L, 1, "timeout_ms", 1, 3600 * 1000, TIMEOUT_MS);
     if (q->deadline_ms > ml_task_deadline_ms(t))
         q->deadline_ms = ml_task_deadline_ms(t);
     ml_op *op = ml_child_start(host->loop, q, ml_task_events(L), ml_task_wake, t);

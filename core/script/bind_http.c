@@ -214,21 +214,6 @@ static void read_body(lua_State *L, ml_http_request *q)
     lua_pop(L, 1);
 }
 
-/* Within bounds, or the default when it is absent. */
-static int64_t bounded(lua_State *L, const char *name, int64_t least, int64_t most,
-                       int64_t fallback)
-{
-    bool is_given = lua_getfield(L, 1, name) != LUA_TNIL;
-    lua_pop(L, 1);
-    if (!is_given) return fallback;
-    int64_t n = ml_script_opt_int(L, 1, name);
-    if (n < least || n > most) {
-        luaL_error(L, "ml.http: %s must be between %d and %d", name, (int)least,
-                   (int)most);
-    }
-    return n;
-}
-
 static void read_rest(lua_State *L, ml_http_request *q, int64_t now_ms,
                       int64_t deadline_ms)
 {
@@ -237,14 +222,16 @@ static void read_rest(lua_State *L, ml_http_request *q, int64_t now_ms,
     bool may_be_repeated =
         strcmp(q->method, "POST") != 0 && strcmp(q->method, "PATCH") != 0;
     q->is_idempotent = idempotent ? idempotent > 0 : may_be_repeated;
-    q->max_tries = (int)bounded(L, "retries", 0, MAX_TRIES - 1, 0) + 1;
+    q->max_tries = (int)ml_script_opt_bounded(L, 1, "retries", 0, MAX_TRIES - 1, 0) + 1;
     if (q->max_tries > 1 && !q->is_idempotent)
         luaL_error(L,
                    "ml.http: retries need idempotent = true: a %s that was received "
                    "could be carried out twice",
                    q->method);
-    q->max_bytes = (size_t)bounded(L, "max_bytes", 1, MAX_ANSWER, MAX_BODY);
-    q->deadline_ms = now_ms + bounded(L, "timeout_ms", 1, 3600 * 1000, TIMEOUT_MS);
+    q->max_bytes =
+        (size_t)ml_script_opt_bounded(L, 1, "max_bytes", 1, MAX_ANSWER, MAX_BODY);
+    q->deadline_ms =
+        now_ms + ml_script_opt_bounded(L, 1, "timeout_ms", 1, 3600 * 1000, TIMEOUT_MS);
     if (q->deadline_ms > deadline_ms) q->deadline_ms = deadline_ms;
     if (!ca_file) return;
     q->ca_file = ml_dup(ca_file);

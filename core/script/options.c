@@ -87,3 +87,15 @@ void ml_script_check_names(lua_State *L, int table, const char *what,
         if (!*known) luaL_error(L, "%s has no option '%s'", what, name);
     }
 }
+
+int64_t ml_script_opt_bounded(lua_State *L, int table, const char *name, int64_t least,
+                              int64_t most, int64_t fallback)
+{
+    if (!get(L, table, name)) return fallback;
+    lua_pop(L, 1);
+    int64_t n = ml_script_opt_int(L, table, name);
+    if (n < least || n > most) {
+        luaL_error(L, "%s must be between %d and %d", name, (int)least, (int)most);
+    }
+    return n;
+}
