@@ -143,7 +143,7 @@ typedef struct ml_clock {
  */
 typedef struct ml_options {
     size_t size;             /* filled by ML_OPTIONS_INIT */
-    const char *policy_file; /* path of a Lua policy */
+    const char *policy_file; /* path of a Lua policy, or of a directory of them */
     const char *policy_text; /* or the policy itself, e.g. ML_POLICY_AIRFLOW */
     const char *policy_name; /* what to call policy_text in messages */
     const ml_pair *env;      /* variables that shadow the process environment */
@@ -172,6 +172,13 @@ typedef struct ml_options {
 
 /* Loads and checks the policy; no network.  ML_EPOLICY (with file:line), ML_EUSAGE. */
 ML_API ML_MUST int ml_open(ml_resolver **out, const ml_options *opt, ml_err *e);
+/* Reads the policy again (file, directory, files of teams), checks it, runs its own
+ * tests, and takes it for the calls that begin from then on; those in flight end with
+ * the policy that they began with.  Kept answers are forgotten.  When anything is wrong
+ * (ML_EPOLICY, with file:line) the policy before stays, and each problem is logged
+ * once. No network.  From any thread; other calls wait as long as the policy takes to
+ * load, those that the cache answers do not.  ML_EBUSY inside a done. */
+ML_API ML_MUST int ml_reload(ml_resolver *r, ml_err *e);
 /* Ends what is in flight (each done, and each blocked caller, sees ML_ECANCELED), waits
  * for other threads to leave, then frees.  Accepts NULL.  Called from inside a done, it
  * takes effect when the step ends.  In a forked child it does nothing: sockets and TLS
@@ -195,6 +202,8 @@ typedef enum ml_verb {
     ML_PURGE,        /* name -> nothing */
     ML_BACKUP,       /* name -> one secret whose data is the backup blob */
     ML_RESTORE,      /* name (names the source), value = the blob -> metadata */
+    ML_CHECK,        /* findings about the policy, as JSON in text: see ml_call.value */
+    ML_TEST,         /* results of the policy's cases, as JSON in text: likewise */
     ML_VERB_COUNT
 } ml_verb;
 
@@ -212,7 +221,10 @@ typedef struct ml_call {
     const ml_pair *context; /* attributes for the policy: team, env, ... */
     size_t n_context;
     const char *version; /* NULL: the latest */
-    const void *value;   /* ML_PUT, ML_RESTORE; copied */
+    const void *value;   /* ML_PUT, ML_RESTORE; copied.  ML_CHECK: names to try, one a
+                          * line, besides the policy's own; ML_TEST: Lua text that
+                          * returns a list of ml.case, run instead of the policy's own;
+                          * name is then what messages call that text, and may be NULL */
     size_t value_len;
     const char *content_type; /* NULL: keep */
     const ml_pair *tags;      /* NULL: keep */
@@ -274,6 +286,57 @@ ML_API int ml_timeout_ms(ml_resolver *r);
 ML_API int ml_step(ml_resolver *r, int max_wait_ms);
 /* Makes a concurrent or later ml_step return.  From any thread, async-signal-safe. */
 ML_API void ml_wake(ml_resolver *r);
+
+/* ---- sources that the host supplies ---------------------------------------------- */
+
+/* A get or a list that the library asks for; the host's until it calls ml_fetch_done.
+ */
+typedef struct ml_fetch ml_fetch;
+
+/* The functions of a source.  They are called like dones: from ml_step, a blocking call
+ * or ml_close, one at a time; inside, ml_start, ml_cancel and ml_fetch_done are
+ * allowed, step and blocking calls answer ML_EBUSY.  They must not wait: begin the work
+ * and return. */
+typedef struct ml_source_ops {
+    size_t size; /* filled by ML_SOURCE_OPS_INIT */
+    /* Required.  key and version ("": the latest) live until ml_fetch_done. */
+    void (*get)(ml_fetch *f, const char *key, const char *version, void *arg);
+    void (*list)(ml_fetch *f, void *arg); /* NULL: it cannot be listed */
+    /* NULL, or told that nobody waits for f any more (canceled, too late, closed), at
+     * most once.  f still wants its ml_fetch_done, from here or later; what that brings
+     * is dropped.  Another thread may be calling it just now: then f is good for
+     * nothing but a comparison. */
+    void (*cancel)(ml_fetch *f, void *arg);
+} ml_source_ops;
+#define ML_SOURCE_OPS_INIT .size = sizeof(ml_source_ops)
+
+/* What a fetch brought.  Everything is copied. */
+typedef struct ml_fetched {
+    size_t size; /* filled by ML_FETCHED_INIT */
+    /* 0, or ML_EMISSING, ML_EDISABLED, ML_EFORBIDDEN, ML_EUNAUTHENTICATED,
+     * ML_ETHROTTLED, ML_EUNAVAILABLE, ML_EINVALID, ML_EUSAGE (no such key can be). What
+     * cannot be reached is not missing. */
+    int code;
+    const char *text;  /* of a failure: what to tell people; no secrets */
+    const void *value; /* get: any bytes */
+    size_t value_len;
+    const char *version;      /* get; NULL: not known */
+    const char *content_type; /* get; NULL: not known */
+    const char *const *keys;  /* list */
+    size_t n_keys;
+} ml_fetched;
+#define ML_FETCHED_INIT .size = sizeof(ml_fetched)
+
+/* What the policy calls ml.host_source { name = "..." }; before the first call that
+ * needs it.  ops is copied, arg must live until ml_close has returned.  ML_EUSAGE when
+ * the name is taken or a function is missing. */
+ML_API ML_MUST int ml_add_source(ml_resolver *r, const char *name,
+                                 const ml_source_ops *ops, void *arg, ml_err *e);
+/* Ends a fetch: exactly once for each, also for those that were canceled, and also
+ * after ml_close.  From any thread, from inside the source's own functions, and with
+ * locks held: it calls nothing back and waits for nothing.  f is gone afterwards.  In a
+ * forked child it does nothing. */
+ML_API void ml_fetch_done(ml_fetch *f, const ml_fetched *got);
 
 #ifdef __cplusplus
 }

@@ -1,10 +1,8 @@
 /* open.c - opening a resolver from its options, and taking it apart again. */
 #include <curl/curl.h>
-#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 #include <sys/mman.h>
-#include <sys/stat.h>
 #include <unistd.h>
 
 #include "base/clock.h"
@@ -20,7 +18,6 @@ enum {
     LUA_BYTES = 64 * 1024 * 1024,
     LUA_INSTRUCTIONS = 10 * 1000 * 1000,
     LUA_DEADLINE_MS = 500,
-    POLICY_FILE_BYTES = 4 * 1024 * 1024,
     RETRY_TRIES = 6,
     RETRY_BASE_MS = 500,
     RETRY_CAP_MS = 16 * 1000
@@ -146,7 +143,8 @@ static int open_io(ml_resolver *r, const ml_options *o, ml_err *e)
                                  .connect_ms = or_default(o->connect_ms, CONNECT_MS),
                                  .retry = {RETRY_TRIES, RETRY_BASE_MS, RETRY_CAP_MS}};
     r->azure = ml_azure_new(&r->client, &r->env);
-    return r->azure ? 0 : ml_fail(e, ML_ENOMEM, "out of memory");
+    r->hosted = ml_hosted_new(r->loop);
+    return r->azure && r->hosted ? 0 : ml_fail(e, ML_ENOMEM, "out of memory");
 }
 
 static int open_vm(ml_resolver *r, const ml_options *o, ml_err *e)
@@ -156,7 +154,8 @@ static int open_vm(ml_resolver *r, const ml_options *o, ml_err *e)
                         .env = &r->env,
                         .log = &r->log,
                         .clock = &r->clock,
-                        .allow_exec = o->allow_exec};
+                        .allow_exec = o->allow_exec,
+                        .hosted = r->hosted};
     ml_vm_limits limits = {
         .max_bytes = o->lua_max_bytes ? o->lua_max_bytes : LUA_BYTES,
         .max_instructions =
@@ -164,46 +163,6 @@ static int open_vm(ml_resolver *r, const ml_options *o, ml_err *e)
         .deadline_ms = or_default(o->lua_deadline_ms, LUA_DEADLINE_MS)};
     r->vm = ml_vm_new(&r->host, &limits, e);
     return r->vm ? 0 : e ? e->code : ML_ENOMEM;
-}
-
-static int read_policy(const char *path, ml_buf *text, ml_err *e)
-{
-    FILE *f = fopen(path, "rbe");
-    struct stat st;
-    if (!f || fstat(fileno(f), &st) != 0 || S_ISDIR(st.st_mode)) {
-        if (f) fclose(f);
-        return ml_fail(e, ML_EPOLICY,
-                       "policy %s cannot be read: check the path and its "
-                       "permissions",
-                       path);
-    }
-    char chunk[4096];
-    size_t n;
-    while ((n = fread(chunk, 1, sizeof(chunk), f)) > 0) ml_buf_add(text, chunk, n);
-    bool ok = !ferror(f) && ml_buf_ok(text);
-    fclose(f);
-    ml_scrub(chunk, sizeof(chunk));
-    if (ok) return 0;
-    return ml_fail(e, ML_EPOLICY,
-                   "policy %s cannot be read, or is larger than %d bytes", path,
-                   POLICY_FILE_BYTES);
-}
-
-static int load_policy(ml_resolver *r, const ml_options *o, ml_err *e)
-{
-    if (!o->policy_file == !o->policy_text) {
-        return ml_fail(e, ML_EUSAGE, "give one of policy_file and policy_text");
-    }
-    if (o->policy_text) {
-        const char *name = o->policy_name ? o->policy_name : "policy";
-        return ml_vm_load(r->vm, ml_str_of(o->policy_text), name, e);
-    }
-    ml_buf text;
-    ml_buf_init(&text, POLICY_FILE_BYTES);
-    int rc = read_policy(o->policy_file, &text, e);
-    if (rc == 0) rc = ml_vm_load(r->vm, ml_buf_str(&text), o->policy_file, e);
-    ml_buf_fini(&text);
-    return rc;
 }
 
 /* ---- opening and freeing
@@ -222,7 +181,8 @@ int ml_open(ml_resolver **out, const ml_options *opt, ml_err *e)
     rc = open_ground(r, &o, e);
     if (rc == 0) rc = open_io(r, &o, e);
     if (rc == 0) rc = open_vm(r, &o, e);
-    if (rc == 0) rc = load_policy(r, &o, e);
+    if (rc == 0) rc = ml_policy_keep(r, &o, e);
+    if (rc == 0) rc = ml_policy_load(r, false, e);
     if (rc < 0) {
         ml_resolver_free(r);
         return rc;
@@ -233,12 +193,14 @@ int ml_open(ml_resolver **out, const ml_options *opt, ml_err *e)
 
 void ml_resolver_free(ml_resolver *r)
 {
+    ml_hosted_close(r->hosted);
     ml_loop_free(r->loop); /* ends every op first */
     ml_vm_free(r->vm);
     ml_azure_free(r->azure);
     ml_tls_fini(&r->tls);
     ml_cache_free(r->cache);
     ml_env_fini(&r->env);
+    ml_policy_forget(r);
     if (r->proxy) ml_scrub_free(r->proxy, strlen(r->proxy)); /* may hold a password */
     free(r->no_proxy);
     if (r->alive) munmap((void *)(uintptr_t)r->alive, (size_t)sysconf(_SC_PAGESIZE));

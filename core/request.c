@@ -18,6 +18,12 @@ static int check_pairs(const char *what, const ml_pair *pairs, size_t n, ml_err 
     return 0;
 }
 
+static bool needs_name(ml_verb verb)
+{
+    return verb != ML_LIST && verb != ML_LIST_DELETED && verb != ML_CHECK &&
+           verb != ML_TEST;
+}
+
 int ml_call_widen(const ml_call *call, ml_call *full, ml_err *e)
 {
     if (!call || call->size < sizeof(size_t) || call->size > sizeof(*call)) {
@@ -30,8 +36,7 @@ int ml_call_widen(const ml_call *call, ml_call *full, ml_err *e)
     if (full->verb < 0 || full->verb >= ML_VERB_COUNT) {
         return ml_fail(e, ML_EUSAGE, "no such verb");
     }
-    bool is_list = full->verb == ML_LIST || full->verb == ML_LIST_DELETED;
-    if (!is_list && (!full->name || !*full->name)) {
+    if (needs_name(full->verb) && (!full->name || !*full->name)) {
         return ml_fail(e, ML_EUSAGE, "a name is missing");
     }
     if (full->value_len && !full->value)
@@ -102,7 +107,7 @@ static ml_cache_key key_of(const ml_request *q)
     return (ml_cache_key){q->name, q->version, q->context, q->n_context};
 }
 
-static void note_change(ml_resolver *r)
+void ml_request_note_change(ml_resolver *r)
 {
     r->generation++;
     if (r->cache) ml_cache_clear(r->cache);
@@ -168,7 +173,8 @@ static void on_task(ml_op *op, void *arg)
         q->answer->text = ml_dup(ml_task_text(op));
         if (!q->answer->text) ml_fail(&q->err, ML_ENOMEM, "out of memory");
     }
-    if (q->changes_store) note_change(q->resolver); /* failed ones may have, too */
+    if (q->changes_store)
+        ml_request_note_change(q->resolver); /* failed ones may have, too */
     if (q->err.code == 0) remember(q);
     finish(q);
 }
@@ -200,7 +206,7 @@ int ml_request_start(ml_request *q, const ml_call *call, ml_err *e)
 {
     ml_resolver *r = q->resolver;
     if (q->keeps_answer && !(call->flags & ML_REFRESH) && start_from_cache(q)) return 0;
-    if (q->changes_store) note_change(r);
+    if (q->changes_store) ml_request_note_change(r);
     q->generation = r->generation;
     int deadline_ms = call->deadline_ms > 0 ? call->deadline_ms : r->deadline_ms;
     q->op = ml_task_start(r->vm, call, ml_loop_now_ms(r->loop) + deadline_ms,

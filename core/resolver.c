@@ -2,6 +2,7 @@
 #include "resolver.h"
 
 #include <stdlib.h>
+#include <string.h>
 #include <time.h>
 
 #include "base/err.h"
@@ -37,12 +38,24 @@ static ml_request *take_finished(ml_resolver *r)
     return q;
 }
 
+/* The host's sources are asked here, where its other functions are called. */
+static void ask_host(ml_resolver *r)
+{
+    ml_fetch *f;
+    while ((f = ml_hosted_next(r->hosted))) {
+        pthread_mutex_unlock(&r->lock);
+        ml_hosted_call(f);
+        pthread_mutex_lock(&r->lock);
+    }
+}
+
 /* Calls what is due; with the lock, which is let go around each call. */
 static int report(ml_resolver *r)
 {
     int n = 0;
     ml_request *q;
     r->is_reporting = true;
+    ask_host(r);
     while ((q = take_finished(r))) {
         n++;
         pthread_mutex_unlock(&r->lock);
@@ -72,7 +85,9 @@ static int lead(ml_resolver *r, int max_wait_ms)
         ml_loop_wait(r->loop, wait_ms);
         pthread_mutex_lock(&r->lock);
     }
-    ml_loop_turn(r->loop);
+    do { /* the turn forgets who woke it, so the inbox is looked into behind it */
+        ml_loop_turn(r->loop);
+    } while (ml_hosted_collect(r->hosted));
     pthread_cond_broadcast(&r->changed); /* blocking calls need not wait for reports */
     int n = report(r);
     r->has_leader = false;
@@ -188,6 +203,26 @@ int ml_timeout_ms(ml_resolver *r)
     return ms;
 }
 
+int ml_add_source(ml_resolver *r, const char *name, const ml_source_ops *ops, void *arg,
+                  ml_err *e)
+{
+    ml_source_ops full = {0};
+    ml_err_clear(e);
+    int rc = check_alive(r, e);
+    if (rc < 0) return rc;
+    if (!ops || ops->size < sizeof(size_t) || ops->size > sizeof(full)) {
+        return ml_fail(e, ML_EUSAGE, "ops were not filled with ML_SOURCE_OPS_INIT");
+    }
+    memcpy(&full, ops, ops->size);
+    if (!name || !*name || !full.get) {
+        return ml_fail(e, ML_EUSAGE, "a source needs a name and a get function");
+    }
+    pthread_mutex_lock(&r->lock);
+    rc = ml_hosted_add(r->hosted, name, &full, arg, e);
+    pthread_mutex_unlock(&r->lock);
+    return rc;
+}
+
 void ml_wake(ml_resolver *r)
 {
     if (ml_resolver_is_alive(r)) ml_loop_wake(r->loop);
@@ -298,4 +333,24 @@ ml_secret *ml_resolver_hit(ml_resolver *r, const ml_call *c)
     if (atomic_load_explicit(&r->is_reporting, memory_order_relaxed)) return NULL;
     ml_cache_key key = {c->name, c->version, c->context, c->n_context};
     return ml_cache_get(r->cache, &key, r->clock.mono_ms(r->clock.arg));
+}
+
+/* ---- reloading ------------------------------------------------------------------ */
+
+int ml_reload(ml_resolver *r, ml_err *e)
+{
+    ml_err unseen;
+    if (!e) e = &unseen;
+    ml_err_clear(e);
+    int rc = check_alive(r, e);
+    if (rc < 0) return rc;
+    enter(r);
+    if (is_inside_done(r))
+        rc = ml_fail(e, ML_EBUSY, "a reload is not allowed inside a done");
+    else if (r->is_closing)
+        rc = ml_fail(e, ML_ECANCELED, "the handle is being closed");
+    else
+        rc = ml_policy_reload(r, e);
+    leave(r);
+    return rc;
 }

@@ -54,6 +54,7 @@ struct ml_resolver {
     ml_env env;
     ml_tls tls;
     char *proxy, *no_proxy;
+    ml_hosted *hosted;
     ml_http_client client;
     ml_loop *loop;
     ml_azure *azure;
@@ -63,6 +64,11 @@ struct ml_resolver {
     int cache_ttl_ms;
     uint64_t generation; /* counts changes of the store through this handle */
     int deadline_ms;
+
+    char *policy_name, *policy_path, *policy_text; /* one of path and text is NULL */
+    uint64_t policy_generation;                    /* counts reloads that were taken */
+    char reload_problem[sizeof(
+        (ml_err){0}.text)]; /* said already; "" after a good one */
 };
 
 /* The lock was taken before; after fork the child sees false. */
@@ -73,6 +79,13 @@ void ml_resolver_free(ml_resolver *r);
 /* A reference to the kept answer of this call, or NULL.  Without the lock. */
 ml_secret *ml_resolver_hit(ml_resolver *r, const ml_call *c);
 
+/* policy.c.  Keep copies the options; load reads and checks, and on failure leaves the
+ * policy before; reload says so once, and makes answers of the old one forgotten. */
+int ml_policy_keep(ml_resolver *r, const ml_options *o, ml_err *e);
+void ml_policy_forget(ml_resolver *r);
+int ml_policy_load(ml_resolver *r, bool runs_tests, ml_err *e);
+int ml_policy_reload(ml_resolver *r, ml_err *e);
+
 /* request.c; all but the first with the lock held.
  * Checks a call of this or an older, shorter layout and widens it. */
 int ml_call_widen(const ml_call *call, ml_call *full, ml_err *e);
@@ -80,3 +93,5 @@ ml_request *ml_request_new(ml_resolver *r, const ml_call *call, ml_err *e);
 void ml_request_free(ml_request *q);
 /* Begins it: from the cache, or as a task.  It ends through the loop. */
 int ml_request_start(ml_request *q, const ml_call *call, ml_err *e);
+/* Forgets kept answers, also those that are under way. */
+void ml_request_note_change(ml_resolver *r);

@@ -4,17 +4,24 @@ set(ML_LUA_MODULES
   moonlatch/airflow.lua
   moonlatch/airflow_kwargs.lua
   moonlatch/airflow_names.lua
+  moonlatch/case.lua
+  moonlatch/check.lua
+  moonlatch/check_costs.lua
+  moonlatch/check_keys.lua
+  moonlatch/check_reach.lua
   moonlatch/connection.lua
-  moonlatch/dotenv.lua
   moonlatch/encode.lua
   moonlatch/engine.lua
   moonlatch/explain.lua
+  moonlatch/fake_source.lua
   moonlatch/fault.lua
+  moonlatch/given.lua
   moonlatch/index.lua
   moonlatch/inverse.lua
   moonlatch/json.lua
   moonlatch/json_text.lua
   moonlatch/list.lua
+  moonlatch/loader.lua
   moonlatch/lua_source.lua
   moonlatch/match.lua
   moonlatch/names.lua
@@ -27,12 +34,16 @@ set(ML_LUA_MODULES
   moonlatch/resolve.lua
   moonlatch/rule.lua
   moonlatch/rule_options.lua
+  moonlatch/ruleset.lua
   moonlatch/sandbox.lua
+  moonlatch/selftest.lua
   moonlatch/source_tools.lua
   moonlatch/sources.lua
+  moonlatch/team.lua
   moonlatch/template.lua
   moonlatch/urlsplit.lua
   moonlatch/verbs.lua
+  moonlatch/witness.lua
 )
 
 # Sources in Lua that policies load with require "moonlatch.source.NAME".

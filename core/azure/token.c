@@ -30,7 +30,7 @@ struct ml_token_entry {
     ml_azure *azure;
     char *authority, *tenant, *audience, *client_id;
     ml_secret *client_secret;
-    ml_secret *token;   /* NULL: none */
+    ml_secret *token;   /* its header; NULL: none */
     int64_t renew_ms;   /* from here on, ask for a new one */
     int64_t usable_ms;  /* from here on, do not use this one */
     ml_err refused;     /* code 0: not refused */
@@ -163,10 +163,26 @@ static void answer(waiter *w, ml_secret *token, const ml_err *err)
 /* ---- the flight ---------------------------------------------------------------------
  */
 
-static void keep_token(ml_token_entry *t, const ml_token *got)
+static ml_secret *header_of(const ml_secret *token)
 {
+    ml_buf line;
+    ml_buf_init(&line, 0);
+    ml_buf_add_text(&line, "Authorization: Bearer ");
+    ml_buf_add_str(&line, ml_secret_value(token));
+    ml_secret *header = ml_buf_ok(&line) ? ml_secret_of_bytes(ml_buf_str(&line)) : NULL;
+    ml_buf_fini(&line);
+    return header;
+}
+
+static void keep_token(ml_token_entry *t, const ml_token *got, ml_err *err)
+{
+    ml_secret *header = header_of(got->secret);
+    if (!header) {
+        ml_fail(err, ML_ENOMEM, "out of memory for a token");
+        return;
+    }
     ml_secret_unref(t->token);
-    t->token = got->secret;
+    t->token = header;
     t->renew_ms = t->sent_ms + ml_token_renew_after_s(got) * 1000;
     t->usable_ms = t->sent_ms + ml_token_usable_s(got) * 1000;
     t->refused.code = 0;
@@ -190,10 +206,9 @@ static void land(ml_token_entry *t, ml_op *op, ml_err *err)
         if (err->code) err->retry_after_ms = r->retry_after_ms;
     }
     int64_t now_ms = ml_loop_now_ms(loop);
-    if (err->code == 0) {
-        keep_token(t, &got);
-        return;
-    }
+    if (err->code == 0) keep_token(t, &got, err);
+    ml_secret_unref(got.secret);
+    if (err->code == 0) return;
     if (t->token)
         t->renew_ms = now_ms + RENEW_PAUSE_MS; /* the old one goes on serving */
     if (err->code != ML_EUNAUTHENTICATED) return;
@@ -249,20 +264,27 @@ static int take_off(ml_token_entry *t, ml_str claims, ml_err *e)
 /* ---- asking -------------------------------------------------------------------------
  */
 
+ml_secret *ml_token_kept(ml_azure *a, const ml_token_want *want)
+{
+    ml_token_entry *t = want->claims.n ? NULL : find(a, want);
+    int64_t now_ms = ml_loop_now_ms(a->client->loop);
+    if (!t || !t->token || now_ms >= t->usable_ms) return NULL;
+    ml_err unseen = {0};
+    if (now_ms >= t->renew_ms && !t->flight) (void)take_off(t, want->claims, &unseen);
+    ml_trace_add(want->trace, "token", "kept from before, for %s", t->audience);
+    return ml_secret_ref(t->token);
+}
+
 /* Answers at once when possible. */
-static bool serve(ml_token_entry *t, waiter *w, const ml_token_want *want,
-                  int64_t now_ms)
+static bool serve(ml_token_entry *t, waiter *w, const ml_token_want *want)
 {
     if (want->claims.n) return false;
-    if (t->token && now_ms < t->usable_ms) {
-        ml_err unseen = {0};
-        if (now_ms >= t->renew_ms && !t->flight)
-            (void)take_off(t, want->claims, &unseen);
-        ml_trace_add(want->trace, "token", "kept from before, for %s", t->audience);
-        answer(w, t->token, &(ml_err){0});
+    w->op.secret = ml_token_kept(t->azure, want);
+    if (w->op.secret) {
+        ml_op_finish(&w->op);
         return true;
     }
-    if (t->refused.code && now_ms < t->refused_ms) {
+    if (t->refused.code && ml_loop_now_ms(w->op.loop) < t->refused_ms) {
         ml_trace_add(want->trace, "token", "refused a moment ago");
         answer(w, NULL, &t->refused);
         return true;
@@ -282,7 +304,7 @@ ml_op *ml_token_start(ml_azure *a, const ml_token_want *want, ml_op_done *done,
     w->op.arg = arg;
     w->entry = t;
     w->trace = want->trace;
-    if (serve(t, w, want, ml_loop_now_ms(loop))) return &w->op;
+    if (serve(t, w, want)) return &w->op;
     if (!t->flight && take_off(t, want->claims, &w->op.err) < 0) {
         ml_op_finish(&w->op);
         return &w->op;

@@ -3,7 +3,9 @@
  *
  * One entry per (authority, tenant, audience, client, secret) serves every vault of a
  * cloud.  A refusal of the identity is remembered for a few seconds, so that a herd of
- * callers with a wrong secret does not lock the account. */
+ * callers with a wrong secret does not lock the account.
+ *
+ * What is kept and handed out is the token's whole header: no request copies it. */
 #pragma once
 #include "azure/azure.h"
 
@@ -19,7 +21,10 @@ typedef struct ml_token_want {
     ml_trace *trace; /* must outlive the op, may be NULL */
 } ml_token_want;
 
-/* The op's secret is the token.  NULL when out of memory. */
+/* A reference to what is at hand, without waiting; NULL: start and wait.  One
+ * that ages is renewed meanwhile. */
+ml_secret *ml_token_kept(ml_azure *a, const ml_token_want *w);
+/* The op's secret is the token's header.  NULL when out of memory. */
 ml_op *ml_token_start(ml_azure *a, const ml_token_want *w, ml_op_done *done, void *arg);
 /* The service refused this token: do not hand it out again. */
 void ml_token_forget(ml_azure *a, const ml_token_want *w, const ml_secret *token);

@@ -6,25 +6,26 @@
 
 #include "base/mem.h"
 
+/* An empty one needs no memory. */
 static bool copy_str(ml_str *s)
 {
-    char *p = ml_dup_n(s->p, s->n);
-    s->p = p;
-    if (!p) s->n = 0;
-    return p != NULL;
+    char *p = s->n ? ml_dup_n(s->p, s->n) : NULL;
+    bool ok = p || s->n == 0;
+    *s = p ? (ml_str){p, s->n} : ML_LIT("");
+    return ok;
 }
 
 static void free_str(ml_str s)
 {
-    free((char *)(uintptr_t)s.p);
+    if (s.n) free((char *)(uintptr_t)s.p);
 }
 
 static bool copy_tags(ml_vault_call *to, const ml_vault_call *from)
 {
-    ml_tag *tags = calloc(from->n_tags + 1, sizeof(*tags));
+    ml_tag *tags = from->n_tags ? calloc(from->n_tags, sizeof(*tags)) : NULL;
+    bool ok = tags || from->n_tags == 0;
     to->tags = tags;
     to->n_tags = tags ? from->n_tags : 0;
-    bool ok = tags != NULL;
     for (size_t i = 0; i < to->n_tags; i++) {
         tags[i] = from->tags[i];
         ok = copy_str(&tags[i].name) && ok;

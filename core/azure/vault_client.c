@@ -296,7 +296,7 @@ static void send_request(request *r)
         finish_with(r, &err);
         return;
     }
-    q.bearer = ml_secret_ref(r->token);
+    q.authorization = ml_secret_ref(r->token);
     q.deadline_ms = r->deadline_ms;
     q.max_bytes = r->call.op == ML_VAULT_BACKUP ? MAX_BACKUP_BYTES : MAX_ANSWER_BYTES;
     q.is_idempotent = ml_vault_is_idempotent(r->call.op);
@@ -329,6 +329,11 @@ static void get_token(request *r)
         return;
     }
     ml_token_want want = token_want(r);
+    r->token = ml_token_kept(r->vault->azure, &want);
+    if (r->token) {
+        send_request(r);
+        return;
+    }
     r->child = ml_token_start(r->vault->azure, &want, on_token, r);
     if (!r->child) fail(r, ML_ENOMEM, "out of memory for a token");
 }

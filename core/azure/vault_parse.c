@@ -1,7 +1,8 @@
 /* vault_parse.c - the Key Vault secrets REST API: parse answers.
  *
- * Texts go from the body into one scrubbing buffer, as (offset, length) since it may
- * move while it grows, and from there into the secret.  There is no other copy. */
+ * Texts are views of the body; those with escapes go decoded into one scrubbing buffer,
+ * as an offset since it may move while it grows.  From there they go into the secret.
+ * There is no other copy. */
 #include "azure/vault.h"
 
 #include <limits.h>
@@ -14,6 +15,7 @@
 enum { TAGS_MAX = 64 }; /* the service keeps 15 */
 
 typedef struct span {
+    const char *p; /* in the body; NULL: at an offset of `texts` */
     size_t at;
     size_t n;
 } span;
@@ -46,12 +48,14 @@ void ml_vault_answer_fini(ml_vault_answer *a)
     ml_vault_answer_init(a);
 }
 
-/* Decodes a raw string to the end of the buffer. */
+/* A raw string as it is, or decoded to the end of the buffer. */
 static bool store(ml_str raw, ml_buf *texts, span *out)
 {
+    *out = (span){.p = raw.p, .n = raw.n};
+    if (ml_str_find(raw, '\\') == raw.n) return true;
     size_t from = texts->len;
     if (!ml_json_unescape(raw, texts)) return false;
-    *out = (span){from, texts->len - from};
+    *out = (span){.at = from, .n = texts->len - from};
     return true;
 }
 
@@ -155,7 +159,8 @@ static bool read_bundle(ml_json *j, bool wants_value, bundle *b)
 
 static ml_str view(const bundle *b, span s)
 {
-    return s.n ? (ml_str){b->texts.data + s.at, s.n} : ML_LIT("");
+    if (s.n == 0) return ML_LIT("");
+    return (ml_str){s.p ? s.p : b->texts.data + s.at, s.n};
 }
 
 /* One parse: what was asked, for the checks and texts. */

@@ -36,10 +36,16 @@ static int next_pause_ms(settling *s)
     return ms * 3 / 4 + (int)(ml_loop_random(s->op.loop) % (uint32_t)(ms / 2));
 }
 
+/* On a busy machine a pause may end behind the deadline: then the last refusal stands.
+ */
 static void on_pause(ml_timer *t, void *arg)
 {
     (void)t;
-    ask(arg);
+    settling *s = arg;
+    if (!s->is_accepted && ml_loop_now_ms(s->op.loop) >= s->deadline_ms)
+        ml_op_finish(&s->op);
+    else
+        ask(s);
 }
 
 /* False when the deadline comes first. */
@@ -79,8 +85,8 @@ static bool has_to_settle(const settling *s)
 
 static void on_change(settling *s, ml_op *child)
 {
-    if (is_busy(&child->err) && pause_then_ask(s, child->err.service_code)) return;
     s->op.err = child->err;
+    if (is_busy(&child->err) && pause_then_ask(s, child->err.service_code)) return;
     s->op.secret = child->secret;
     child->secret = NULL;
     if (child->err.code || !has_to_settle(s)) {
@@ -140,6 +146,7 @@ static void cancel(ml_op *op)
         return;
     }
     ml_timer_stop(op->loop, &s->pause);
+    op->err = (ml_err){0};
     ml_op_fail(op, ML_ECANCELED, "canceled");
 }
 

@@ -26,7 +26,7 @@ void ml_buf_clear(ml_buf *b)
 {
     ml_scrub(b->data, b->cap);
     b->len = 0;
-    b->failed = false;
+    b->failed = b->is_full = false;
 }
 
 bool ml_buf_ok(const ml_buf *b)
@@ -45,7 +45,7 @@ static bool reserve(ml_buf *b, size_t n)
     if (b->failed) return false;
     size_t max = b->max ? b->max : DEFAULT_MAX_BYTES;
     if (n > max || b->len > max - n) {
-        b->failed = true;
+        b->failed = b->is_full = true;
         return false;
     }
     size_t need = b->len + n + 1;

@@ -15,6 +15,7 @@ typedef struct ml_buf {
     size_t cap;
     size_t max; /* most bytes it may hold; 0 means 1 MiB */
     bool failed;
+    bool is_full; /* it failed at max, not for want of memory */
 } ml_buf;
 
 void ml_buf_init(ml_buf *b, size_t max);

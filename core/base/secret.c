@@ -68,30 +68,33 @@ ml_secret *ml_secret_new(const ml_secret_fields *f)
     return s;
 }
 
-void ml_secret_read(const ml_secret *s, ml_secret_fields *f, ml_tag *tags, size_t room)
+static ml_secret_fields fields_of(const ml_secret *s)
 {
-    *f = (ml_secret_fields){.has_value = s->has_value,
-                            .value = s->value,
-                            .name = s->name,
-                            .source = s->source,
-                            .key = s->key,
-                            .version = s->version,
-                            .content_type = s->content_type,
-                            .recovery_id = s->recovery_id,
-                            .tags = tags,
-                            .n_tags = s->n_tags,
-                            .attributes = s->attributes};
-    size_t n = s->n_tags < room ? s->n_tags : room;
-    if (n) memcpy(tags, s->tags, n * sizeof(*tags));
+    return (ml_secret_fields){.has_value = s->has_value,
+                              .value = s->value,
+                              .name = s->name,
+                              .source = s->source,
+                              .key = s->key,
+                              .version = s->version,
+                              .content_type = s->content_type,
+                              .recovery_id = s->recovery_id,
+                              .tags = s->tags,
+                              .n_tags = s->n_tags,
+                              .attributes = s->attributes};
+}
+
+ml_secret *ml_secret_with_name(const ml_secret *s, ml_str name)
+{
+    ml_secret_fields f = fields_of(s);
+    f.name = name;
+    return ml_secret_new(&f);
 }
 
 ml_secret *ml_secret_with_value(const ml_secret *s, ml_str value)
 {
-    ml_secret_fields f;
-    ml_secret_read(s, &f, NULL, 0);
+    ml_secret_fields f = fields_of(s);
     f.has_value = true;
     f.value = value;
-    f.tags = s->tags;
     return ml_secret_new(&f);
 }
 

@@ -29,10 +29,8 @@ typedef struct ml_secret_fields {
 
 /* One reference, the caller's.  NULL when out of memory. */
 ml_secret *ml_secret_new(const ml_secret_fields *f);
-/* Views of everything, valid while s lives; tags has room for `room` entries, and
- * f->n_tags says how many there are.  For making a changed copy. */
-void ml_secret_read(const ml_secret *s, ml_secret_fields *f, ml_tag *tags, size_t room);
-/* A copy that differs in its value only.  NULL when out of memory. */
+/* Copies that differ in one thing only.  NULL when out of memory. */
+ml_secret *ml_secret_with_name(const ml_secret *s, ml_str name);
 ml_secret *ml_secret_with_value(const ml_secret *s, ml_str value);
 /* A plain secret of bytes, e.g. a client secret from the environment. */
 ml_secret *ml_secret_of_bytes(ml_str value);

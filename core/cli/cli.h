@@ -10,6 +10,9 @@ int ml_cli_harden(void);
 int ml_cli_open_system(lua_State *L);
 /* Adds dev_vault(options) to the table at the top of the stack. */
 void ml_cli_add_dev_vault(lua_State *L);
+int ml_cli_dotenv(lua_State *L);
+/* Adds watch_hup, hup_pending and read_line to the table at the top of the stack. */
+void ml_cli_add_signals(lua_State *L);
 /* prompt(text, echo) -> line | nil, problem. */
 int ml_cli_prompt(lua_State *L);
 

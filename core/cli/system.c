@@ -94,6 +94,21 @@ static int system_read_file(lua_State *L)
     return pushed;
 }
 
+/* write_file(path, bytes) -> true | nil, problem: over one that exists. */
+static int system_write_file(lua_State *L)
+{
+    const char *path = luaL_checkstring(L, 1);
+    size_t len = 0;
+    const char *p = luaL_checklstring(L, 2, &len);
+    int fd = open(path, O_WRONLY | O_CREAT | O_TRUNC | O_CLOEXEC, 0666);
+    if (fd < 0) return push_problem(L, errno);
+    int problem = write_all(fd, p, len);
+    if (close(fd) != 0 && !problem) problem = errno;
+    if (problem) return push_problem(L, problem);
+    lua_pushboolean(L, 1);
+    return 1;
+}
+
 /* create_file(path, bytes) -> true | nil, problem: for this user only, never over one
  * that exists. */
 static int system_create_file(lua_State *L)
@@ -161,8 +176,10 @@ static const luaL_Reg functions[] = {
     {"write", system_write},
     {"read_file", system_read_file},
     {"create_file", system_create_file},
+    {"write_file", system_write_file},
     {"is_readable", system_is_readable},
     {"has_variables", system_has_variables},
+    {"dotenv", ml_cli_dotenv},
     {"isatty", system_isatty},
     {"prompt", ml_cli_prompt},
     {"mono_ms", system_mono_ms},
@@ -174,5 +191,6 @@ int ml_cli_open_system(lua_State *L)
 {
     luaL_newlib(L, functions);
     ml_cli_add_dev_vault(L);
+    ml_cli_add_signals(L);
     return 1;
 }

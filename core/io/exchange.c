@@ -16,6 +16,13 @@ enum { DEFAULT_MAX_BYTES = 1024 * 1024, MAX_CHALLENGE_BYTES = 8192 };
 /* ---- headers to send: nodes of our own, so that they can be erased ----------------
  */
 
+/* A list begins with nodes of its own, goes on with `authorization`, whose text many
+ * requests share, and ends in these, which are never written to. */
+static struct curl_slist fixed_headers[] = {
+    {.data = "Accept: application/json", .next = &fixed_headers[1]},
+    {.data = "User-Agent: moonlatch/" ML_VERSION, .next = NULL},
+};
+
 typedef struct header {
     struct curl_slist node; /* first: a header is a node */
     char text[];
@@ -35,7 +42,8 @@ static bool add_header(ml_exchange *x, ml_str name, ml_str value)
 
 static void free_headers(ml_exchange *x)
 {
-    while (x->headers) {
+    while (x->headers && x->headers != &x->authorization &&
+           x->headers != fixed_headers) {
         struct curl_slist *node = x->headers;
         x->headers = node->next;
         ml_scrub(node->data, strlen(node->data));
@@ -67,17 +75,16 @@ static bool add_headers(ml_exchange *x)
 {
     const ml_http_request *q = x->request;
     if (q->is_bare) return add_bare_headers(x);
-    bool ok = add_header(x, ML_LIT("Accept: application/json"), (ml_str){0}) &&
-              add_header(x, ML_LIT("User-Agent: moonlatch/" ML_VERSION), (ml_str){0}) &&
-              add_header(x, ML_LIT("Expect:"), (ml_str){0}) &&
-              add_header(x, ML_LIT("x-ms-client-request-id: "),
+    if (q->authorization) {
+        const char *text = ml_secret_value(q->authorization).p;
+        x->authorization = (struct curl_slist){(char *)(uintptr_t)text, fixed_headers};
+        x->headers = &x->authorization;
+    }
+    bool ok = add_header(x, ML_LIT("x-ms-client-request-id: "),
                          ml_str_of(q->client_request_id));
     if (ok && q->content_type) {
-        ok = add_header(x, ML_LIT("Content-Type: "), ml_str_of(q->content_type));
-    }
-    if (ok && q->bearer) {
-        ok =
-            add_header(x, ML_LIT("Authorization: Bearer "), ml_secret_value(q->bearer));
+        ok = add_header(x, ML_LIT("Expect:"), (ml_str){0}) &&
+             add_header(x, ML_LIT("Content-Type: "), ml_str_of(q->content_type));
     }
     return ok;
 }
@@ -345,6 +352,7 @@ int ml_exchange_start(ml_exchange *x, int64_t left_ms, ml_err *e)
     x->response->body.max =
         x->request->max_bytes ? x->request->max_bytes : DEFAULT_MAX_BYTES;
     forget_answer(x);
+    x->headers = x->request->is_bare ? NULL : fixed_headers;
     if (x->request->is_bare)
         x->easy = curl_easy_init();
     else
@@ -353,7 +361,8 @@ int ml_exchange_start(ml_exchange *x, int64_t left_ms, ml_err *e)
     if (is_fresh || x->request->is_bare) set_fixed(x->client, x->easy);
     if (ml_buf_ok(&x->request->url) && ml_buf_ok(&x->request->body) && add_headers(x)) {
         set_options(x, x->easy, left_ms);
-        if (ml_loop_curl_add(x->client->loop, x->easy, on_done, x)) return 0;
+        x->transfer = (ml_transfer){on_done, x};
+        if (ml_loop_curl_add(x->client->loop, x->easy, &x->transfer)) return 0;
     }
     give_back(x);
     return ml_fail(e, ML_ENOMEM, "out of memory for a request");

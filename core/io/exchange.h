@@ -14,7 +14,9 @@ struct ml_exchange {
     ml_exchange_done *done;
     void *arg;
     CURL *easy; /* NULL when nothing is under way */
+    ml_transfer transfer;
     struct curl_slist *headers;
+    struct curl_slist authorization; /* one of them; the text is the request's */
     int64_t began_ms;
     size_t body_read; /* of a body that is sent once: how far */
     bool is_too_large;

@@ -23,7 +23,8 @@ struct ml_http {
     ml_timer wait;
     bool may_retry;
     int tries;
-    int last_status; /* of the last try that was answered */
+    CURLcode last_code; /* of the last try */
+    int last_status;    /* of the last try that was answered */
     int last_retry_after_ms;
 };
 
@@ -42,7 +43,7 @@ void ml_http_request_fini(ml_http_request *q)
     ml_buf_fini(&q->url);
     ml_buf_fini(&q->body);
     ml_buf_fini(&q->headers);
-    ml_secret_unref(q->bearer);
+    ml_secret_unref(q->authorization);
     free(q->ca_file);
     ml_http_request_init(q);
 }
@@ -70,12 +71,6 @@ static void send_now(ml_http *h)
     }
     h->tries++;
     if (ml_exchange_start(&h->exchange, left, &h->op.err) < 0) ml_op_finish(&h->op);
-}
-
-static void on_wait(ml_timer *t, void *arg)
-{
-    (void)t;
-    send_now(arg);
 }
 
 /* Milliseconds until the next try, or ML_RETRY_STOP. */
@@ -106,9 +101,31 @@ static void add_last_status(ml_http *h)
              h->last_status);
 }
 
+static void report(ml_http *h)
+{
+    if (h->last_code != CURLE_OK) {
+        ml_exchange_explain(&h->exchange, h->last_code, &h->op.err);
+        add_last_status(h);
+    }
+    ml_op_finish(&h->op);
+}
+
+/* Who wakes up too late has no time for another try, and reports the last one: a wait
+ * that was to end before the deadline need not do so on a busy machine. */
+static void on_wait(ml_timer *t, void *arg)
+{
+    (void)t;
+    ml_http *h = arg;
+    if (left_ms(h) > 0)
+        send_now(h);
+    else
+        report(h);
+}
+
 static void on_exchange(ml_exchange *x, CURLcode code, void *arg)
 {
     ml_http *h = arg;
+    h->last_code = code;
     if (code == CURLE_OK) {
         h->last_status = h->response.status;
         h->last_retry_after_ms = h->response.retry_after_ms;
@@ -120,11 +137,7 @@ static void on_exchange(ml_exchange *x, CURLcode code, void *arg)
                        on_wait, h);
         return;
     }
-    if (code != CURLE_OK) {
-        ml_exchange_explain(x, code, &h->op.err);
-        add_last_status(h);
-    }
-    ml_op_finish(&h->op);
+    report(h);
 }
 
 static void cancel(ml_op *op)
@@ -147,10 +160,15 @@ static void destroy(ml_op *op)
 /* A random (version 4) GUID, one for all tries of a request. */
 static void make_request_id(ml_loop *l, char out[40])
 {
-    uint32_t a = ml_loop_random(l), b = ml_loop_random(l);
-    uint32_t c = ml_loop_random(l), d = ml_loop_random(l);
-    snprintf(out, 40, "%08x-%04x-4%03x-%04x-%04x%08x", a, b >> 16, b & 0xfff,
-             0x8000 | (c >> 18), c & 0xffff, d);
+    static const char hex[] = "0123456789abcdef";
+    static const char shape[] = "xxxxxxxx-xxxx-4xxx-yxxx-xxxxxxxxxxxx";
+    uint32_t bits = 0;
+    for (size_t i = 0; i < sizeof(shape); i++) {
+        if (i % 8 == 0) bits = ml_loop_random(l);
+        char c = shape[i];
+        out[i] = c == 'x' ? hex[bits & 15] : c == 'y' ? hex[8 | (bits & 3)] : c;
+        bits >>= 4;
+    }
 }
 
 ml_op *ml_http_start(const ml_http_client *c, ml_http_request *q, bool retry,

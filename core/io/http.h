@@ -16,7 +16,7 @@ typedef struct ml_http_request {
     ml_buf url;         /* shown in traces and logs without its query */
     ml_buf body;
     const char *content_type; /* static text; NULL: no body header */
-    ml_secret *bearer;        /* token for Authorization, or NULL; owned */
+    ml_secret *authorization; /* the whole header, or NULL; owned */
     size_t max_bytes;         /* of the response body; 0 means 1 MiB */
     int64_t deadline_ms;      /* monotonic, for everything */
     bool is_idempotent;       /* may be sent again when no answer came */

@@ -123,11 +123,32 @@ static size_t escape_length(const char *p, size_t n)
     return 5;
 }
 
-/* How many bytes from here on are ASCII and stand for themselves. */
+/* ASCII that stands for itself. */
+static bool is_plain(char c)
+{
+    return c >= 0x20 && (unsigned char)c < 0x80 && c != '"' && c != '\\';
+}
+
+/* Eight such bytes?  The top bit of a byte is its flag: (x - 1) & ~x where x is zero,
+ * (w - 0x20) & ~w where w is less than 0x20.  A borrow may flag a byte too many, but
+ * only next to one that is rightly flagged. */
+static bool are_plain(const char *p)
+{
+    const uint64_t each = 0x0101010101010101u;
+    uint64_t w;
+    memcpy(&w, p, sizeof(w));
+    uint64_t quote = w ^ (each * '"'), slash = w ^ (each * '\\');
+    uint64_t flags = ((quote - each) & ~quote) | ((slash - each) & ~slash) |
+                     ((w - each * 0x20) & ~w) | w;
+    return (flags & (each * 0x80)) == 0;
+}
+
+/* How many bytes from here on are plain. */
 static size_t plain_length(const char *p, size_t n)
 {
     size_t i = 0;
-    while (i < n && p[i] >= 0x20 && p[i] < 0x7f && p[i] != '"' && p[i] != '\\') i++;
+    while (n - i >= 8 && are_plain(p + i)) i += 8;
+    while (i < n && is_plain(p[i])) i++;
     return i;
 }
 
@@ -205,10 +226,9 @@ static bool digits(ml_json *j)
     return j->at > from;
 }
 
-static bool take(ml_json *j, const char *any_of)
+static bool take(ml_json *j, char c)
 {
-    if (j->at >= j->text.n || j->text.p[j->at] == '\0') return false;
-    if (!strchr(any_of, j->text.p[j->at])) return false;
+    if (j->at >= j->text.n || j->text.p[j->at] != c) return false;
     j->at++;
     return true;
 }
@@ -217,14 +237,14 @@ bool ml_json_read_number(ml_json *j, ml_str *raw)
 {
     if (!expect(j, ML_JSON_NUMBER, "a number is expected here")) return false;
     size_t from = j->at;
-    take(j, "-");
-    bool zero = take(j, "0");
+    take(j, '-');
+    bool zero = take(j, '0');
     if (!zero && !digits(j)) return fail(j, "a number without digits");
-    if (zero && take(j, "0123456789")) return fail(j, "a number with a leading zero");
-    if (take(j, ".") && !digits(j))
+    if (zero && digits(j)) return fail(j, "a number with a leading zero");
+    if (take(j, '.') && !digits(j))
         return fail(j, "a number without digits after its point");
-    if (take(j, "eE")) {
-        take(j, "+-");
+    if (take(j, 'e') || take(j, 'E')) {
+        if (!take(j, '+')) take(j, '-');
         if (!digits(j)) return fail(j, "a number without an exponent");
     }
     *raw = (ml_str){j->text.p + from, j->at - from};

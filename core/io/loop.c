@@ -25,6 +25,16 @@ enum {
     POLL_MS = 10
 };
 
+/* One of curl's.  curl changes its mind about what to wait for with every request; the
+ * epoll set is told once, at the end of the turn. */
+typedef struct sock sock;
+struct sock {
+    curl_socket_t fd;
+    uint32_t events;
+    bool is_changed;
+    sock *prev, *next;
+};
+
 struct ml_loop {
     const ml_clock *clock;
     const ml_log *log;
@@ -32,6 +42,7 @@ struct ml_loop {
     int timer_fd;
     int event_fd;
     CURLM *multi;
+    sock *socks;
     ml_timers timers;
     ml_timer curl_timer;
     ml_watch *watches;
@@ -41,6 +52,7 @@ struct ml_loop {
     ml_op *live;      /* every op that is not destroyed yet */
     int64_t armed_ms; /* what timer_fd is set to, -1: off */
     bool in_turn;
+    bool is_rung; /* by ring, and not drained yet */
     uint64_t random;
 };
 
@@ -58,7 +70,7 @@ static void drain(int fd)
     while (read(fd, &count, sizeof(count)) == (ssize_t)sizeof(count)) continue;
 }
 
-static void ring(const ml_loop *l)
+static void signal_event(const ml_loop *l)
 {
     uint64_t one = 1;
     ssize_t n;
@@ -67,7 +79,16 @@ static void ring(const ml_loop *l)
     } while (n < 0 && errno == EINTR);
 }
 
-/* Sets the timerfd to the earliest timer, if that changed. */
+/* The next turn is due now. */
+static void ring(ml_loop *l)
+{
+    if (l->is_rung) return;
+    l->is_rung = true;
+    signal_event(l);
+}
+
+/* Sets the timerfd to the earliest timer, if that changed: to program a clock costs as
+ * much as a small request, so what is due at once rings instead. */
 static void arm(ml_loop *l)
 {
     const ml_timer *first = ml_timers_first(&l->timers);
@@ -76,10 +97,13 @@ static void arm(ml_loop *l)
     struct itimerspec spec = {0};
     if (first) {
         int64_t wait_ms = at_ms - ml_loop_now_ms(l);
+        if (wait_ms <= 0) {
+            ring(l);
+            return;
+        }
         if (wait_ms > LONGEST_WAIT_MS) wait_ms = LONGEST_WAIT_MS;
-        spec.it_value.tv_sec = wait_ms > 0 ? wait_ms / 1000 : 0;
-        spec.it_value.tv_nsec = wait_ms > 0 ? (wait_ms % 1000) * 1000000 : 0;
-        if (wait_ms <= 0) spec.it_value.tv_nsec = 1; /* zero would disarm it */
+        spec.it_value.tv_sec = wait_ms / 1000;
+        spec.it_value.tv_nsec = (wait_ms % 1000) * 1000000;
     }
     timerfd_settime(l->timer_fd, 0, &spec, NULL);
     l->armed_ms = at_ms;
@@ -135,28 +159,56 @@ static ml_watch *watch_of(const ml_loop *l, int fd)
 
 /* ---- curl ----------------------------------------------------------------------- */
 
-typedef struct transfer {
-    ml_loop_curl_done *fn;
-    void *arg;
-} transfer;
+static sock *add_sock(ml_loop *l, curl_socket_t fd)
+{
+    sock *s = calloc(1, sizeof(*s));
+    if (!s) return NULL;
+    *s = (sock){.fd = fd, .next = l->socks};
+    if (l->socks) l->socks->prev = s;
+    l->socks = s;
+    curl_multi_assign(l->multi, fd, s);
+    return s;
+}
+
+/* At once: curl is about to close it. */
+static void remove_sock(ml_loop *l, sock *s)
+{
+    watch(l, s->fd, EPOLL_CTL_DEL, 0);
+    if (s->prev)
+        s->prev->next = s->next;
+    else
+        l->socks = s->next;
+    if (s->next) s->next->prev = s->prev;
+    curl_multi_assign(l->multi, s->fd, NULL);
+    free(s);
+}
+
+/* Whether a descriptor is in the set, only the set knows: its number may have been
+ * closed and reused. */
+static void watch_socks(ml_loop *l)
+{
+    for (sock *s = l->socks; s; s = s->next) {
+        if (!s->is_changed) continue;
+        s->is_changed = !watch(l, s->fd, EPOLL_CTL_MOD, s->events) &&
+                        !watch(l, s->fd, EPOLL_CTL_ADD, s->events);
+    }
+}
 
 static int on_socket(CURL *easy, curl_socket_t fd, int what, void *arg, void *known)
 {
     (void)easy;
     ml_loop *l = arg;
+    sock *s = known;
     if (what == CURL_POLL_REMOVE) {
-        watch(l, fd, EPOLL_CTL_DEL, 0);
-        curl_multi_assign(l->multi, fd, NULL);
+        if (s) remove_sock(l, s);
         return 0;
     }
-    uint32_t events = (what & CURL_POLL_IN ? (uint32_t)EPOLLIN : 0) |
-                      (what & CURL_POLL_OUT ? (uint32_t)EPOLLOUT : 0);
-    /* A descriptor number may have been closed and reused: fall back to the other way.
-     */
-    int first = known ? EPOLL_CTL_MOD : EPOLL_CTL_ADD;
-    int second = known ? EPOLL_CTL_ADD : EPOLL_CTL_MOD;
-    if (!watch(l, fd, first, events) && !watch(l, fd, second, events)) return -1;
-    curl_multi_assign(l->multi, fd, l);
+    if (!s) s = add_sock(l, fd);
+    if (!s) return -1;
+    s->is_changed = true;
+    s->events = (what & CURL_POLL_IN ? (uint32_t)EPOLLIN : 0) |
+                (what & CURL_POLL_OUT ? (uint32_t)EPOLLOUT : 0);
+    if (!l->in_turn) watch_socks(l);
     return 0;
 }
 
@@ -206,24 +258,15 @@ void ml_loop_curl_give(ml_loop *l, CURL *easy)
         curl_easy_cleanup(easy);
 }
 
-bool ml_loop_curl_add(ml_loop *l, CURL *easy, ml_loop_curl_done *fn, void *arg)
+bool ml_loop_curl_add(ml_loop *l, CURL *easy, ml_transfer *t)
 {
-    transfer *t = malloc(sizeof(*t));
-    if (!t) return false;
-    *t = (transfer){fn, arg};
     curl_easy_setopt(easy, CURLOPT_PRIVATE, t);
-    if (curl_multi_add_handle(l->multi, easy) == CURLM_OK) return true;
-    free(t);
-    return false;
+    return curl_multi_add_handle(l->multi, easy) == CURLM_OK;
 }
 
 void ml_loop_curl_remove(ml_loop *l, CURL *easy)
 {
-    transfer *t = NULL;
-    curl_easy_getinfo(easy, CURLINFO_PRIVATE, &t);
-    curl_easy_setopt(easy, CURLOPT_PRIVATE, NULL);
     curl_multi_remove_handle(l->multi, easy);
-    free(t);
 }
 
 static void finish_transfers(ml_loop *l)
@@ -234,11 +277,10 @@ static void finish_transfers(ml_loop *l)
         if (msg->msg != CURLMSG_DONE) continue;
         CURL *easy = msg->easy_handle;
         CURLcode code = msg->data.result;
-        transfer *t = NULL;
+        ml_transfer *t = NULL;
         curl_easy_getinfo(easy, CURLINFO_PRIVATE, &t);
-        transfer copy = *t;
         ml_loop_curl_remove(l, easy);
-        copy.fn(easy, code, copy.arg);
+        t->fn(easy, code, t->arg);
     }
 }
 
@@ -320,7 +362,7 @@ void ml_loop_wait(ml_loop *l, int max_wait_ms)
 
 void ml_loop_wake(ml_loop *l)
 {
-    ring(l);
+    signal_event(l); /* nothing else here may be touched by another thread */
 }
 
 /* ---- one turn ---------------------------------------------------------------------
@@ -334,6 +376,7 @@ static void handle_descriptors(ml_loop *l)
         int fd = events[i].data.fd;
         if (fd == l->event_fd) {
             drain(fd);
+            l->is_rung = false;
         } else if (fd == l->timer_fd) {
             drain(fd);
             l->armed_ms = -1;
@@ -383,14 +426,21 @@ static void report_ready(ml_loop *l)
     }
 }
 
+static void run_due(ml_loop *l)
+{
+    run_timers(l);
+    finish_transfers(l);
+    report_ready(l);
+}
+
 void ml_loop_turn(ml_loop *l)
 {
     l->in_turn = true;
     handle_descriptors(l);
-    run_timers(l);
-    finish_transfers(l);
-    report_ready(l);
+    run_due(l);
+    run_due(l); /* what was started just now is sent at once */
     l->in_turn = false;
+    watch_socks(l);
     arm(l);
 }
 

@@ -31,7 +31,13 @@ struct ml_watch {
     ml_watch *prev, *next; /* private to the loop */
 };
 
-typedef void ml_loop_curl_done(CURL *easy, CURLcode code, void *arg);
+typedef void ml_transfer_fn(CURL *easy, CURLcode code, void *arg);
+
+/* Embedded in what runs an easy handle; stays where it is until that ends. */
+typedef struct ml_transfer {
+    ml_transfer_fn *fn;
+    void *arg;
+} ml_transfer;
 
 ml_loop *ml_loop_new(const ml_clock *clock, const ml_log *log, ml_err *e);
 /* Ends every op with ML_ECANCELED; their done functions run before this returns. */
@@ -68,8 +74,8 @@ void ml_timer_stop(ml_loop *l, ml_timer *t);
 CURL *ml_loop_curl_take(ml_loop *l, bool *is_fresh);
 void ml_loop_curl_give(ml_loop *l, CURL *easy); /* not running any more */
 
-/* Runs a configured easy handle; fn is called from a turn when the transfer ends. */
-bool ml_loop_curl_add(ml_loop *l, CURL *easy, ml_loop_curl_done *fn, void *arg);
+/* Runs a configured easy handle; t->fn is called from a turn when the transfer ends. */
+bool ml_loop_curl_add(ml_loop *l, CURL *easy, ml_transfer *t);
 void ml_loop_curl_remove(ml_loop *l, CURL *easy);
 
 /* Calls w->fn whenever fd is readable or hung up.  False: out of memory or of watches.

@@ -47,12 +47,15 @@ void ml_tls_fini(ml_tls *t)
     *t = (ml_tls){0};
 }
 
-/* OpenSSL erases each decrypted record from its buffer once it has been read. */
+/* OpenSSL erases each decrypted record from its buffer once it has been read.  curl's
+ * mode would free, and so erase, the whole 16 KiB buffer after every record: kept as
+ * long as the connection, it is erased where it was used, and as a whole at the end. */
 static CURLcode on_ssl_ctx(CURL *easy, void *ctx, void *arg)
 {
     (void)easy;
     (void)arg;
     SSL_CTX_set_options(ctx, SSL_OP_CLEANSE_PLAINTEXT);
+    SSL_CTX_clear_mode(ctx, SSL_MODE_RELEASE_BUFFERS);
     return CURLE_OK;
 }
 

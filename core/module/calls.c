@@ -23,6 +23,8 @@ static const struct verb_row {
     {"purge", ML_PURGE, false},
     {"backup", ML_BACKUP, false},
     {"restore", ML_RESTORE, true},
+    {"check", ML_CHECK, true},
+    {"test", ML_TEST, true},
 };
 enum { VERBS = sizeof(verbs) / sizeof(verbs[0]) };
 
@@ -42,6 +44,12 @@ static ml_lua_resolver *check_resolver(lua_State *L)
     ml_lua_resolver *self = luaL_checkudata(L, 1, ML_LUA_RESOLVER);
     luaL_argcheck(L, self->r, 1, "the resolver was closed");
     return self;
+}
+
+static void check_not_logging(lua_State *L, const ml_lua_resolver *self)
+{
+    if (self->is_logging)
+        luaL_error(L, "no calls from a log function: the library waits for it");
 }
 
 static bool flag_field(lua_State *L, int idx, const char *name)
@@ -109,8 +117,7 @@ static ml_answer *run(lua_State *L, ml_lua_resolver *self, const ml_call *call)
     *box = NULL;
     luaL_setmetatable(L, ANSWER);
     ml_err e = {0};
-    if (self->is_logging)
-        luaL_error(L, "no calls from a log function: the library waits for it");
+    check_not_logging(L, self);
     lua_State *outer = self->L;
     self->L = L;
     int rc = ml_run(self->r, call, box, &e);
@@ -177,6 +184,21 @@ static int resolver_get(lua_State *L)
     return 1;
 }
 
+/* r:reload() -> true | nil, err: the policy before stays. */
+static int resolver_reload(lua_State *L)
+{
+    ml_lua_resolver *self = check_resolver(L);
+    check_not_logging(L, self);
+    ml_err e = {0};
+    lua_State *outer = self->L;
+    self->L = L;
+    int rc = ml_reload(self->r, &e);
+    self->L = outer;
+    if (rc) return ml_lua_push_failure(L, &e);
+    lua_pushboolean(L, 1);
+    return 1;
+}
+
 static int resolver_close(lua_State *L)
 {
     ml_lua_resolver *self = luaL_checkudata(L, 1, ML_LUA_RESOLVER);
@@ -200,6 +222,7 @@ static void add_methods(lua_State *L)
     }
     const luaL_Reg methods[] = {{"get", resolver_get},
                                 {"run", resolver_run},
+                                {"reload", resolver_reload},
                                 {"close", resolver_close},
                                 {NULL, NULL}};
     luaL_setfuncs(L, methods, 0);

@@ -11,6 +11,8 @@
  *   resolver:run(verb, name, opts)  {secrets = {...}, text = "..."} | nil, err
  *   resolver:explain, list, update, delete, versions, list_deleted, get_deleted,
  *   recover, purge, backup (name [, opts]);  put, restore (name, bytes [, opts])
+ *   resolver:check(names_file | nil, names, opts), test(file | nil, cases, opts)
+ *                                   {text = JSON}: see ML_CHECK and ML_TEST
  *   resolver:close()                also when collected
  *     opts = {context = {}, version, timeout_ms, refresh, plan_only, json,
  *     content_type, tags = {}, enabled, not_before_s, expires_s, replace_metadata}

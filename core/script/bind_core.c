@@ -2,10 +2,12 @@
 #include "script/bind_core.h"
 
 #include <lauxlib.h>
+#include <string.h>
 
 #include "base/clock.h"
 #include "script/bind_bytes.h"
 #include "script/bind_exec.h"
+#include "script/bind_files.h"
 #include "script/bind_http.h"
 #include "script/bind_json.h"
 #include "script/bind_json_body.h"
@@ -74,6 +76,37 @@ static int core_spend(lua_State *L)
 {
     ml_budget_spend(&ml_vm_of(L)->budget, L, luaL_checkinteger(L, 1));
     return 0;
+}
+
+/* core.renew_budget(): one call tries many names, each with a budget of its own; not
+ * once the budget was exceeded */
+static int core_renew_budget(lua_State *L)
+{
+    ml_budget *b = &ml_vm_of(L)->budget;
+    ml_budget_demand(b, L);
+    ml_budget_begin(b, L);
+    return 0;
+}
+
+/* core.used_instructions() -> those of the policy's code that ran last, and the budget
+ */
+static int core_used_instructions(lua_State *L)
+{
+    const ml_budget *b = &ml_vm_of(L)->budget;
+    lua_pushinteger(L, b->used);
+    lua_pushinteger(L, b->max_instructions);
+    return 2;
+}
+
+/* core.same(secret, text) -> are these the secret's bytes?  Not for policies: who may
+ * guess and ask learns the value. */
+static int core_same(lua_State *L)
+{
+    size_t n, n_text;
+    const void *p = ml_secret_data(ml_script_check_secret(L, 1), &n);
+    const char *text = luaL_checklstring(L, 2, &n_text);
+    lua_pushboolean(L, p && n == n_text && (n == 0 || memcmp(p, text, n) == 0));
+    return 1;
 }
 
 static const char *const levels[] = {"error", "warn", "info", "debug", NULL};
@@ -172,11 +205,19 @@ void ml_script_push_core(lua_State *L)
 {
     static const luaL_Reg functions[] = {{"key_vault", ml_script_key_vault},
                                          {"environment", ml_script_environment},
+                                         {"dotenv", ml_script_dotenv},
+                                         {"file", ml_script_file},
+                                         {"directory", ml_script_directory},
+                                         {"local_file", ml_script_local_file},
+                                         {"host_source", ml_script_host_source},
                                          {"with_name", ml_script_with_name},
                                          {"env", core_env},
                                          {"env_secret", core_env_secret},
                                          {"env_names", core_env_names},
                                          {"secret", core_secret},
+                                         {"same", core_same},
+                                         {"renew_budget", core_renew_budget},
+                                         {"used_instructions", core_used_instructions},
                                          {"env_json", ml_script_env_json},
                                          {"log", core_log},
                                          {"log_wants", core_log_wants},
@@ -197,6 +238,7 @@ void ml_script_push_core(lua_State *L)
     ml_script_open_json(L);
     luaL_newlib(L, functions);
     set_source_functions(L);
+    ml_script_add_files(L);
     lua_pushlightuserdata(L, NULL); /* the same as cjson.null */
     lua_setfield(L, -2, "null");
 }

@@ -100,19 +100,14 @@ ml_secret *ml_script_check_secret(lua_State *L, int index)
     return h->secret;
 }
 
-/* A changed copy.  The views of the tags lie in a userdata, so that Lua frees them. */
+/* A changed copy. */
 int ml_script_with_name(lua_State *L)
 {
     ml_secret *s = ml_script_check_secret(L, 1);
     size_t n;
     const char *name = luaL_checklstring(L, 2, &n);
-    size_t n_tags = ml_secret_tag_count(s);
-    ml_tag *tags = lua_newuserdatauv(L, (n_tags + 1) * sizeof(*tags), 0);
     ml_secret_handle *h = ml_script_push_handle(L);
-    ml_secret_fields f;
-    ml_secret_read(s, &f, tags, n_tags);
-    f.name = (ml_str){name, n};
-    ml_secret *copy = ml_secret_new(&f);
+    ml_secret *copy = ml_secret_with_name(s, (ml_str){name, n});
     if (!copy) return ml_script_nomem(L);
     ml_script_open_handle(h, copy, ml_task_secrets(L));
     return 1;

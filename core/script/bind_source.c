@@ -10,6 +10,7 @@
 #include "script/task.h"
 #include "script/verbs.h"
 #include "source/environment.h"
+#include "source/files.h"
 #include "source/key_vault.h"
 
 static const char CLASS[] = "moonlatch.source";
@@ -69,6 +70,60 @@ int ml_script_environment(lua_State *L)
     ml_source **h = push_handle(L);
     *h =
         ml_environment_source_new(host->loop, host->env, alias ? alias : "environment");
+    return *h ? 1 : ml_script_nomem(L);
+}
+
+static int push_files(lua_State *L, ml_files_kind kind)
+{
+    luaL_checktype(L, 1, LUA_TTABLE);
+    ml_str holds = ml_script_opt_str(L, 1, "holds");
+    const char *path = ml_script_opt_text(L, 1, "path");
+    luaL_argcheck(L, path, 1, "path is missing");
+    ml_files_options o = {
+        .kind = kind,
+        .alias = ml_script_opt_text(L, 1, "alias"),
+        .path = path,
+        .is_optional = ml_script_opt_flag(L, 1, "optional") > 0,
+        .trim_newline = ml_script_opt_flag(L, 1, "trim_newline") > 0,
+        .shows_hidden = ml_script_opt_flag(L, 1, "hidden") > 0,
+        .are_connections = ml_str_eq(holds, ML_LIT("connections")),
+        .key = ml_script_opt_text(L, 1, "key"),
+    };
+    luaL_argcheck(L, o.alias, 1, "alias is missing");
+    ml_err e = {0};
+    ml_source **h = push_handle(L);
+    *h = ml_files_source_new(ml_vm_of(L)->host->loop, &o, &e);
+    return *h ? 1 : ml_script_raise(L, &e);
+}
+
+int ml_script_dotenv(lua_State *L)
+{
+    return push_files(L, ML_FILES_DOTENV);
+}
+
+int ml_script_file(lua_State *L)
+{
+    return push_files(L, ML_FILES_FILE);
+}
+
+int ml_script_directory(lua_State *L)
+{
+    return push_files(L, ML_FILES_DIRECTORY);
+}
+
+int ml_script_local_file(lua_State *L)
+{
+    return push_files(L, ML_FILES_LOCAL);
+}
+
+int ml_script_host_source(lua_State *L)
+{
+    luaL_checktype(L, 1, LUA_TTABLE);
+    const char *alias = ml_script_opt_text(L, 1, "alias");
+    const char *name = ml_script_opt_text(L, 1, "name");
+    luaL_argcheck(L, alias && name, 1, "alias or name is missing");
+    ml_source **h = push_handle(L);
+    *h = ml_hosted_source_new(ml_vm_of(L)->host->hosted, alias, name);
     return *h ? 1 : ml_script_nomem(L);
 }
 
@@ -147,6 +202,7 @@ static void read_call(lua_State *L, int args, ml_source_call *c)
 {
     c->key = ml_script_opt_str(L, args, "key");
     c->version = ml_script_opt_str(L, args, "version");
+    if (c->verb == ML_GET) return; /* the rest describes a change */
     c->value = ml_script_opt_secret(L, args, "value");
     c->content_type = ml_script_opt_str(L, args, "content_type");
     c->has_content_type = c->content_type.p != NULL;

@@ -40,6 +40,12 @@ static void set_pairs(lua_State *L, const char *name, const ml_pair *pairs, size
     lua_setfield(L, -2, name);
 }
 
+/* What the caller wrote for the policy's author is no secret. */
+static bool is_plain(ml_verb verb)
+{
+    return verb == ML_CHECK || verb == ML_TEST;
+}
+
 static bool has_value(const ml_call *call)
 {
     return call->value || call->verb == ML_PUT || call->verb == ML_RESTORE;
@@ -49,10 +55,10 @@ void ml_script_push_call(lua_State *L, const ml_call *call, int64_t cached_ms,
                          ml_secret_handle **list)
 {
     luaL_checkstack(L, 6, NULL);
-    lua_createtable(L, 0, 4); /* as many as a plain get has */
+    lua_createtable(L, 0, 4); /* as many as a plain get comes to have */
     set_text(L, "verb", ml_verb_word(call->verb));
     set_text(L, "name", call->name);
-    set_pairs(L, "context", call->context, call->n_context);
+    if (call->n_context) set_pairs(L, "context", call->context, call->n_context);
     set_text(L, "version", call->version);
     set_text(L, "content_type", call->content_type);
     if (call->tags) set_pairs(L, "tags", call->tags, call->n_tags);
@@ -68,6 +74,9 @@ void ml_script_push_call(lua_State *L, const ml_call *call, int64_t cached_ms,
     set_if(L, "replace_metadata", (call->flags & ML_REPLACE_METADATA) != 0);
     if (!has_value(call)) return;
     ml_str value = {call->value ? call->value : "", call->value ? call->value_len : 0};
-    ml_script_push_bytes(L, value, list);
+    if (is_plain(call->verb))
+        lua_pushlstring(L, value.p, value.n);
+    else
+        ml_script_push_bytes(L, value, list);
     lua_setfield(L, -2, "value");
 }

@@ -3,6 +3,7 @@
 #include "azure/azure.h"
 #include "base/env.h"
 #include "io/loop.h"
+#include "source/hosted.h"
 
 typedef struct ml_host {
     ml_loop *loop;
@@ -10,5 +11,6 @@ typedef struct ml_host {
     const ml_env *env;
     const ml_log *log;
     const ml_clock *clock;
-    bool allow_exec; /* may policies run programs? */
+    bool allow_exec;   /* may policies run programs? */
+    ml_hosted *hosted; /* sources that the host of the library supplies */
 } ml_host;

@@ -109,6 +109,12 @@ static int bad_answer(ml_task *t, const char *what)
     return ml_fail(&t->op.err, ML_EPOLICY, "the engine's answer has %s", what);
 }
 
+static int take_secret(ml_task *t, ml_secret *s)
+{
+    if (ml_secrets_add(&t->op.list, ml_secret_ref(s))) return 0;
+    return ml_fail(&t->op.err, ML_ENOMEM, "out of memory");
+}
+
 /* The array on top of the stack. */
 static int take_secrets(ml_task *t, lua_State *L)
 {
@@ -118,8 +124,8 @@ static int take_secrets(ml_task *t, lua_State *L)
         ml_secret *s = ml_script_to_secret(L, -1);
         lua_pop(L, 1);
         if (!s) return bad_answer(t, "something other than secrets in its list");
-        if (ml_secrets_add(&t->op.list, ml_secret_ref(s))) continue;
-        return ml_fail(&t->op.err, ML_ENOMEM, "out of memory");
+        int rc = take_secret(t, s);
+        if (rc) return rc;
     }
     return 0;
 }
@@ -133,7 +139,7 @@ static int take_text(ml_task *t, lua_State *L)
     return t->text ? 0 : ml_fail(&t->op.err, ML_ENOMEM, "out of memory");
 }
 
-/* Stack: the two results of engine.run. */
+/* Stack: the two results of engine.run; a get's answer is the secret itself. */
 static void take_answer(ml_task *t, lua_State *L)
 {
     if (lua_isnil(L, -2)) {
@@ -141,6 +147,11 @@ static void take_answer(ml_task *t, lua_State *L)
         return;
     }
     lua_pop(L, 1);
+    ml_secret *only = ml_script_to_secret(L, -1);
+    if (only) {
+        take_secret(t, only);
+        return;
+    }
     if (!lua_istable(L, -1)) {
         bad_answer(t, "no table");
         return;

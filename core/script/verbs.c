@@ -17,6 +17,8 @@ static const char *const words[ML_VERB_COUNT] = {
     [ML_PURGE] = "purge",
     [ML_BACKUP] = "backup",
     [ML_RESTORE] = "restore",
+    [ML_CHECK] = "check",
+    [ML_TEST] = "test",
 };
 
 const char *ml_verb_word(ml_verb verb)

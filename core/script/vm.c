@@ -197,31 +197,46 @@ void ml_vm_free(ml_vm *vm)
 
 /* ---- policy -------------------------------------------------------------------- */
 
-typedef struct policy_text {
+typedef struct loading {
     ml_vm *vm;
-    ml_str text;
-    const char *chunkname;
-} policy_text;
+    const ml_policy_from *from;
+} loading;
 
-/* Protected: engine.load(text, chunkname), kept instead of the policy before. */
+/* Protected: engine.load(text, name, path, runs_tests), kept instead of the policy
+ * before. */
 static int load_policy(lua_State *L)
 {
-    const policy_text *p = lua_touserdata(L, 1);
+    const loading *p = lua_touserdata(L, 1);
     ml_vm *vm = p->vm;
+    const ml_policy_from *from = p->from;
     lua_rawgeti(L, LUA_REGISTRYINDEX, vm->load_ref);
-    lua_pushlstring(L, p->text.n ? p->text.p : "", p->text.n);
-    lua_pushstring(L, p->chunkname);
-    lua_call(L, 2, 1);
+    if (from->path)
+        lua_pushnil(L);
+    else
+        lua_pushlstring(L, from->text.n ? from->text.p : "", from->text.n);
+    lua_pushstring(L, from->name);
+    lua_pushstring(L, from->path);
+    lua_pushboolean(L, from->runs_tests);
+    lua_call(L, 4, 1);
     ml_budget_demand(&vm->budget, L);
-    if (lua_isnil(L, -1)) return luaL_error(L, "%s returns no policy", p->chunkname);
+    if (lua_isnil(L, -1)) return luaL_error(L, "%s returns no policy", from->name);
     int ref = luaL_ref(L, LUA_REGISTRYINDEX);
     luaL_unref(L, LUA_REGISTRYINDEX, vm->policy_ref);
     vm->policy_ref = ref;
     return 0;
 }
 
+/* The policy before goes at once, with what it held, save what calls still need. */
+int ml_vm_load_from(ml_vm *vm, const ml_policy_from *from, ml_err *e)
+{
+    bool is_first = vm->policy_ref == LUA_NOREF;
+    loading p = {vm, from};
+    int rc = ml_vm_protect(vm, load_policy, &p, e);
+    if (rc == 0 && !is_first) lua_gc(vm->L, LUA_GCCOLLECT);
+    return rc;
+}
+
 int ml_vm_load(ml_vm *vm, ml_str text, const char *chunkname, ml_err *e)
 {
-    policy_text p = {vm, text, chunkname};
-    return ml_vm_protect(vm, load_policy, &p, e);
+    return ml_vm_load_from(vm, &(ml_policy_from){.text = text, .name = chunkname}, e);
 }

@@ -19,8 +19,17 @@ ml_vm *ml_vm_new(const ml_host *host, const ml_vm_limits *limits, ml_err *e);
 /* No task may be pending.  Accepts NULL. */
 void ml_vm_free(ml_vm *vm);
 
-/* Loads a policy under the budget; replaces the one before it only on success.
- * ML_EPOLICY with file:line. */
+/* Where a policy comes from: a path of a file or a directory, or else a text. */
+typedef struct ml_policy_from {
+    ml_str text;
+    const char *name; /* what messages call it */
+    const char *path; /* NULL: the text */
+    bool runs_tests;  /* its own tests decide, too */
+} ml_policy_from;
+
+/* Loads a policy under the budget; replaces the one before it only on success, for
+ * calls that begin from then on.  ML_EPOLICY with file:line. */
+int ml_vm_load_from(ml_vm *vm, const ml_policy_from *from, ml_err *e);
 int ml_vm_load(ml_vm *vm, ml_str text, const char *chunkname, ml_err *e);
 
 /* Runs one call in a coroutine of its own; everything in call is copied.  cached_ms is

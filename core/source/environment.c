@@ -28,15 +28,6 @@ static int check(const ml_source *s, ml_str key, ml_secret *value, ml_err *e)
     return 0;
 }
 
-static ml_secret *make(const environment *v, ml_str key, const char *value)
-{
-    return ml_secret_new(&(ml_secret_fields){.has_value = value != NULL,
-                                             .value = ml_str_of(value),
-                                             .key = key,
-                                             .source = ml_str_of(v->source.alias),
-                                             .attributes.enabled = true});
-}
-
 static void get(environment *v, const ml_source_call *c, ml_op *op)
 {
     char name[512];
@@ -53,7 +44,8 @@ static void get(environment *v, const ml_source_call *c, ml_op *op)
                 c->key.p);
         return;
     }
-    op->secret = make(v, c->key, value);
+    ml_str found = ml_str_of(value);
+    op->secret = ml_source_secret(&v->source, c->key, &found);
     if (!op->secret) ml_fail(&op->err, ML_ENOMEM, "out of memory");
 }
 
@@ -67,10 +59,8 @@ static void add_name(void *arg, ml_str name)
 {
     listing *l = arg;
     if (name.n == 0 || l->failed) return;
-    for (size_t i = 0; i < l->op->list.n; i++) {
-        if (ml_str_eq(ml_str_of(ml_secret_key(l->op->list.items[i])), name)) return;
-    }
-    l->failed = !ml_secrets_add(&l->op->list, make(l->v, name, NULL));
+    ml_secret *secret = ml_source_secret(&l->v->source, name, NULL);
+    l->failed = !ml_secrets_add(&l->op->list, secret);
 }
 
 static void list(const environment *v, ml_op *op)
@@ -78,23 +68,21 @@ static void list(const environment *v, ml_op *op)
     listing l = {v, op, false};
     ml_env_each(v->env, add_name, &l);
     if (l.failed) ml_fail(&op->err, ML_ENOMEM, "out of memory");
+    ml_source_sort(&op->list);
+}
+
+static void get_or_list(ml_source *s, const ml_source_call *c, ml_op *op)
+{
+    environment *v = (environment *)s;
+    if (c->verb == ML_GET)
+        get(v, c, op);
+    else
+        list(v, op);
 }
 
 static ml_op *start(ml_source *s, const ml_source_call *c, ml_op_done *done, void *arg)
 {
-    environment *v = (environment *)s;
-    ml_op *op = ml_ready_new(v->loop, done, arg);
-    if (!op) return NULL;
-    snprintf(op->err.source, sizeof(op->err.source), "%s", s->alias);
-    ml_copy_printable(op->err.key, sizeof(op->err.key), c->key.p, c->key.n);
-    if (c->verb == ML_GET)
-        get(v, c, op);
-    else if (c->verb == ML_LIST)
-        list(v, op);
-    else
-        ml_fail(&op->err, ML_EUSAGE, "the environment can only be read");
-    ml_op_finish(op);
-    return op;
+    return ml_ready_start(((environment *)s)->loop, s, c, get_or_list, done, arg);
 }
 
 static void free_environment(ml_source *s)

@@ -53,3 +53,10 @@ int ml_source_check(const ml_source *s, ml_str key, ml_secret *value, ml_err *e)
  * source's alias and the key.  In op->err, source and key are always filled. */
 ml_op *ml_source_start(ml_source *s, const ml_source_call *c, ml_op_done *done,
                        void *arg);
+
+/* For the kinds.  Fills source and key of op->err. */
+void ml_source_name_op(const ml_source *s, ml_str key, ml_op *op);
+/* A secret of this source; value NULL: its name only.  NULL: out of memory. */
+ml_secret *ml_source_secret(const ml_source *s, ml_str key, const ml_str *value);
+/* Sorts by key, and of equal keys keeps the first. */
+void ml_source_sort(ml_secrets *list);

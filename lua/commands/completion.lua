@@ -9,13 +9,22 @@ function M.define(p)
         :choices { "bash", "zsh", "fish" }
 end
 
+local function command(parent, word, summary)
+    return parent:command(word, summary):add_help(false)
+end
+
 local function whole_tree()
     local root = require "argparse"("moonlatch", "secrets by name"):add_help(false)
     root:require_command(false)
+    local groups = {}
     for _, verb in ipairs(verbs.names()) do
         local module = verbs.load(verb)
-        local p = root:command(verb, module.summary):add_help(false)
-        flags.define(p, module)
+        local group, word = verb:match("^(%S+) (.+)$")
+        if group and not groups[group] then
+            groups[group] = command(root, group, "verbs about " .. group .. " files")
+            groups[group]:require_command(false)
+        end
+        flags.define(command(groups[group] or root, word or verb, module.summary), module)
     end
     return root
 end
@@ -38,13 +47,40 @@ local BASH = [[
     esac
 ]]
 
+-- argparse's script for zsh is a file of $fpath; sourced, it has to register instead.
+local ZSH = [=[
+if [[ ${funcstack[1]} == _moonlatch ]]; then
+  _moonlatch "$@"
+else
+  compdef _moonlatch moonlatch
+fi
+]=]
+
+-- As BASH: words of arguments.
+local FISH = [[
+complete -c moonlatch -n '__fish_moonlatch_seen_command help' -xa '%s'
+complete -c moonlatch -n '__fish_moonlatch_seen_command completion' -xa 'bash zsh fish'
+]]
+
+local finish = {}
+
+function finish.bash(script, names)
+    local words = BASH:format(names)
+    return (script:gsub('    opts=""\n', function(line) return line .. words end, 1))
+end
+
+function finish.zsh(script)
+    return (script:gsub("\n_moonlatch%s*$", function() return "\n" .. ZSH end))
+end
+
+function finish.fish(script, names)
+    return script .. FISH:format(names)
+end
+
 function M.run(args, app)
     local root = whole_tree()
     local script = root["get_" .. args.shell .. "_complete"](root)
-    if args.shell == "bash" then
-        local words = BASH:format(table.concat(verbs.names(), " "))
-        script = script:gsub('    opts=""\n', function(line) return line .. words end, 1)
-    end
+    script = finish[args.shell](script, table.concat(verbs.names(), " "))
     app.write(script)
     return 0
 end

@@ -7,14 +7,14 @@ local verbs = require "moonlatch.commands.shared.verbs"
 local M = {}
 
 function M.define(p)
-    p:argument("verb", "the verb to explain"):argname("VERB"):args("?")
+    p:argument("verb", "the verb to explain"):argname("VERB"):args("*")
 end
 
 local function overview()
     local out = { "moonlatch - secrets by name, where a policy decides what a name means",
                   "", "Usage: moonlatch VERB [flags]", "" }
     for _, entry in ipairs(verbs.list) do
-        out[#out + 1] = ("  %-11s %s"):format(entry[1], entry[2])
+        out[#out + 1] = ("  %-13s %s"):format(entry[1], entry[2])
     end
     out[#out + 1] = [[
 
@@ -30,16 +30,17 @@ Exit codes: 0 ok, 1 failure, 2 usage, 3 missing, 4 forbidden, disabled or delete
 end
 
 function M.run(args, app)
-    if not args.verb then
+    local verb = table.concat(args.verb, " ")
+    if verb == "" then
         app.write(overview())
         return 0
     end
-    local module = verbs.load(args.verb)
+    local module = verbs.load(verb)
     if not module then
-        error(report.usage(("there is no verb '%s'"):format(text.printable(args.verb)),
+        error(report.usage(("there is no verb '%s'"):format(text.printable(verb)),
             "moonlatch help"))
     end
-    app.write(flags.parser(args.verb, module):get_help() .. "\n")
+    app.write(flags.parser(verb, module):get_help() .. "\n")
     return 0
 end
 

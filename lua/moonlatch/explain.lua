@@ -44,6 +44,7 @@ local function add_steps(trace, steps)
       source = step.source.alias, kind = step.source.kind, label = step.source.label,
       key = step.key, version = step.version, on = step.on, refused = step.refused,
       holds = step.holds, after = step.after and after.shown(step.after),
+      writable = step.source.writable,
     }
   end
 end
@@ -244,7 +245,7 @@ end
 local function json_rule(r)
   return object("index", r.index, "where", r.where, "kind", r.kind, "label", r.label,
     "inverse", r.inverse, "after", r.after, "transforms", r.transforms,
-    "matched", r.matched, "why", r.why)
+    "matched", r.matched, "why", r.why, "team", r.team)
 end
 
 local function json_event(e)
@@ -253,8 +254,8 @@ end
 
 local function json_step(s, i)
   return object("index", i, "source", s.source, "kind", s.kind, "label", s.label,
-    "key", s.key, "version", s.version, "holds", s.holds, "after", s.after,
-    "on", flat_object(s.on),
+    "writable", s.writable, "key", s.key, "version", s.version, "holds", s.holds,
+    "after", s.after, "on", flat_object(s.on),
     "refused", s.refused, "outcome", s.outcome, "action", s.action,
     "ms", s.ms, "http_status", s.http_status,
     "service_code", s.service_code, "request_id", s.request_id,

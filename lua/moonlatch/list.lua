@@ -6,9 +6,11 @@
 -- answer to is listed with the one that would answer.
 local core = require "moonlatch.core"
 local fault = require "moonlatch.fault"
+local given_sources = require "moonlatch.given"
 local inverse = require "moonlatch.inverse"
 local match = require "moonlatch.match"
 local plan = require "moonlatch.plan"
+local ruleset = require "moonlatch.ruleset"
 
 local M = {}
 
@@ -65,9 +67,9 @@ local function filter(pattern)
 end
 
 -- The rules that can be listed with this context; why the others cannot goes to notes.
-local function invertible(policy, context, notes)
+local function invertible(policy, pattern, context, notes)
   local rules = {}
-  for i, rule in ipairs(policy.rules) do
+  for i, rule in ipairs(ruleset.flat(policy, pattern)) do
     local why = rule.on and inverse.problem(rule, context)
     if why then
       notes[#notes + 1] = ("not listed: rule %d, %s (%s): %s"):format(
@@ -82,9 +84,10 @@ end
 -- Asks each source once.  nil, fault when one fails: half a list would look like a whole.
 local function fetcher(verb, notes)
   local cache = {}
-  return function(source)
+  local function fetch(source)
     local known = cache[source]
     if known then return known end
+    if source.base then return given_sources.admitted(source.admits, fetch(source.base)) end
     local all, f = source.raw:call(verb, {})
     if not all then
       f = fault.of(f, "invalid")
@@ -99,6 +102,7 @@ local function fetcher(verb, notes)
     cache[source] = all
     return all
   end
+  return fetch
 end
 
 local function sorted(found)
@@ -116,7 +120,7 @@ function M.run(policy, call)
     policy = policy, context = call.context, wanted = wanted, found = {}, notes = {},
   }
   local fetch = fetcher(call.verb, search.notes)
-  for _, rule in ipairs(invertible(policy, call.context, search.notes)) do
+  for _, rule in ipairs(invertible(policy, call.name, call.context, search.notes)) do
     for _, source in ipairs(rule.entries) do
       local all
       all, f = fetch(source)

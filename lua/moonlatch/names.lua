@@ -121,7 +121,8 @@ end
 -- o = checked options: strip, prefix, suffix, replace, lower, upper, encode, names.
 -- nil, problem when a placeholder is malformed.
 function M.compile(o)
-  local spec, problem = {}, nil
+  local spec = {}
+  local problem
   spec.strips, problem = compile_option(o.strip, EMPTY)
   if problem then return nil, problem end
   spec.prefixes, problem = compile_option(o.prefix, NO_TEXT, true)
@@ -166,8 +167,9 @@ local function ladder(spec, middle, captures, context)
     if not prefix then prefix, unset = expand(t, captures, context) end
     if prefix == nil then return nil, unset end
     if prefix then
-      local part, problem = middle, nil
+      local part = middle
       if spec.encode then
+        local problem
         part, problem = encode.encode(middle, encode.MAX - #prefix - #ending)
         if not part then return nil, nil, problem end
       end
@@ -252,7 +254,8 @@ end
 
 -- Everything that the prefix and suffix may have been put around, best first.
 local function below_prefix(spec, middle, context)
-  local group, texts = {}, nil
+  local group = {}
+  local texts
   texts, group.why = originals(spec, middle)
   for _, original in ipairs(texts) do
     for _, s in ipairs(spec.strips) do

@@ -8,7 +8,7 @@
 --
 -- Every rule that policy.lua makes is a table of one shape; modules of their own (such as
 -- moonlatch.airflow) return one of the same shape, with kind = "custom":
---   kind     "rule" | "deny" | "missing" | "custom"
+--   kind     "rule" | "deny" | "missing" | "custom" | "team" (see ruleset.lua)
 --   label    for people: "billing/**", "airflow"
 --   where    "file:line" (ml.airflow fills it in for the rule that it gets)
 --   match    function(name) -> captures table | nil, why not
@@ -64,7 +64,7 @@ local function request_for(rule, name, captures, context)
 end
 
 -- What a map function returned -> steps, or nil, text.
-local function check_steps(policy, rule, given)
+local function check_steps(rule, given)
   if type(given) == "table" and given.source ~= nil then given = { given } end
   if type(given) ~= "table" or #given == 0 then
     return nil, "map must return a step (source:key(...)) or a list of them, not "
@@ -76,7 +76,7 @@ local function check_steps(policy, rule, given)
   local steps = {}
   for i = 1, #given do
     local s = given[i]
-    local source = type(s) == "table" and policy.sources.of(s.source)
+    local source = type(s) == "table" and rule.registry.of(s.source)
     if not source or type(s.key) ~= "string"
       or s.version ~= nil and type(s.version) ~= "string" then
       return nil, ("element %d of what map returned is not a step: use source:key(...)")
@@ -92,7 +92,7 @@ local function check_steps(policy, rule, given)
   return steps
 end
 
-local function mapped(policy, rule, name, captures, context)
+local function mapped(rule, name, captures, context)
   local door = rule.kind == "custom" and pcall or core.limited
   local fine, given, why = door(rule.map, request_for(rule, name, captures, context))
   if not fine then given, why = nil, given == nil and fault.text_of(nil) or given end
@@ -100,17 +100,17 @@ local function mapped(policy, rule, name, captures, context)
     if rule.kind == "custom" then return nil, fault.of(why, "policy") end
     return nil, fault.new("policy", fault.text_of(why))
   end
-  local steps, problem = check_steps(policy, rule, given)
+  local steps, problem = check_steps(rule, given)
   if not steps then return nil, fault.new("policy", problem) end
   return steps
 end
 
 -- What a rule is, as plain data for explain and the tools:
 --   { where, label, kind, inverse = true | "why not" | nil (nothing to list),
---     after = "decode base64, field /user" | nil, transforms = true | nil }
+--     after = "decode base64, field /user" | nil, transforms = true | nil, team = name | nil }
 -- Without a context: whether it can be inverted in some context.
 function M.summary(rule, context)
-  local s = { where = rule.where, label = rule.label, kind = rule.kind }
+  local s = { where = rule.where, label = rule.label, kind = rule.kind, team = rule.team }
   if rule.on then s.inverse = inverse.problem(rule, context) or true end
   if rule.after then
     s.after, s.transforms = after.shown(rule.after), rule.after.transforms or nil
@@ -129,11 +129,15 @@ local function refuse_name(name)
   return nil, fault.new("usage", ("the name is longer than %d bytes"):format(M.MAX_NAME))
 end
 
--- Which rule decides?  rule, captures; or nil.  Without the index: tried collects what happened, for explain.
+-- Which rule decides?  rule, captures; or nil.  Without the index: tried collects what
+-- happened, for explain.  A team's rules are told of for names that it may see only.
 local function deciding_aloud(policy, name, context, tried)
   for i, rule in ipairs(policy.rules) do
     local captures, why = rule.match(name)
     note(tried, i, rule, context, captures ~= nil, not captures and (why or "pattern") or nil)
+    if rule.kind == "team" and rule.confine(name) then
+      deciding_aloud(rule.policy, name, context, tried)
+    end
     if captures then return rule, captures end
   end
 end
@@ -155,6 +159,7 @@ function M.make(policy, name, context, tried)
   else
     rule, captures = index.first(policy.index, name)
   end
+  if rule and rule.kind == "team" then rule, captures = captures.rule, captures.captures end
   if not rule then
     return nil, fault.new("missing", ('no rule of the policy matches "%s"'):format(name))
   end
@@ -163,7 +168,7 @@ function M.make(policy, name, context, tried)
   if rule.steps then
     steps, f = rule.steps(name, captures, context)
   else
-    steps, f = mapped(policy, rule, name, captures, context)
+    steps, f = mapped(rule, name, captures, context)
   end
   if not steps then
     return nil, fault.retold(f, place.located(rule.where, f.text)), rule
@@ -174,17 +179,17 @@ end
 -- Asks each source whether it could have the key at all, before any network.  Marks the
 -- steps that are refused; nil, fault when there is one.
 function M.check(steps, rule)
-  local first
+  local first, first_code
   for i = 1, #steps do
     local step = steps[i]
-    local fine, why = step.source.raw:check(step.key)
+    local fine, why, code = step.source.raw:check(step.key)
     if not fine then
       step.refused = why or "not a key of this source"
-      first = first or step
+      if not first then first, first_code = step, code or "usage" end
     end
   end
   if not first then return true end
-  local f = fault.new("usage", ("%s: %s cannot have the key \"%s\": %s"):format(
+  local f = fault.new(first_code, ("%s: %s cannot have the key \"%s\": %s"):format(
     rule.where, first.source.alias, first.key, first.refused))
   f.source, f.key = first.source.alias, first.key
   return nil, f

@@ -8,6 +8,18 @@
 --                     dns_suffix =, alias =, verify_challenge_resource = }   a source
 --   client_secret { tenant_id =, client_id =, client_secret = env_secret "X" }
 --   environment { alias = }                      a source: keys are variable names
+--   dotenv { path =, optional =, alias = }       a source: keys are the file's variables
+--   file { path =, key =, trim_newline =, optional =, alias = }   a source: the whole file
+--                                                is the secret, of this key or of any
+--   directory { path =, trim_newline =, hidden =, optional =, alias = }   a source: keys
+--                                                are the names of the files below it
+--   local_file { path =, holds = "variables" | "connections", optional =, alias = }
+--                                                a source: a .env, .json or .yaml file as
+--                                                Airflow's LocalFilesystemBackend reads it
+--   host_source { name =, alias = }              a source that the program around us
+--                                                supplies (ml_add_source)
+--     path       relative to the directory of the policy file
+--     optional   true: when there is no such file, its keys are missing; else unavailable
 --   source { alias =, get = function(key, ctx) end, list =, put =, delete =, check =,
 --            exec = }                            written in Lua: see lua_source.lua, and
 --                                                source_tools.lua for ml.http, ml.json ...
@@ -15,7 +27,9 @@
 --   env("X" [, default])                         a string; an error when X is not set, or
 --                                                when its name looks like a secret's
 --   env_secret "X"                               opaque; an error when X is not set
---   policy { rule, ... }                         the first rule that matches decides
+--   policy { rule, ..., tests = { case, ... }, examples = { "name", { "name", env = "x" } },
+--            read_only = true | "why" }          the first rule that matches decides
+--   case "name" { plan = ..., fakes = ... }      what is expected of one name: case.lua
 --   deny(pattern [, reason])                     never answered, never listed; compared
 --                                                without ASCII case, unlike other rules,
 --                                                because Key Vault's names have none
@@ -49,23 +63,30 @@
 --                is next and everything else stop.  "stale" (an old value; for throttled
 --                and unavailable only) stops for now: no cache holds old values yet
 --     default    text or env_secret: the answer when every step is missing
+--     read_only  true, or a text that says why: put, update, delete, recover, purge and
+--                restore are refused
 --     label      what explain calls it
 --   encode(name [, max])                         a key (encode.lua); at most 127 bytes
 --   decode(key)                                  the name, or nil and why not
 --   airflow { ... }                              see airflow.lua
+--   team(name) { confine =, file = ... }         see team.lua
 --
 -- {env} in strip, prefix, suffix, version and keys of names: from captures, then the
 -- context; not set or empty is an error.  {env:upper} and {env:lower} change its case.  A
 -- prefix with {env?} is left out when env is not set (template.lua).
+local case = require "moonlatch.case"
 local core = require "moonlatch.core"
 local encode = require "moonlatch.encode"
 local fault = require "moonlatch.fault"
-local index = require "moonlatch.index"
+local loader = require "moonlatch.loader"
 local options = require "moonlatch.options"
 local place = require "moonlatch.place"
 local rule = require "moonlatch.rule"
+local rule_options = require "moonlatch.rule_options"
+local ruleset = require "moonlatch.ruleset"
 local source_tools = require "moonlatch.source_tools"
 local sources = require "moonlatch.sources"
+local team = require "moonlatch.team"
 
 local M = {}
 
@@ -73,7 +94,7 @@ local function unfinished(v)
   if type(v) == "function" then
     return 'ml.rule "..." needs its options: ml.rule "..." { from = ... }'
   end
-  return ("rules are needed (ml.rule, ml.deny, ml.missing, ml.airflow), not %s"):format(
+  return ("rules are needed (ml.rule, ml.deny, ml.missing, ml.airflow, ml.team), not %s"):format(
     options.article(type(v)))
 end
 
@@ -179,6 +200,17 @@ local function airflow_function(here, registry, rules, ml)
   end
 end
 
+local function team_function(here, registry, rules, ml, scope)
+  return function(name)
+    local where = here()
+    return function(o)
+      local handle = {}
+      rules[handle] = team.new(registry, ml, scope, where, name, o)
+      return handle
+    end
+  end
+end
+
 local function pattern_function(here)
   return function(text, o)
     local where = here()
@@ -213,7 +245,64 @@ local function decode_function(here)
   end
 end
 
-local function policy_function(here, rules, policies, registry)
+local function case_function(here, cases)
+  return function(name)
+    local where = here()
+    return function(o)
+      local handle = {}
+      cases[handle] = case.new(where, name, o)
+      return handle
+    end
+  end
+end
+
+-- tests = { ml.case "..." {...}, ... } -> what selftest.lua runs.
+local function cases_of(where, list, cases)
+  local function is_case(v) return v ~= nil and cases[v] ~= nil end
+  local problem = type(list) ~= "table" and "a list of ml.case is needed"
+    or next(list) ~= nil and options.list_of(list, is_case, 'an ml.case "..." { ... }')
+  if problem then options.refuse(where, "tests: %s", problem) end
+  local out = {}
+  for i, handle in ipairs(list) do out[i] = cases[handle] end
+  return out
+end
+
+-- examples = { "name", { "name", env = "prod" }, ... } -> names for `policy check`.
+local function examples_of(where, list)
+  if type(list) ~= "table" then options.refuse(where, "examples: a list of names is needed") end
+  local out = {}
+  for i, given in ipairs(list) do
+    local name, context = given, nil
+    if type(given) == "table" then
+      name, context = given[1], {}
+      for k, v in pairs(given) do
+        if k ~= 1 then context[k] = v end
+      end
+    end
+    for k, v in pairs(context or {}) do
+      if type(k) ~= "string" or type(v) ~= "string" then name = nil end
+    end
+    if type(name) ~= "string" then
+      options.refuse(where, 'examples, entry %d: "name" or { "name", env = "prod" } is needed', i)
+    end
+    out[i] = { name = name, context = context }
+  end
+  return out
+end
+
+-- Freezes rules that say nothing of their own; those of teams, too.
+local function freeze(where, rules, why)
+  local problem = why ~= nil and rule_options.check_read_only(why)
+  if problem then options.refuse(where, "read_only: %s", problem) end
+  for _, r in ipairs(why and rules or {}) do
+    if r.kind == "team" then freeze(where, r.policy.rules, why) end
+    r.read_only = r.read_only or why
+  end
+end
+
+local NAMED = { tests = true, examples = true, read_only = true }
+
+local function policy_function(here, rules, cases, policies, registry)
   return function(list)
     local where = here()
     if type(list) ~= "table" then
@@ -221,9 +310,11 @@ local function policy_function(here, rules, policies, registry)
     end
     local n, compiled = 0, {}
     for k in pairs(list) do
-      n = n + 1
-      if math.type(k) ~= "integer" then
-        options.refuse(where, "ml.policy has no option '%s'", tostring(k))
+      if math.type(k) == "integer" then
+        n = n + 1
+      elseif not NAMED[k] then
+        options.refuse(where, "ml.policy has no option '%s' (options: examples, read_only, tests)",
+          tostring(k))
       end
     end
     for i = 1, n do
@@ -235,20 +326,23 @@ local function policy_function(here, rules, policies, registry)
     end
     if n == 0 then options.refuse(where, "ml.policy { } has no rules") end
     local handle = {}
-    policies[handle] = { rules = compiled, index = index.build(compiled), sources = registry }
+    local made = ruleset.new(compiled, registry)
+    freeze(where, compiled, list.read_only)
+    made.where = where
+    made.tests = cases_of(where, list.tests or {}, cases)
+    made.examples = examples_of(where, list.examples or {})
+    policies[handle] = made
     return handle
   end
 end
 
--- The constructors for one file, and a function that says what policy a value stands for.
-function M.new(here)
-  local registry = sources.registry(here)
-  local rules, policies = {}, {}
+-- The constructors for one file, a function that says what policy a value stands for, and
+-- one that says what cases a list of them stands for.  scope: see loader.lua.
+function M.new(here, scope)
+  scope = scope or loader.scope()
+  local registry = sources.registry(here, scope)
+  local rules, cases, policies = {}, {}, {}
   local ml = {
-    azure_key_vault = registry.azure_key_vault,
-    client_secret = registry.client_secret,
-    environment = registry.environment,
-    source = registry.source,
     env = env_function(here),
     env_secret = env_secret_function(here),
     rule = rule_function(here, registry, rules),
@@ -257,11 +351,16 @@ function M.new(here)
     encode = encode_function(here),
     decode = decode_function(here),
     pattern = pattern_function(here),
-    policy = policy_function(here, rules, policies, registry),
+    policy = policy_function(here, rules, cases, policies, registry),
+    case = case_function(here, cases),
   }
   source_tools.add(ml)
+  for name, make in pairs(registry.constructors) do ml[name] = make end
   ml.airflow = airflow_function(here, registry, rules, ml)
-  return ml, function(value) return value ~= nil and policies[value] or nil end
+  ml.team = team_function(here, registry, rules, ml, scope)
+  if scope.grants then ml = team.restricted(ml, here, scope.grants, registry) end
+  return ml, function(value) return value ~= nil and policies[value] or nil end,
+    function(list) return cases_of(here(), list, cases) end
 end
 
 return M

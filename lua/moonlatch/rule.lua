@@ -128,7 +128,8 @@ local function folded(test, is_lua_pattern)
 end
 
 local function compile_one(where, what, pattern, fold)
-  local text, m, problem = pattern, nil, nil
+  local text = pattern
+  local m, problem
   if type(pattern) == "table" then text, fold = pattern.lua_pattern, fold or pattern.ignore_case end
   if text == pattern then
     m, problem = match.compile(fold and text:lower() or text)
@@ -152,8 +153,12 @@ local function compile_pattern(where, what, pattern, fold)
     or options.list_of(pattern, is_pattern, "a pattern")
   if problem then options.refuse(where, "%s: %s", what, problem) end
   local matchers = {}
-  for i, p in ipairs(pattern) do matchers[i] = compile_one(where, what, p, fold) end
-  return match.any_of(matchers)
+  local texts = {}
+  for i, p in ipairs(pattern) do
+    matchers[i] = compile_one(where, what, p, fold)
+    texts[i] = { text = type(p) == "table" and p.lua_pattern or p, is_lua = type(p) == "table" }
+  end
+  return match.any_of(matchers), texts
 end
 
 -- A rule without a pattern: the names of its table.
@@ -170,12 +175,17 @@ end
 function M.new(registry, where, pattern, o)
   options.check(where, "ml.rule", o, rule_options.schema(registry))
   rule_options.check_together(where, o)
-  local matcher = pattern == nil and listed_names(o.names)
-    or compile_pattern(where, "ml.rule", pattern)
+  local matcher, texts
+  if pattern == nil then
+    matcher = listed_names(o.names)
+  else
+    matcher, texts = compile_pattern(where, "ml.rule", pattern)
+  end
   local rule = {
+    patterns = texts,
     kind = "rule", where = where, label = o.label or matcher.text, match = matcher.test,
     reach = matcher.reach, on = compile_on(o.on), default = as_secret(o.default),
-    after = after.compile(where, o),
+    after = after.compile(where, o), registry = registry, read_only = o.read_only,
   }
   add_mapping(rule, registry, o)
   return rule
@@ -187,8 +197,9 @@ local function dead_end(kind, where, pattern, reason)
   if reason ~= nil and type(reason) ~= "string" then
     options.refuse(where, "%s: the reason must be a string", what)
   end
-  local matcher = compile_pattern(where, what, pattern, kind == "deny")
+  local matcher, texts = compile_pattern(where, what, pattern, kind == "deny")
   return {
+    patterns = texts,
     kind = kind, where = where, label = kind .. " " .. matcher.text, match = matcher.test,
     reach = matcher.reach, reason = reason,
   }
@@ -208,7 +219,7 @@ function M.custom(registry, where, given)
   local rule = {}
   for k, v in pairs(given) do rule[k] = v end
   rule.kind, rule.where = "custom", given.where or where
-  rule.label = given.label or "custom"
+  rule.label, rule.registry = given.label or "custom", registry
   rule.on, rule.default, rule.reach = compile_on(given.on), as_secret(given.default), nil
   if given.sources and given.inverse then
     rule.entries = entries_of(registry, given.sources)

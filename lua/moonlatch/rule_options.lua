@@ -60,6 +60,10 @@ local function from_check(registry)
   end
 end
 
+function M.check_read_only(v)
+  if v ~= true and options.not_empty(v) then return "true, or a text that says why, is needed" end
+end
+
 -- Made once for each policy file.
 function M.schema(registry)
   local schema = registry.rule_schema
@@ -69,7 +73,7 @@ function M.schema(registry)
     suffix = "string", replace = string_map, lower = "boolean", upper = "boolean",
     encode = "boolean", names = string_map, map = "function", inverse = "function",
     version = options.not_empty, on = M.check_on, default = check_default,
-    label = options.not_empty,
+    label = options.not_empty, read_only = M.check_read_only,
   }
   for k, check in pairs(after.OPTIONS) do schema[k] = check end
   registry.rule_schema = schema

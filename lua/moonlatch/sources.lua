@@ -3,6 +3,7 @@
 -- A policy holds handles: empty tables with one method, key().  What stands behind a
 -- handle (core's source) is known to this registry alone.
 local core = require "moonlatch.core"
+local loader = require "moonlatch.loader"
 local options = require "moonlatch.options"
 
 local M = {}
@@ -34,6 +35,33 @@ local CREDENTIAL_OPTIONS = {
   client_secret = check_secret,
 }
 
+local function check_holds(v)
+  if v ~= "variables" and v ~= "connections" then
+    return '"variables" or "connections" is needed'
+  end
+end
+
+-- The sources whose options go to core as they are: what they take besides an alias, and
+-- which of it they cannot do without.
+local PLAIN = {
+  environment = { takes = {} },
+  dotenv = { needs = "path", takes = { path = options.not_empty, optional = "boolean" } },
+  file = { needs = "path", takes = { path = options.not_empty, optional = "boolean",
+    trim_newline = "boolean", key = options.not_empty } },
+  directory = { needs = "path", takes = { path = options.not_empty, optional = "boolean",
+    trim_newline = "boolean", hidden = "boolean" } },
+  local_file = { needs = "path", takes = { path = options.not_empty, optional = "boolean",
+    holds = check_holds } },
+  host_source = { needs = "name", takes = { name = options.not_empty } },
+}
+for _, spec in pairs(PLAIN) do spec.takes.alias = check_alias end
+
+-- An alias from the last part of a path or name: "/run/secrets/.db env" -> "db-env".
+local function alias_of_name(name, kind)
+  local last = name:match("([^/]*)/*$"):gsub("^[^%w_]+", ""):gsub("[^%w_.-]", "-")
+  return last ~= "" and last:sub(1, MAX_ALIAS - 4) or kind
+end
+
 -- "https://acme.vault.azure.net/" -> "acme"; an address stays whole.
 local function alias_of_url(url)
   local host = url:match("^%a+://([%w.-]+)") or "vault"
@@ -58,6 +86,12 @@ local function made(where, make, t)
   error(raw, 0)
 end
 
+local function full_path(where, what, scope, path)
+  local full, problem = loader.resolve(scope or {}, path)
+  if not full then options.refuse(where, "%s, option 'path': %s", what, problem) end
+  return full
+end
+
 -- The place is looked for only when it is needed: that costs more than the rest of a map.
 local function check_key(here, key, version)
   if type(key) ~= "string" then
@@ -71,13 +105,16 @@ local function check_key(here, key, version)
   end
 end
 
--- here() -> "file:line" of the policy.  Returns the registry of one policy:
---   azure_key_vault, client_secret, environment, source   the constructors
+-- here() -> "file:line" of the policy; scope: what it shares with other files, see
+-- loader.lua.  Returns the registry of one file:
+--   constructors           azure_key_vault, client_secret, environment, dotenv ... by name
 --   of(handle) -> entry { handle, alias, kind, label, writable, raw } | nil
 --   is_handle(v) -> boolean
-function M.registry(here)
-  local entries, credentials, taken = {}, {}, {}
-  local R = {}
+--   adopt(entry) -> handle                        of a source that another file made
+function M.registry(here, scope)
+  local entries, credentials = {}, {}
+  local taken, own, prefix = scope and scope.taken or {}, {}, scope and scope.prefix or ""
+  local R = { constructors = {} }
 
   local handle_meta = {
     __index = {
@@ -96,28 +133,47 @@ function M.registry(here)
     __metatable = false,
   }
 
+  -- Files of teams do not learn which aliases others have.
   local function pick_alias(where, asked, fallback)
-    if asked and taken[asked] then
-      options.refuse(where, "two sources have the alias '%s'", asked)
+    local earlier = asked and (prefix == "" and taken or own)[asked]
+    if earlier then
+      options.refuse(where, "two sources have the alias '%s': the other one is at %s",
+        asked, earlier)
     end
-    local alias = asked or unique(taken, fallback)
-    taken[alias] = true
+    local alias = prefix == "" and asked
+      or unique(taken, (prefix .. (asked or fallback)):sub(1, MAX_ALIAS - 4))
+    own[asked or alias], taken[alias] = where, where
     return alias
   end
 
   local function register(raw)
     local handle = setmetatable({}, handle_meta)
     entries[handle] = {
-      handle = handle, alias = raw:alias(), kind = raw:kind(), label = raw:label(),
-      writable = raw:writable(), raw = raw,
+      handle = handle, where = here(), alias = raw:alias(), kind = raw:kind(),
+      label = raw:label(), writable = raw:writable(), raw = raw,
     }
     return handle
   end
 
+  function R.adopt(entry)
+    entry.handle = setmetatable({}, handle_meta)
+    entries[entry.handle] = entry
+    return entry.handle
+  end
+
   function R.of(handle) return entries[handle] end
+
+  -- Array of all entries, by alias; those that were adopted, too.
+  function R.all()
+    local list = {}
+    for _, entry in pairs(entries) do list[#list + 1] = entry end
+    table.sort(list, function(a, b) return a.alias < b.alias end)
+    return list
+  end
+
   function R.is_handle(v) return v ~= nil and entries[v] ~= nil end
 
-  function R.client_secret(t)
+  function R.constructors.client_secret(t)
     local where = here()
     options.check(where, "ml.client_secret", t, CREDENTIAL_OPTIONS)
     for _, k in ipairs { "tenant_id", "client_id", "client_secret" } do
@@ -130,7 +186,7 @@ function M.registry(here)
     return credential
   end
 
-  function R.azure_key_vault(t)
+  function R.constructors.azure_key_vault(t)
     local where = here()
     options.check(where, "ml.azure_key_vault", t, VAULT_OPTIONS)
     if not t.vault_url then options.refuse(where, "ml.azure_key_vault needs 'vault_url'") end
@@ -150,15 +206,26 @@ function M.registry(here)
     }))
   end
 
-  function R.environment(t)
-    local where = here()
-    t = options.check(where, "ml.environment", t or {}, { alias = check_alias })
-    return register(made(where, core.environment, {
-      alias = pick_alias(where, t.alias, "environment"),
-    }))
+  local function plain(kind, spec)
+    local what = "ml." .. kind
+    return function(t)
+      local where = here()
+      if t == nil and not spec.needs then t = {} end
+      options.check(where, what, t, spec.takes)
+      local name = spec.needs and t[spec.needs]
+      if spec.needs and name == nil then
+        options.refuse(where, "%s needs '%s'", what, spec.needs)
+      end
+      local o = {}
+      for k, v in pairs(t) do o[k] = v end
+      if t.path then o.path = full_path(where, what, scope, t.path) end
+      o.alias = pick_alias(where, t.alias, name and alias_of_name(name, kind) or kind)
+      return register(made(where, core[kind], o))
+    end
   end
+  for kind, spec in pairs(PLAIN) do R.constructors[kind] = plain(kind, spec) end
 
-  function R.source(t)
+  function R.constructors.source(t)
     local where = here()
     local lua_source = require "moonlatch.lua_source" -- most policies have none
     options.check(where, "ml.source", t, lua_source.OPTIONS)

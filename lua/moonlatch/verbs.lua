@@ -25,10 +25,23 @@ local function place_of(step)
   return step.source.alias .. ":" .. step.key
 end
 
+local WRITES = { put = true, update = true, delete = true, recover = true, purge = true,
+  restore = true }
+
+-- Before the first request.
+local function frozen(call, rule)
+  local why = rule.read_only
+  if not why or not WRITES[call.verb] then return nil end
+  return fault.new("policy", ('%s: %s "%s": the policy is read-only here%s'):format(
+    rule.where, call.verb, call.name, why ~= true and ": " .. why or ""))
+end
+
 -- The step, and the others of the plan that could be written: "kv:b, kv:c", or nil.
 local function target(policy, call)
   local steps, f = plan.checked(policy, call.name, call.context)
   if not steps then return nil, f end
+  local refused = frozen(call, f)
+  if refused then return nil, refused end
   local step, others = nil, {}
   for i = 1, #steps do
     if steps[i].source.writable then

@@ -123,12 +123,10 @@ static double bytes_in_use(ml_vm *vm)
     return bytes;
 }
 
-static double load_us(ml_vm *vm, ml_str text)
+static void load(ml_vm *vm, ml_str text)
 {
     ml_err e;
-    int64_t began = bench_now_ns();
     if (ml_vm_load(vm, text, "@bench.lua", &e) != 0) bench_die("policy", e.text);
-    return (double)(bench_now_ns() - began) / 1000;
 }
 
 /* The first load brings modules along; a policy of one rule stands for them. */
@@ -139,17 +137,10 @@ static void measure_load(ml_vm *vm, int rules)
     ml_buf_init(&one, 0);
     policy_text(&text, rules);
     policy_text(&one, 1);
-    load_us(vm, ml_buf_str(&one));
+    load(vm, ml_buf_str(&one));
     double before = bytes_in_use(vm);
-    load_us(vm, ml_buf_str(&text));
+    load(vm, ml_buf_str(&text));
     sample("policy", rules, "bytes", bytes_in_use(vm) - before);
-    sample("reload", rules, "us", load_us(vm, ml_buf_str(&text)));
-    lua_State *L = luaL_newstate();
-    if (!L) bench_die("reference", "out of memory");
-    int64_t began = bench_now_ns();
-    luaL_loadbuffer(L, text.data, text.len, "=bench");
-    sample("parse", rules, "us", (double)(bench_now_ns() - began) / 1000);
-    lua_close(L);
     ml_buf_fini(&text);
     ml_buf_fini(&one);
 }

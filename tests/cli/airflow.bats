@@ -89,14 +89,14 @@ setup() {
     unset AIRFLOW__SECRETS__BACKEND_KWARGS
     expect 0 get variables/hello --env-file "$BATS_TEST_TMPDIR/.env"
     [ "$output" = world ]
-    says ".env:1: the single quote of PS1"
-    says ".env:3: X is there twice"
-    says ".env:5: the value of TITLE"
+    says ".env:1: PS1: the single quote of its value"
+    says ".env:3: X: it is there twice"
+    says ".env:5: TITLE: "
     unsaid canary
     unsaid EXTRA
     echo 'AZURE_CLIENT_ID="canary' >>"$BATS_TEST_TMPDIR/.env"
     expect 2 get variables/hello --env-file "$BATS_TEST_TMPDIR/.env"
-    says ".env:7: the double quote of AZURE_CLIENT_ID"
+    says ".env:7: AZURE_CLIENT_ID: the double quote"
     unsaid canary
 }
 

@@ -289,6 +289,33 @@ completes() {
     [ "$(completes get --policy airf)" = airflow ]
 }
 
+@test "zsh takes its script, from a file of fpath and sourced" {
+    mkdir "$BATS_TEST_TMPDIR/functions"
+    ml completion zsh >"$BATS_TEST_TMPDIR/functions/_moonlatch"
+    zsh -n "$BATS_TEST_TMPDIR/functions/_moonlatch"
+    # shellcheck disable=SC2016  # for zsh
+    run zsh -fc 'cd "$1"; autoload -Uz compinit; compinit -u -D; source functions/_moonlatch
+        print -r -- $_comps[moonlatch]
+        unset "_comps[moonlatch]"; fpath=("$PWD/functions" $fpath); compinit -u -D
+        print -r -- $_comps[moonlatch]' - "$BATS_TEST_TMPDIR"
+    [ "$output" = $'_moonlatch\n_moonlatch' ]
+}
+
+# fish_completes LINE : the words that fish offers for its end.
+fish_completes() {
+    ml completion fish >"$BATS_TEST_TMPDIR/moonlatch.fish"
+    # shellcheck disable=SC2016  # for fish
+    fish --no-config -c 'source $argv[1]; complete -C $argv[2]' \
+        "$BATS_TEST_TMPDIR/moonlatch.fish" "$1" | cut -f 1
+}
+
+@test "fish completes verbs, flags and arguments" {
+    [ "$(fish_completes 'moonlatch ex')" = explain ]
+    [ "$(fish_completes 'moonlatch get --rev')" = --reveal ]
+    [ "$(fish_completes 'moonlatch help exp')" = explain ]
+    [ "$(fish_completes 'moonlatch completion z')" = zsh ]
+}
+
 @test "no file of the current directory becomes code or policy" {
     cd "$BATS_TEST_TMPDIR"
     mkdir -p moonlatch/commands

@@ -13,7 +13,7 @@
 #include <time.h>
 #include <unistd.h>
 
-enum { MAX_FLAGS = 32, START_MS = 30000, CALL_MS = 20000 };
+enum { MAX_FLAGS = 32, START_MS = 30000, CALL_MS = 60000 };
 
 ml_err last_error;
 
@@ -131,13 +131,18 @@ static int remove_one(const char *path, const struct stat *st, int kind, struct 
     return remove(path);
 }
 
+void remove_all(const char *dir)
+{
+    nftw(dir, remove_one, 8, FTW_DEPTH | FTW_PHYS);
+}
+
 void server_stop(server *s)
 {
     if (!s) return;
     int status;
     kill(s->pid, SIGTERM);
     waitpid(s->pid, &status, 0);
-    nftw(s->dir, remove_one, 8, FTW_DEPTH | FTW_PHYS);
+    remove_all(s->dir);
     free(s);
 }
 
@@ -184,7 +189,7 @@ static void fetch_stats(const server *vault, char text[8192])
     curl_easy_setopt(easy, CURLOPT_CAINFO, vault->ca_file);
     curl_easy_setopt(easy, CURLOPT_WRITEFUNCTION, collect);
     curl_easy_setopt(easy, CURLOPT_WRITEDATA, text);
-    curl_easy_setopt(easy, CURLOPT_TIMEOUT, 20L);
+    curl_easy_setopt(easy, CURLOPT_TIMEOUT, 60L);
     text[0] = '\0';
     CURLcode code = curl_easy_perform(easy);
     curl_easy_cleanup(easy);
@@ -290,6 +295,37 @@ int64_t now_ms(void)
     clock_gettime(CLOCK_MONOTONIC, &t);
     return (int64_t)t.tv_sec * 1000 + t.tv_nsec / 1000000;
 }
+
+/* ---- clocks --------------------------------------------------------------------- */
+
+atomic_llong ahead_ms;
+
+static int64_t jumping_mono_ms(void *arg)
+{
+    (void)arg;
+    return now_ms() + ahead_ms;
+}
+
+static int64_t jumping_wall_s(void *arg)
+{
+    (void)arg;
+    return 1800000000 + (now_ms() + ahead_ms) / 1000;
+}
+
+static int64_t slow_mono_ms(void *arg)
+{
+    (void)arg;
+    return now_ms() / 10;
+}
+
+static int64_t slow_wall_s(void *arg)
+{
+    (void)arg;
+    return 1800000000 + now_ms() / 10000;
+}
+
+const ml_clock jumping_clock = {jumping_mono_ms, jumping_wall_s, NULL};
+const ml_clock slow_clock = {slow_mono_ms, slow_wall_s, NULL};
 
 int clean_environment(void **state)
 {

@@ -3,6 +3,7 @@
 #pragma once
 #include <setjmp.h>
 #include <stdarg.h>
+#include <stdatomic.h>
 #include <stdbool.h>
 #include <stddef.h>
 #include <stdint.h>
@@ -42,6 +43,8 @@ const char *server_file(const server *s, const char *name);
 
 /* How often the vault answered an operation with a status (0: dropped, -1: any). */
 int requests(const server *vault, const char *op, int status);
+/* A folder and all that is in it. */
+void remove_all(const char *dir);
 /* The whole text of a file; the caller frees it. */
 char *read_text(const char *path);
 bool record_has(const server *hostile, const char *text);
@@ -55,7 +58,7 @@ typedef struct setup {
     const char *url;           /* NULL: the vault's */
     const ml_clock *clock;
     ml_log_fn *log;  /* hears everything */
-    int deadline_ms; /* 0: 20 s */
+    int deadline_ms; /* 0: a minute */
     bool has_cache;
 } setup;
 ml_resolver *open_with(const setup *s);
@@ -70,5 +73,10 @@ void assert_value(ml_resolver *r, const char *name, const char *value);
 void put_text(ml_resolver *r, const char *name, const char *value);
 
 int64_t now_ms(void);
+/* Clocks that no busy machine can outrun.  jumping: the system's, ahead_ms ahead, so
+ * that a test says when time is up.  slow: a tenth of the pace, so that what must
+ * happen within seconds has ten times as long. */
+extern const ml_clock jumping_clock, slow_clock;
+extern atomic_llong ahead_ms;
 /* Undoes what the person's shell sets: proxies, identities, trust. */
 int clean_environment(void **state);

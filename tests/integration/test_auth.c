@@ -1,8 +1,6 @@
 /* test_auth.c - tokens: how many are asked for, when again, and who never sees one. */
 #include "support.h"
 
-#include <stdatomic.h>
-
 static char seed[160];
 
 static int write_seed(void **state)
@@ -126,7 +124,8 @@ static void get_many(ml_resolver *r, int n, const char *const names[2], tally *t
 
 static const char *const two_names[2] = {"one/it", "two/it"};
 
-static ml_resolver *open_two_vaults(const server *v, const char *client_secret)
+static ml_resolver *open_two_vaults(const server *v, const char *client_secret,
+                                    const ml_clock *clock)
 {
     char policy[1024];
     snprintf(policy, sizeof(policy),
@@ -140,15 +139,15 @@ static ml_resolver *open_two_vaults(const server *v, const char *client_secret)
              "  ml.rule 'two/*' { strip = 'two/', from = { vault 'two' } },\n"
              "}\n",
              v->port);
-    return open_with(
-        &(setup){.vault = v, .policy = policy, .client_secret = client_secret});
+    return open_with(&(setup){
+        .vault = v, .policy = policy, .client_secret = client_secret, .clock = clock});
 }
 
 static void test_two_vaults_share(void **state)
 {
     (void)state;
     server *v = vault_start("--seed", seed, "--fault", "token-delay=300ms", NULL);
-    ml_resolver *r = open_two_vaults(v, NULL);
+    ml_resolver *r = open_two_vaults(v, NULL, NULL);
     tally t = {0};
     get_many(r, MANY, two_names, &t);
     assert_int_equal(t.good, MANY);
@@ -160,11 +159,12 @@ static void test_two_vaults_share(void **state)
     server_stop(v);
 }
 
+/* For five seconds: of a slow clock, so that all the others come within them. */
 static void test_wrong_secret_is_remembered(void **state)
 {
     (void)state;
     server *v = vault_start("--seed", seed, NULL);
-    ml_resolver *r = open_two_vaults(v, "canary-wrong");
+    ml_resolver *r = open_two_vaults(v, "canary-wrong", &slow_clock);
     tally t = {0};
     get_many(r, 20, two_names, &t);
     assert_int_equal(t.good, 0);
@@ -178,16 +178,17 @@ static void test_wrong_secret_is_remembered(void **state)
     server_stop(v);
 }
 
-/* Many at once whose token is refused ask for one new token, not for one each. */
+/* Many at once whose token is refused ask for one new token, not for one each; who is
+ * refused when that has come already asks once more. */
 static void test_many_refused_share(void **state)
 {
     (void)state;
     server *v = vault_start("--seed", seed, "--fault", "http-401-once:first=50", NULL);
-    ml_resolver *r = open_two_vaults(v, NULL);
+    ml_resolver *r = open_two_vaults(v, NULL, NULL);
     tally t = {0};
     get_many(r, MANY, two_names, &t);
     assert_int_equal(t.done, MANY);
-    assert_in_range(requests(v, "token", -1), 2, 5);
+    assert_in_range(requests(v, "token", -1), 2, MANY / 4);
     ml_close(r);
     server_stop(v);
 }
@@ -196,7 +197,7 @@ static void test_many_with_claims_share(void **state)
 {
     (void)state;
     server *v = vault_start("--seed", seed, "--fault", "claims-challenge", NULL);
-    ml_resolver *r = open_two_vaults(v, NULL);
+    ml_resolver *r = open_two_vaults(v, NULL, NULL);
     tally t = {0};
     get_many(r, MANY, two_names, &t);
     assert_int_equal(t.good, MANY);
@@ -209,30 +210,16 @@ static void test_many_with_claims_share(void **state)
 /* ---- time
  * ----------------------------------------------------------------------------- */
 
-static atomic_llong ahead_ms;
-
-static int64_t shifted_mono_ms(void *arg)
-{
-    (void)arg;
-    return now_ms() + ahead_ms;
-}
-
-static int64_t shifted_wall_s(void *arg)
-{
-    (void)arg;
-    return 1800000000 + (now_ms() + ahead_ms) / 1000;
-}
-
 static void test_renewal(void **state)
 {
     (void)state;
-    static const ml_clock clock = {shifted_mono_ms, shifted_wall_s, NULL};
     server *v = vault_start("--seed", seed, NULL);
-    ml_resolver *r = open_with(&(setup){.vault = v, .clock = &clock});
+    ml_resolver *r = open_with(&(setup){.vault = v, .clock = &jumping_clock});
     assert_value(r, "it", "value");
     ahead_ms = 57 * 60 * 1000; /* of an hour: time for a new one, still good */
     assert_value(r, "it", "value");
-    for (int i = 0; i < 100 && requests(v, "token", 200) < 2; i++) ml_step(r, 50);
+    int64_t until = now_ms() + 60000;
+    while (requests(v, "token", 200) < 2 && now_ms() < until) ml_step(r, 50);
     assert_int_equal(requests(v, "token", 200), 2);
     assert_value(r, "it", "value");
     assert_int_equal(requests(v, "token", 200), 2);
@@ -245,15 +232,19 @@ static void test_renewal(void **state)
     server_stop(v);
 }
 
-/* A lifetime of two seconds: the vault may refuse, the caller notices nothing. */
+/* A lifetime of some seconds: the vault may refuse, the caller notices nothing.  A
+ * token that takes as long to arrive is refused twice, which the caller does notice: on
+ * a busy machine two seconds can be so long. */
 static void test_short_lifetime(void **state)
 {
     (void)state;
-    server *v = vault_start("--seed", seed, "--token-lifetime", "2", NULL);
+    server *v = vault_start("--seed", seed, "--token-lifetime", "6", NULL);
     ml_resolver *r = open_on(v);
-    int64_t until = now_ms() + 3500;
-    while (now_ms() < until) assert_value(r, "it", "value");
-    assert_true(requests(v, "token", 200) >= 2);
+    int64_t until = now_ms() + 60000;
+    while (requests(v, "token", 200) < 3 && now_ms() < until) {
+        assert_value(r, "it", "value");
+    }
+    assert_true(requests(v, "token", 200) >= 3);
     ml_close(r);
     server_stop(v);
 }

@@ -1,40 +1,19 @@
 /* test_memory.c - what is left of a value, a token and a client secret in the memory of
  * a host that has let everything go; memory_probe.c is that host, and says how it
  * looks. */
-#include "support.h"
+#include "canaries.h"
 
 #include <fcntl.h>
 #include <sys/wait.h>
 #include <unistd.h>
 
-enum { REPEATS = 12 };
-
-static char secret[REPEATS * 16 + 1], id[64];
 static server *vault;
-
-static void repeat(FILE *f, const char *text, int n)
-{
-    for (int i = 0; i < n; i++) fprintf(f, "%s.%02d.", text, i);
-}
 
 static int start(void **state)
 {
     clean_environment(state);
-    char seed[] = "/tmp/moonlatch-seed-XXXXXX";
-    int fd = mkstemp(seed);
-    FILE *f = fd < 0 ? NULL : fdopen(fd, "w");
-    assert_non_null(f);
-    fputs("{\"main\": {\"marked\": \"", f);
-    repeat(f, "canaryvalue", 40);
-    fputs("\"}}\n", f);
-    assert_int_equal(fclose(f), 0);
-    f = fmemopen(secret, sizeof(secret), "w");
-    repeat(f, "canaryclient", REPEATS);
-    fclose(f);
-    for (size_t i = 0; i < 60; i++) id[i] = "abc"[i % 3];
-    vault =
-        vault_start("--seed", seed, "--client-secret", secret, "--client-id", id, NULL);
-    return remove(seed);
+    vault = canary_vault();
+    return 0;
 }
 
 static int stop(void **state)
@@ -54,8 +33,8 @@ static int probe(const char *mode, int left[3])
         setenv("VAULT_URL", vault->url, 1);
         setenv("AZURE_AUTHORITY_HOST", vault->url, 1);
         setenv("AZURE_TENANT_ID", vault->tenant_id, 1);
-        setenv("AZURE_CLIENT_ID", id, 1);
-        setenv("AZURE_CLIENT_SECRET", secret, 1);
+        setenv("AZURE_CLIENT_ID", canary_id, 1);
+        setenv("AZURE_CLIENT_SECRET", canary_secret, 1);
         setenv("SSL_CERT_FILE", vault->ca_file, 1);
         int fd = open(log, O_WRONLY | O_CREAT | O_TRUNC, 0600);
         if (fd < 0 || dup2(fd, 1) < 0 || dup2(fd, 2) < 0) _exit(126);

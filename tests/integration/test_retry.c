@@ -87,11 +87,11 @@ static void test_gives_up(void **state)
     };
     for (size_t i = 0; i < sizeof(cases) / sizeof(cases[0]); i++) {
         server *v = vault_start("--seed", seed, "--fault", cases[i].fault, NULL);
-        ml_resolver *r = open_with(&(setup){.vault = v, .deadline_ms = 4000});
+        ml_resolver *r = open_with(&(setup){.vault = v, .deadline_ms = 5000});
         print_message("    %s\n", cases[i].fault);
         int64_t began = now_ms();
         int code = get_code(r, "it");
-        assert_true(now_ms() - began < 4000 + 1500);
+        assert_true(now_ms() - began < 5000 + 15000);
         assert_int_equal(code, cases[i].code);
         int n = requests(v, cases[i].op, -1);
         assert_in_range(n, cases[i].at_least, 8);
@@ -108,7 +108,7 @@ static void test_retry_after_beyond_deadline(void **state)
     ml_resolver *r = open_on(v);
     int64_t began = now_ms();
     assert_int_equal(get_code(r, "it"), ML_ETHROTTLED);
-    assert_true(now_ms() - began < 10000);
+    assert_true(now_ms() - began < 50000); /* of the minute that it had */
     assert_int_equal(last_error.retry_after_ms, 3600 * 1000);
     assert_int_equal(last_error.http_status, 429);
     assert_string_equal(last_error.key, "it");
@@ -117,18 +117,62 @@ static void test_retry_after_beyond_deadline(void **state)
     server_stop(v);
 }
 
-/* Out of time: the text says what was heard last, from whom. */
+typedef struct ending {
+    bool is_over;
+    int code;
+} ending;
+
+static void note_end(ml_request *q, const ml_answer *a, const ml_err *e, void *arg)
+{
+    (void)q;
+    (void)a;
+    ending *end = arg;
+    *end = (ending){true, e->code};
+    last_error = *e;
+}
+
+/* Starts a call, lets it go on until the vault has answered `op` with `status` so many
+ * times, and then lets time run out: no sooner, no later, however busy the machine is.
+ * The handle has the jumping clock. */
+static int out_of_time(ml_resolver *r, ml_verb verb, const server *v, const char *op,
+                       int status, int times)
+{
+    ending end = {0};
+    ml_call call = {ML_CALL_INIT, .verb = verb, .name = "it"};
+    int64_t until = now_ms() + 60000;
+    assert_non_null(ml_start(r, &call, note_end, &end, &last_error));
+    while (!end.is_over && requests(v, op, status) < times && now_ms() < until) {
+        ml_step(r, 50);
+    }
+    if (!end.is_over) ahead_ms += 60000;
+    while (!end.is_over && now_ms() < until) ml_step(r, 50);
+    assert_true(end.is_over);
+    return end.code;
+}
+
+/* Out of time: the text says what was heard last, from whom.  Who asks a second time
+ * has heard the first answer. */
 static void test_deadline_names_the_cause(void **state)
 {
     (void)state;
-    static const char *const faults[] = {"token-502", "token-html=502", "502"};
-    for (size_t i = 0; i < sizeof(faults) / sizeof(faults[0]); i++) {
-        server *v = vault_start("--seed", seed, "--fault", faults[i], NULL);
-        ml_resolver *r = open_with(&(setup){.vault = v, .deadline_ms = 1500});
-        print_message("    %s\n", faults[i]);
-        assert_int_equal(get_code(r, "it"), ML_EUNAVAILABLE);
-        if (!strstr(last_error.text, "HTTP 502")) fail_msg("%s", last_error.text);
-        assert_int_equal(last_error.http_status, 502);
+    static const struct {
+        const char *fault, *op;
+        int status, code;
+    } cases[] = {
+        {"token-502", "token", 502, ML_EUNAVAILABLE},
+        {"token-html=502", "token", 502, ML_EUNAVAILABLE},
+        {"502", "get", 502, ML_EUNAVAILABLE},
+        {"429", "get", 429, ML_ETHROTTLED},
+    };
+    for (size_t i = 0; i < sizeof(cases) / sizeof(cases[0]); i++) {
+        server *v = vault_start("--seed", seed, "--fault", cases[i].fault, NULL);
+        ml_resolver *r = open_with(&(setup){.vault = v, .clock = &jumping_clock});
+        print_message("    %s\n", cases[i].fault);
+        int code = out_of_time(r, ML_GET, v, cases[i].op, cases[i].status, 2);
+        assert_int_equal(code, cases[i].code);
+        assert_int_equal(last_error.http_status, cases[i].status);
+        if (code == ML_EUNAVAILABLE && !strstr(last_error.text, "HTTP 502"))
+            fail_msg("%s", last_error.text);
         ml_close(r);
         server_stop(v);
     }
@@ -151,11 +195,12 @@ static void test_token_retry_after_beyond_deadline(void **state)
 static void test_token_throttled_past_deadline(void **state)
 {
     (void)state;
-    server *v = vault_start("--seed", seed, "--fault", "token-429:retry-after=8", NULL);
-    ml_resolver *r = open_with(&(setup){.vault = v, .deadline_ms = 1500});
+    server *v =
+        vault_start("--seed", seed, "--fault", "token-429:retry-after=20", NULL);
+    ml_resolver *r = open_with(&(setup){.vault = v, .deadline_ms = 6000});
     assert_int_equal(get_code(r, "it"), ML_ETHROTTLED);
     assert_int_equal(last_error.http_status, 429);
-    assert_int_equal(last_error.retry_after_ms, 8000);
+    assert_int_equal(last_error.retry_after_ms, 20000);
     assert_non_null(strstr(last_error.text, "429"));
     assert_non_null(strstr(last_error.text, "localhost"));
     assert_int_equal(requests(v, "token", -1), 1);
@@ -234,7 +279,7 @@ static int simple(ml_resolver *r, ml_verb verb, const char *name)
 static void test_waits_until_settled(void **state)
 {
     (void)state;
-    server *v = vault_start("--seed", seed, "--fault", "limbo=700ms", NULL);
+    server *v = vault_start("--seed", seed, "--fault", "limbo=2s", NULL);
     ml_resolver *r = open_on(v);
     assert_int_equal(simple(r, ML_DELETE, "it"), 0);
     assert_true(requests(v, "get-deleted", 404) >= 1);
@@ -254,16 +299,13 @@ static void test_waits_until_settled(void **state)
 static void test_busy_is_tried_again(void **state)
 {
     (void)state;
-    server *v = vault_start("--seed", seed, "--fault", "limbo=2500ms", NULL);
-    ml_resolver *hasty = open_with(&(setup){.vault = v, .deadline_ms = 700});
+    server *v = vault_start("--seed", seed, "--fault", "limbo=8s", NULL);
+    ml_resolver *hasty = open_with(&(setup){.vault = v, .clock = &jumping_clock});
     ml_resolver *r = open_on(v);
-    int64_t began = now_ms();
-    assert_int_equal(simple(hasty, ML_DELETE, "it"), 0);
-    assert_true(now_ms() - began < 2000);
-    assert_int_equal(simple(hasty, ML_PURGE, "it"), ML_ECONFLICT);
+    assert_int_equal(out_of_time(hasty, ML_DELETE, v, "get-deleted", 404, 1), 0);
+    assert_int_equal(out_of_time(hasty, ML_PURGE, v, "purge", 409, 2), ML_ECONFLICT);
     assert_string_equal(last_error.service_code, "ObjectIsBeingDeleted");
     assert_int_equal(simple(r, ML_PURGE, "it"), 0);
-    assert_true(requests(v, "purge", 409) >= 2);
     assert_int_equal(requests(v, "purge", 204), 1);
     ml_close(hasty);
     ml_close(r);

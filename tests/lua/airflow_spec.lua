@@ -19,7 +19,7 @@ end
 
 local function get(policy, name)
   local answer, fault = engine.run(policy, { verb = "get", name = name })
-  return answer and fake.reveal(answer.secrets[1]), fault
+  return answer and fake.reveal(answer), fault
 end
 
 -- The key that the vault is asked for, by a backend with these kwargs besides
@@ -385,7 +385,7 @@ describe("ml.airflow with the environment behind it", function()
   it("marks steps of connections: empty is missing", function()
     local rule = require("moonlatch.airflow").rule
     fake.reset { env = { [KWARGS] = '{"vault_url": "' .. URL .. '"}' } }
-    local ml = require("moonlatch.sources").registry(function() return "x:1" end)
+    local ml = require("moonlatch.sources").registry(function() return "x:1" end).constructors
     local made = rule({ then_environment = true }, ml)
     local function marks(name)
       local steps = made.map { name = name, captures = made.match(name) }

@@ -3,7 +3,7 @@ local here = (os.getenv("ML_ROOT") or ".") .. "/tests/lua/support/commands_world
 local W = dofile(here)
 local secret, failure, world, run = W.secret, W.failure, W.world, W.run
 
-local PLAN = { text = '{"steps": [{"kind": "key_vault", "source": "kv", "key": "k"}]}' }
+local PLAN = { text = '{"steps": [{"writable": true, "source": "kv", "key": "k"}]}' }
 
 local function run_get(answers, ...)
     answers.explain = PLAN
@@ -179,13 +179,9 @@ describe("the policy", function()
     end)
 
     it("may come from an env file, whose variables the library sees too", function()
-        package.loaded["moonlatch.dotenv"] = { parse = function(text, name)
-            assert.equal("content", text)
-            assert.equal("e.env", name)
-            return { { name = "AIRFLOW__SECRETS__BACKEND_KWARGS", value = "{}" } }, {}, {}
-        end }
-        local options = chosen({ files = { ["e.env"] = "content" } }, "--env-file", "e.env")
-        package.loaded["moonlatch.dotenv"] = nil
+        local lines = { { line = 1, name = "AIRFLOW__SECRETS__BACKEND_KWARGS", value = "{}" } }
+        local options = chosen({ files = { ["e.env"] = "content" },
+            dotenv = { content = lines } }, "--env-file", "e.env")
         assert.equal("airflow", options.policy_name)
         assert.same({ AIRFLOW__SECRETS__BACKEND_KWARGS = "{}" }, options.env)
     end)

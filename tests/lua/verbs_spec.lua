@@ -155,3 +155,46 @@ it("backup answers the blob, restore takes it", function()
   assert.equal("", other:name())
   assert.equal("p-x", other:key())
 end)
+
+describe("read_only", function()
+  local WRITES = { "put", "update", "delete", "recover", "purge", "restore" }
+
+  local function frozen(rule, policy)
+    fake.reset { vaults = { [t.URL] = { x = "v", y = "v" } } }
+    return t.load(([[
+      local kv = ml.azure_key_vault { vault_url = "https://acme.vault.azure.net" }
+      return ml.policy {
+        ml.rule "x" { from = kv %s },
+        ml.rule "*" { from = kv } %s
+      }
+    ]]):format(rule, policy))
+  end
+
+  for _, verb in ipairs(WRITES) do
+    it("of a rule refuses " .. verb .. " before anything is asked", function()
+      local p = frozen(', read_only = "frozen until Friday"', "")
+      local v, f = t.run(p, verb, "x", { value = fake.secret "n" })
+      t.fails(v, f, "policy", ('p.lua:4: %s "x": the policy is read-only here: frozen until '
+        .. "Friday"):format(verb))
+      assert.equal("", t.asked())
+      t.ok(t.run(p, verb, "y", { value = fake.secret "blob of y" }))
+    end)
+    it("of the policy refuses " .. verb .. " for all", function()
+      local v, f = t.run(frozen("", ", read_only = true"), verb, "y", { value = fake.secret "n" })
+      t.fails(v, f, "policy", "read-only here")
+    end)
+  end
+  it("lets reading go on", function()
+    local p = frozen("", ', read_only = "why"')
+    t.ok(t.get(p, "x"))
+    for _, verb in ipairs { "versions", "backup", "get_deleted", "list" } do
+      t.ok(t.run(p, verb, verb ~= "list" and "x" or nil))
+    end
+  end)
+  it("says yes or why, nothing else", function()
+    for _, bad in ipairs { "false", "7", '""' } do
+      local f = t.refused("return ml.policy { ml.deny 'x', read_only = " .. bad .. " }")
+      assert.is_truthy(f.text:find("read_only", 1, true), f.text)
+    end
+  end)
+end)

@@ -228,7 +228,11 @@ int fixture_open(fixture *f, const ml_vm_limits *limits, const ml_pair *env, ml_
     if (ml_env_init(&f->env, env, n, e) < 0) return e->code;
     f->loop = ml_loop_new(&f->clock, &f->log, e);
     if (!f->loop) return e->code;
-    f->host = (ml_host){f->loop, NULL, &f->env, &f->log, &f->clock, true};
+    f->host = (ml_host){.loop = f->loop,
+                        .env = &f->env,
+                        .log = &f->log,
+                        .clock = &f->clock,
+                        .allow_exec = true};
     f->vm = ml_vm_new_with(&f->host, limits ? limits : &(ml_vm_limits){0}, find, e);
     return f->vm ? 0 : e->code;
 }

@@ -19,6 +19,7 @@
 struct ml_resolver {
     ml_log_fn *log;
     void *log_arg;
+    int n_reloads;
 };
 
 struct ml_answer {
@@ -92,6 +93,13 @@ int ml_run(ml_resolver *r, const ml_call *call, ml_answer **out, ml_err *e)
     (*out)->secret = echo(call);
     answers_alive++;
     return 0;
+}
+
+/* Works the first time only. */
+int ml_reload(ml_resolver *r, ml_err *e)
+{
+    if (r->n_reloads++ == 0) return 0;
+    return ml_fail(e, ML_EPOLICY, "p.lua:2: no policy");
 }
 
 size_t ml_answer_count(const ml_answer *a)
@@ -181,6 +189,15 @@ static void failures_are_tables(void **state)
             "assert(none == nil and p.exit == 7 and p.text:find('p.lua:1'))\n");
 }
 
+static void a_reload_answers_what_is_wrong(void **state)
+{
+    (void)state;
+    run_lua(OPEN "assert(r:reload() == true)\n"
+                 "local done, e = r:reload()\n"
+                 "assert(done == nil and e.exit == 7 and e.text:find('p.lua:2'))\n"
+                 "r:close() assert(not pcall(r.reload, r))\n");
+}
+
 static void misuse_throws(void **state)
 {
     (void)state;
@@ -229,6 +246,7 @@ int main(void)
         cmocka_unit_test(values_cross_byte_for_byte),
         cmocka_unit_test(options_reach_the_call),
         cmocka_unit_test(failures_are_tables),
+        cmocka_unit_test(a_reload_answers_what_is_wrong),
         cmocka_unit_test(misuse_throws),
         cmocka_unit_test(logs_reach_lua_and_its_faults_stay_there),
         cmocka_unit_test(every_error_has_an_exit_code),

@@ -12,6 +12,9 @@
 #include "azure/challenge.h"
 #include "azure/entra.h"
 #include "azure/vault.h"
+#include "base/err.h"
+#include "source/dotenv.h"
+#include "source/local_file.h"
 
 /* NOLINTBEGIN(readability-identifier-naming): the linker's --wrap gives these names */
 void *__real_malloc(size_t n);
@@ -20,6 +23,7 @@ void __real_free(void *p);
 void *__wrap_malloc(size_t n);
 void *__wrap_calloc(size_t count, size_t n);
 void __wrap_free(void *p);
+char *__wrap_strdup(const char *text); /* libyaml's */
 /* NOLINTEND(readability-identifier-naming) */
 
 static long live;    /* blocks that were not given back */
@@ -51,6 +55,13 @@ void __wrap_free(void *p)
 {
     if (p) live--;
     __real_free(p);
+}
+
+char *__wrap_strdup(const char *text)
+{
+    size_t n = strlen(text) + 1;
+    char *copy = __wrap_malloc(n);
+    return copy ? memcpy(copy, text, n) : NULL;
 }
 
 /* Runs a case with the first, second, ... allocation failing, until one run has seen
@@ -148,6 +159,8 @@ static int run_vault_build(ml_err *e)
 }
 
 #define ID "https://acme.vault.azure.net/secrets/k"
+/* Only what must be decoded needs memory of its own. */
+#define ESCAPED_ID "https:\\/\\/acme.vault.azure.net\\/secrets\\/k"
 
 static int parse(ml_vault_op op, ml_str body, ml_err *e)
 {
@@ -180,22 +193,23 @@ static int run_get(ml_err *e)
 static int run_list(ml_err *e)
 {
     return parse(ML_VAULT_LIST,
-                 ML_LIT("{\"value\":[{\"id\":\"" ID "\"},{\"id\":\"" ID
-                        "\"},{\"id\":\"" ID "\"},{\"id\":\"" ID "\"},{\"id\":\"" ID
-                        "\"},{\"id\":\"" ID "\"},{\"id\":\"" ID "\"},{\"id\":\"" ID
-                        "\"},{\"id\":\"" ID "\"}],\"nextLink\":\"https://x\"}"),
+                 ML_LIT("{\"value\":[{\"id\":\"" ESCAPED_ID "\"},{\"id\":\"" ESCAPED_ID
+                        "\"},{\"id\":\"" ESCAPED_ID "\"},{\"id\":\"" ESCAPED_ID
+                        "\"},{\"id\":\"" ESCAPED_ID "\"},{\"id\":\"" ESCAPED_ID
+                        "\"},{\"id\":\"" ESCAPED_ID "\"},{\"id\":\"" ESCAPED_ID
+                        "\"},{\"id\":\"" ESCAPED_ID "\"}],\"nextLink\":\"https://x\"}"),
                  e);
 }
 
 static int run_delete(ml_err *e)
 {
-    return parse(ML_VAULT_DELETE, ML_LIT("{\"recoveryId\":\"r\",\"id\":\"" ID "\"}"),
-                 e);
+    return parse(ML_VAULT_DELETE,
+                 ML_LIT("{\"recoveryId\":\"\\u0072\",\"id\":\"" ESCAPED_ID "\"}"), e);
 }
 
 static int run_backup(ml_err *e)
 {
-    return parse(ML_VAULT_BACKUP, ML_LIT("{\"value\":\"blob\"}"), e);
+    return parse(ML_VAULT_BACKUP, ML_LIT("{\"value\":\"bl\\u006fb\"}"), e);
 }
 
 static void test_entra(void **state)
@@ -244,11 +258,64 @@ static void test_errors_need_no_memory(void **state)
     assert_int_equal(entra, ML_EUNAUTHENTICATED);
 }
 
+static int run_dotenv(ml_err *e)
+{
+    ml_dotenv d;
+    ml_dotenv_init(&d, ML_LIT("A=1\nB='2'\nC"));
+    while (ml_dotenv_next(&d)) continue;
+    return ml_dotenv_fini(&d) ? 0 : ml_fail(e, ML_ENOMEM, "out of memory");
+}
+
+static int run_local(ml_str text, ml_local_format format, ml_err *e)
+{
+    ml_values v;
+    ml_buf out;
+    int rc = 0;
+    ml_values_init(&v);
+    ml_buf_init(&out, 0);
+    ml_value *map = ml_local_read(&v, text, format, true);
+    if (map) ml_local_answer(&v, map->last->value, true, &out);
+    if (v.no_memory)
+        rc = ml_fail(e, ML_ENOMEM, "%s", v.problem);
+    else
+        assert_null(v.problem);
+    ml_buf_fini(&out);
+    ml_values_fini(&v);
+    return rc;
+}
+
+static int run_json_file(ml_err *e)
+{
+    return run_local(ML_LIT("{\"a\": \"\\u0041\", \"b\": {\"port\": 1.50}}"),
+                     ML_LOCAL_JSON, e);
+}
+
+static int run_env_file(ml_err *e)
+{
+    return run_local(ML_LIT("a=b\nc=d\n"), ML_LOCAL_ENV, e);
+}
+
+static int run_yaml_file(ml_err *e)
+{
+    return run_local(ML_LIT("a: x://\nb: {port: 0x10, extra: {c: 1.5, d: [~]}}\n"),
+                     ML_LOCAL_YAML, e);
+}
+
+static void test_files(void **state)
+{
+    (void)state;
+    fail_each(run_dotenv, 1);
+    fail_each(run_json_file, 2);
+    fail_each(run_env_file, 1);
+    fail_each(run_yaml_file, 5);
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {cmocka_unit_test(test_entra),
                                        cmocka_unit_test(test_challenge),
                                        cmocka_unit_test(test_vault),
+                                       cmocka_unit_test(test_files),
                                        cmocka_unit_test(test_errors_need_no_memory)};
     client_secret = ml_secret_of_bytes(ML_LIT("s3"));
     int failed = cmocka_run_group_tests(tests, NULL, NULL);

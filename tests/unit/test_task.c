@@ -214,9 +214,9 @@ static void test_bad_answers(void **state)
     assert_error(f, SOURCE "return function() s:call('get', {key = 1}) end", ML_EUSAGE,
                  "key must be a string, not a number");
     assert_error(f,
-                 SOURCE "return function() s:call('get', {key = '', value = 'x'}) end",
+                 SOURCE "return function() s:call('put', {key = '', value = 'x'}) end",
                  ML_EUSAGE, "value must be a secret");
-    assert_error(f, SOURCE "return function() s:call('get', {tags = {1}}) end",
+    assert_error(f, SOURCE "return function() s:call('update', {tags = {1}}) end",
                  ML_EPOLICY, "tags are strings");
     assert_error(f, "return 1 +", ML_EPOLICY, "policy.lua:1:");
     assert_error(f, "local x = 1", ML_EPOLICY, "policy.lua returns no policy");

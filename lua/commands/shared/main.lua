@@ -54,6 +54,10 @@ end
 
 local function run(app, words)
     local verb, rest = split(words)
+    if verb and verbs.is_group(verb) then
+        local word, others = split(rest)
+        verb, rest = verb .. " " .. (word or ""), others
+    end
     if not verb then verb, rest = no_verb(words, rest) end
     if not verb then error(report.usage("say what to do: a verb is missing", "moonlatch help")) end
     local module = verbs.load(verb)

@@ -11,6 +11,7 @@ function M.usage(message, try)
     return { code = "usage", outcome = "invalid", exit = 2, text = message, try = try }
 end
 
+-- What went wrong without the library: the machine, a file, a check that fails.
 function M.failure(message, try)
     return { code = "system", outcome = "system", exit = 1, text = message, try = try }
 end

@@ -1,4 +1,5 @@
 -- session: which policy, which variables, and the open resolver of one run.
+local env_file = require "moonlatch.commands.shared.env_file"
 local flags = require "moonlatch.commands.shared.flags"
 local report = require "moonlatch.commands.shared.report"
 
@@ -9,27 +10,12 @@ local ml = require "moonlatch.policy"
 return ml.policy { ml.airflow { bare_names = true } }
 ]]
 
--- Adds the variables of one file.  A line that cannot be read stops the run only when
--- its variable decides where secrets come from.
-local function add_file(app, env, path)
-    local dotenv = require "moonlatch.dotenv"
-    local content, problem = app.system.read_file(path)
-    if not content then
-        error(report.usage(("cannot read the env file %s: %s"):format(path, problem)))
-    end
-    local entries, warnings, broken = dotenv.parse(content, path)
-    if not entries then error(report.usage(tostring(warnings))) end
-    for _, wrong in ipairs(broken) do
-        if dotenv.is_needed(wrong.name) then error(report.usage(wrong.text)) end
-        app.report.log("warn", "env-file", wrong.text .. " (the line is skipped)")
-    end
-    for _, warning in ipairs(warnings) do app.report.log("warn", "env-file", warning) end
-    for _, entry in ipairs(entries) do env[entry.name] = entry.value end
-end
-
 local function env_of_files(app, paths)
     local env = {}
-    for _, path in ipairs(paths or {}) do add_file(app, env, path) end
+    for _, path in ipairs(paths or {}) do
+        local added, problem = env_file.add(app, env, path)
+        if not added then error(report.usage(problem)) end
+    end
     return env
 end
 
@@ -140,7 +126,7 @@ end
 -- Where a write would go: "source:key", from the plan; nil when it cannot be told.
 function M.target(s, name)
     for _, step in ipairs(M.steps(s, name) or {}) do
-        if step.kind ~= "environment" then
+        if step.writable then
             return ("%s:%s"):format(step.source, step.key)
         end
     end

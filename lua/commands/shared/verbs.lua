@@ -13,6 +13,9 @@ M.list = {
     { "versions", "every version of a secret" },
     { "backup", "an encrypted copy, to a file or stdout" },
     { "restore", "bring back a backup" },
+    { "policy check", "what is wrong with a policy, without asking any source" },
+    { "policy test", "run the cases of a policy, offline" },
+    { "policy repl", "try names on a policy, line by line" },
     { "dev-vault", "a local Key Vault for development" },
     { "version", "version of this program and its libraries" },
     { "help", "this text, or the help of a verb" },
@@ -25,11 +28,19 @@ function M.names()
     return names
 end
 
+-- "policy": is it the first word of verbs of two words?
+function M.is_group(word)
+    for _, entry in ipairs(M.list) do
+        if entry[1]:match("^(%S+) ") == word then return true end
+    end
+    return false
+end
+
 -- nil when there is no such verb.
 function M.load(verb)
     for _, entry in ipairs(M.list) do
         if entry[1] == verb then
-            local module = require("moonlatch.commands." .. verb:gsub("-", "_"))
+            local module = require("moonlatch.commands." .. verb:gsub("[- ]", "_"))
             module.summary = entry[2]
             return module
         end

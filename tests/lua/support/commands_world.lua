@@ -64,6 +64,7 @@ local function world(w)
                 if not bytes then return nil, "No such file or directory" end
                 return bytes
             end,
+            dotenv = function(content) return w.dotenv[content] end,
             create_file = function(path, bytes)
                 if files[path] then return nil, "File exists" end
                 files[path] = bytes

@@ -10,11 +10,13 @@
 --       gone  = { fails = "forbidden", http_status = 403 },  -- an error table
 --       [fake.anything_else] = { fails = "unavailable" },    -- default: missing
 --     } },
+--     files = { ["/etc/ml/policy.lua"] = "return ..." },   -- what a load can read
 --     deleted = { [url] = { name = true } },  -- what list_deleted answers
 --   }
 --   fake.calls   every src:call: { verb, source alias, key, args }, in order
 --   fake.logs    every core.log: { level, area, text }
 --   fake.vaults  options of every core.key_vault, in order
+--   fake.plain   options of every other source but the environment
 --   fake.reveal(secret)    the bytes, which Lua proper never sees
 --
 -- One table lives as long as the process, because modules keep what require gave them;
@@ -278,6 +280,44 @@ function core.environment(t)
   }
 end
 
+-- Files and the host's sources: keys come from script.contents[path or name].
+for _, kind in ipairs { "dotenv", "file", "directory", "local_file", "host_source" } do
+  core[kind] = function(t)
+    fake.plain[#fake.plain + 1] = t
+    return new_source { alias = t.alias, kind = kind, label = kind,
+      keys = state.contents[t.path or t.name] or {} }
+  end
+end
+
+-- ---- files ----
+
+function core.policy_file(path)
+  if state.files[path] then return state.files[path], false end
+  for name in pairs(state.files) do
+    if name:sub(1, #path + 1) == path .. "/" then return nil, "Is a directory", true end
+  end
+  return nil, "No such file or directory", false
+end
+
+function core.policy_file_below(dir, path)
+  if path:find("%.%.") or path:sub(1, 1) == "/" then return nil, "it is not below" end
+  local text = state.files[dir:gsub("/*$", "/") .. path]
+  if text then return text, false end
+  return nil, "No such file or directory"
+end
+
+function core.begin_file() end
+
+function core.policy_names(dir)
+  local names, below = {}, dir:gsub("/*$", "/")
+  for name in pairs(state.files) do
+    local base = name:sub(1, #below) == below and name:sub(#below + 1)
+    if base and base:find("^[^./][^/]*%.lua$") then names[#names + 1] = base end
+  end
+  table.sort(names)
+  return names
+end
+
 -- ---- the rest ----
 
 function core.env(name) return state.env[name] end
@@ -317,9 +357,19 @@ end
 core.limited = pcall
 function core.spend() end
 
+function core.renew_budget() end
+
+function core.used_instructions() return state.used_instructions or 0, 1000 end
+
+function core.same(secret, text) return hidden[secret].value == text end
+
 function core.log_wants() return true end
 
-function core.now_ms() return state.now end
+-- With fake.tick set, time passes by looking at it.
+function core.now_ms()
+  state.now = state.now + (fake.tick or 0)
+  return state.now
+end
 
 function core.events()
   local e = state.events
@@ -336,10 +386,10 @@ function fake.reset(script)
   script = script or {}
   state = {
     env = script.env or {}, vaults = script.vaults or {},
-    deleted = script.deleted or {}, events = {}, now = 0,
-    wall_s = script.wall_s or 0,
+    deleted = script.deleted or {}, files = script.files or {}, events = {}, now = 0,
+    wall_s = script.wall_s or 0, contents = script.contents or {},
   }
-  fake.calls, fake.logs, fake.vaults = {}, {}, {}
+  fake.calls, fake.logs, fake.vaults, fake.plain = {}, {}, {}, {}
 end
 
 fake.core = core

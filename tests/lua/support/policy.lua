@@ -35,6 +35,20 @@ function M.load_whole(text)
   return unguarded(engine.load, text, "p.lua")
 end
 
+-- A policy of files: script.files["/etc/ml/..."]; path: "/etc/ml/policy.lua" by default.
+function M.load_path(script, path)
+  fake.reset(script)
+  path = path or "/etc/ml/policy.lua"
+  return unguarded(engine.load, nil, path:gsub("^/etc/ml/", ""), path)
+end
+
+function M.refused_path(script, path)
+  local fine, f = pcall(M.load_path, script, path)
+  assert(not fine, "the policy should not load")
+  assert(type(f) == "table" and f.code, "not a fault: " .. tostring(f))
+  return f
+end
+
 function M.load(text, script)
   if script then fake.reset(script) end
   return M.load_whole(HEAD .. text)
@@ -55,9 +69,8 @@ function M.run(p, verb, name, more)
 end
 
 function M.get(p, name, context)
-  local answer, f = M.run(p, "get", name, { context = context })
-  if not answer then return nil, f end
-  local s = answer.secrets[1]
+  local s, f = M.run(p, "get", name, { context = context })
+  if not s then return nil, f end
   return ("%s:%s=%s"):format(s:source(), s:key(), fake.reveal(s))
 end
 

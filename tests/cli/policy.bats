@@ -1,0 +1,114 @@
+#!/usr/bin/env bats
+# `policy check`, `policy test` and `policy repl`: no server, no network.
+
+load support
+
+setup() {
+    clean_environment
+    P=$BATS_TEST_TMPDIR/p.lua
+    write_rules 'ml.rule "a/*" { strip = "a/", prefix = { "{env}-", "all-" }, from = kv },'
+}
+
+# write_rules TEXT : a policy of these rules, from line 4 on.
+write_rules() {
+    cat >"$P" <<LUA
+local ml = require "moonlatch.policy"
+local kv = ml.azure_key_vault { vault_url = "https://acme.vault.azure.net", alias = "kv" }
+return ml.policy {
+  $1
+}
+LUA
+}
+
+@test "check is quiet about a policy that is fine" {
+    expect 0 policy check "$P"
+    prints "1 rule, 0 names tried: 0 errors, 0 warnings, 0 notes"
+}
+
+@test "check tells a broken policy by file and line" {
+    write_rules 'ml.rule "a/*" { form = kv },'
+    expect 7 policy check "$P"
+    [[ $stderr == *"$P:4: ml.rule has no option 'form'"* ]]
+}
+
+@test "check ends with 7 on an error, and with --strict on a warning" {
+    write_rules 'ml.rule "a/**" { from = kv }, ml.rule "a/b" { from = kv },'
+    expect 0 policy check "$P"
+    prints "p.lua:4: warning: a/b never decides"
+    prints "  try: put it before that rule, or remove it"
+    expect 7 policy check "$P" --strict
+    printf 'a/b_c\n' >"$BATS_TEST_TMPDIR/names"
+    expect 7 policy check "$P" --names "$BATS_TEST_TMPDIR/names"
+    prints 'error: "a/b_c": '
+    prints "2 rules, 1 name tried: "
+}
+
+@test "check --json is JSON" {
+    expect 0 policy check --policy "$P" --json
+    python3 -c 'import json, sys
+data = json.load(sys.stdin)
+assert data["findings"] == [] and data["rules"][0]["label"] == "a/*", data' \
+        <"$BATS_TEST_TMPDIR/stdout"
+}
+
+@test "check --costs says what each rule costs, functions against the budget" {
+    write_rules 'ml.rule "a/*" { map = function(r)
+      local n = 0
+      for i = 1, 20000 do n = n + i end
+      return kv:key(r.leaf) end }, ml.rule "b" { from = kv }, examples = { "a/x" },'
+    expect 0 policy check "$P" --costs
+    prints "of its own instructions ("
+    [[ $(grep -c ' us, ' "$BATS_TEST_TMPDIR/stdout") == 2 ]]
+}
+
+@test "check refuses two policies, and a names file that is not there" {
+    expect 2 policy check "$P" --policy other.lua
+    expect 2 policy check "$P" --names "$BATS_TEST_TMPDIR/none"
+}
+
+@test "test prints TAP and ends with 1 when a case fails" {
+    write_rules 'ml.rule "a/*" { strip = "a/", from = kv }, tests = {
+      ml.case "a/x" { plan = "kv:x" },
+      ml.case "a/y" { fakes = { kv = { y = "v" } }, answer = "w" } },'
+    expect 1 policy test "$P" --junit "$BATS_TEST_TMPDIR/junit.xml"
+    diff - "$BATS_TEST_TMPDIR/stdout" <<TAP
+TAP version 13
+1..2
+ok 1 - a/x
+not ok 2 - a/y
+# $P:6: the value is another one than expected
+TAP
+    python3 - "$BATS_TEST_TMPDIR/junit.xml" <<'PY'
+import sys, xml.etree.ElementTree as tree
+root = tree.parse(sys.argv[1]).getroot()
+assert root.attrib["tests"] == "2" and root.attrib["failures"] == "1", root.attrib
+assert [c.attrib["name"] for c in root.iter("testcase")] == ["a/x", "a/y"]
+PY
+}
+
+@test "test takes cases from files, and no cases at all are a failure" {
+    expect 1 policy test "$P"
+    [[ $stderr == *"has no cases"* ]]
+    cat >"$BATS_TEST_TMPDIR/cases.lua" <<'LUA'
+local ml = require "moonlatch.policy"
+return { ml.case "a/x" { context = { env = "prod" }, plan = { "kv:prod-x", "kv:all-x" } } }
+LUA
+    expect 0 policy test "$P" --cases "$BATS_TEST_TMPDIR/cases.lua"
+    prints "ok 1 - a/x (env=prod)"
+}
+
+@test "repl shows plans, keeps a context, and goes on after a mistake" {
+    printf '%s\n' 'a/x env=prod' ':context env=dev' 'a/x' 'nope' ':what' ':quit' 'a/y' |
+        ml policy repl "$P" >"$BATS_TEST_TMPDIR/out" 2>"$BATS_TEST_TMPDIR/err"
+    grep -q 'prod-x' "$BATS_TEST_TMPDIR/out"
+    grep -q 'dev-x' "$BATS_TEST_TMPDIR/out"
+    grep -q "no command ':what'" "$BATS_TEST_TMPDIR/err"
+    ! grep -q 'a/y' "$BATS_TEST_TMPDIR/out"
+}
+
+@test "help knows verbs of two words" {
+    expect 0 help policy check
+    prints "--names FILE"
+    expect 2 policy
+    expect 2 policy nonsense
+}

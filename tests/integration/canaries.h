@@ -1,0 +1,12 @@
+/* canaries.h - a vault whose value, client secret and tokens can be recognised in
+ * memory: each holds a short text many times over, so that a copy is found also when
+ * part of it was overwritten. */
+#pragma once
+#include "support.h"
+
+/* Starts it: the secret `marked` holds "canaryvalue" over and over; the client secret
+ * "canaryclient"; tokens the base64 of "abcabc...", the client's id. */
+server *canary_vault(void);
+extern char canary_secret[], canary_id[];
+/* text, over and over, n times. */
+void canary_repeat(FILE *f, const char *text, int n);
