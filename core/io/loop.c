@@ -16,6 +16,7 @@
 #include "base/clock.h"
 #include "base/err.h"
 #include "io/timers.h"
+#include "io/watches.h"
 
 enum {
     EVENTS_A_TURN = 64,
@@ -45,7 +46,7 @@ struct ml_loop {
     sock *socks;
     ml_timers timers;
     ml_timer curl_timer;
-    ml_watch *watches;
+    ml_watches watches;
     CURL *idle[MAX_IDLE_HANDLES];
     int n_idle;
     ml_op *ready_first, *ready_last;
@@ -112,6 +113,7 @@ static void arm(ml_loop *l)
 static bool open_descriptors(ml_loop *l)
 {
     l->epoll_fd = epoll_create1(EPOLL_CLOEXEC);
+    l->watches.epoll_fd = l->epoll_fd;
     l->timer_fd = timerfd_create(CLOCK_MONOTONIC, TFD_NONBLOCK | TFD_CLOEXEC);
     l->event_fd = eventfd(0, EFD_NONBLOCK | EFD_CLOEXEC);
     if (l->epoll_fd < 0 || l->timer_fd < 0 || l->event_fd < 0) return false;
@@ -129,32 +131,12 @@ static void close_descriptors(ml_loop *l)
 bool ml_loop_watch(ml_loop *l, ml_watch *w, int fd, void (*fn)(ml_watch *, void *),
                    void *arg)
 {
-    *w = (ml_watch){.fd = fd, .fn = fn, .arg = arg, .next = l->watches};
-    if (!watch(l, fd, EPOLL_CTL_ADD, EPOLLIN)) return false;
-    w->is_on = true;
-    if (l->watches) l->watches->prev = w;
-    l->watches = w;
-    return true;
+    return ml_watches_add(&l->watches, w, fd, fn, arg);
 }
 
 void ml_loop_unwatch(ml_loop *l, ml_watch *w)
 {
-    if (!w->is_on) return;
-    w->is_on = false;
-    watch(l, w->fd, EPOLL_CTL_DEL, 0);
-    if (w->prev)
-        w->prev->next = w->next;
-    else
-        l->watches = w->next;
-    if (w->next) w->next->prev = w->prev;
-}
-
-/* There are few, so a list will do. */
-static ml_watch *watch_of(const ml_loop *l, int fd)
-{
-    ml_watch *w = l->watches;
-    while (w && w->fd != fd) w = w->next;
-    return w;
+    ml_watches_remove(&l->watches, w);
 }
 
 /* ---- curl ----------------------------------------------------------------------- */
@@ -380,10 +362,7 @@ static void handle_descriptors(ml_loop *l)
         } else if (fd == l->timer_fd) {
             drain(fd);
             l->armed_ms = -1;
-        } else if (watch_of(l, fd)) {
-            ml_watch *w = watch_of(l, fd);
-            w->fn(w, w->arg);
-        } else {
+        } else if (!ml_watches_call(&l->watches, fd)) {
             uint32_t got = events[i].events;
             int mask = (got & EPOLLIN ? CURL_CSELECT_IN : 0) |
                        (got & EPOLLOUT ? CURL_CSELECT_OUT : 0) |
