@@ -12,6 +12,7 @@
 --   label    for people: "billing/**", "airflow"
 --   where    "file:line" (ml.airflow fills it in for the rule that it gets)
 --   match    function(name) -> captures table | nil, why not
+--   reach    which names it could match at all (match.lua); nil: any
 --   map      function(req) -> step | array of steps | nil, fault or text
 --            req = { name=, captures=(what match returned), context={...} };
 --            req.leaf and req.segments too when `wants_segments` is set

@@ -220,7 +220,7 @@ function M.custom(registry, where, given)
   for k, v in pairs(given) do rule[k] = v end
   rule.kind, rule.where = "custom", given.where or where
   rule.label, rule.registry = given.label or "custom", registry
-  rule.on, rule.default, rule.reach = compile_on(given.on), as_secret(given.default), nil
+  rule.on, rule.default = compile_on(given.on), as_secret(given.default)
   if given.sources and given.inverse then
     rule.entries = entries_of(registry, given.sources)
   else
