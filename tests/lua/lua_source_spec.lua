@@ -295,3 +295,33 @@ describe("require", function()
     end
   end)
 end)
+
+describe("in the file of a team", function()
+  local function load_team(allow, body)
+    tools.reset { allow_exec = true, answer = function() return { status = 200 } end,
+                  run = function() return { status = 0 } end }
+    return t.load_path { files = {
+      ["/etc/ml/policy.lua"] = 'local ml = require "moonlatch.policy"\n'
+        .. ('return ml.policy { ml.team "a" { confine = "a/**", file = "a.lua", %s } }'):format(allow),
+      ["/etc/ml/a.lua"] = 'local ml = require "moonlatch.policy"\n' .. body,
+    } }
+  end
+  local BODY = [[
+    local s = ml.source { exec = true, get = function() %s return "x" end }
+    return ml.policy { ml.rule "**" { from = s } }
+  ]]
+
+  it("they are closed until the policy opens them", function()
+    local fine, f = pcall(load_team, "", BODY:format "ml.http {}")
+    assert.is_false(fine)
+    assert.truthy(f.text:find("ml.source is not open to team", 1, true), f.text)
+    local p = load_team('allow = "source"', BODY:format "ml.http {}")
+    assert.truthy(t.get(p, "a/x"))
+  end)
+
+  it("programs are opened apart", function()
+    local value, problem = t.get(load_team('allow = "source"', BODY:format "ml.exec {}"), "a/x")
+    t.fails(value, problem, "policy", "ml.exec is not open to team")
+    assert.truthy(t.get(load_team('allow = { "source", "exec" }', BODY:format "ml.exec {}"), "a/x"))
+  end)
+end)
