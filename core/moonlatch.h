@@ -169,6 +169,7 @@ typedef struct ml_options {
     int refresh_percent; /* of its time, after which an answer that is used is asked
                           * for again ahead; default 75; -1: never */
     size_t cache_max_entries; /* of each cache; default 65536 */
+    bool allow_exec; /* may sources written in Lua run programs (exec = true)? */
 } ml_options;
 #define ML_OPTIONS_INIT .size = sizeof(ml_options)
 

@@ -171,6 +171,7 @@ static int open_vm(ml_resolver *r, const ml_options *o, ml_err *e)
                         .log = &r->log,
                         .clock = &r->clock,
                         .kept = r->kept,
+                        .allow_exec = o->allow_exec,
                         .hosted = r->hosted};
     ml_vm_limits limits = {
         .max_bytes = o->lua_max_bytes ? o->lua_max_bytes : LUA_BYTES,

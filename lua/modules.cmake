@@ -24,6 +24,7 @@ set(ML_LUA_MODULES
   moonlatch/kept.lua
   moonlatch/list.lua
   moonlatch/loader.lua
+  moonlatch/lua_source.lua
   moonlatch/match.lua
   moonlatch/names.lua
   moonlatch/options.lua
@@ -38,10 +39,18 @@ set(ML_LUA_MODULES
   moonlatch/ruleset.lua
   moonlatch/sandbox.lua
   moonlatch/selftest.lua
+  moonlatch/source_tools.lua
   moonlatch/sources.lua
   moonlatch/team.lua
   moonlatch/template.lua
   moonlatch/urlsplit.lua
   moonlatch/verbs.lua
   moonlatch/witness.lua
+)
+
+# Sources in Lua that policies load with require "moonlatch.source.NAME".
+set(ML_LUA_SOURCES
+  moonlatch/source/aws.lua
+  moonlatch/source/exec.lua
+  moonlatch/source/vault.lua
 )

@@ -1,8 +1,8 @@
 /* loop.c - one descriptor that is readable exactly when there is something to do.
  *
  * What is in the epoll set: curl's sockets, a timerfd for the earliest timer (curl's
- * own time-out is one of them), and an eventfd that is written when an op becomes ready
- * outside of a turn, or by ml_loop_wake. */
+ * own time-out is one of them), an eventfd that is written when an op becomes ready
+ * outside of a turn, or by ml_loop_wake, and what others asked to have watched. */
 #include "io/loop.h"
 
 #include <errno.h>
@@ -17,6 +17,7 @@
 #include "base/err.h"
 #include "io/socks.h"
 #include "io/timers.h"
+#include "io/watches.h"
 
 enum {
     EVENTS_A_TURN = 64,
@@ -36,6 +37,7 @@ struct ml_loop {
     ml_socks socks;
     ml_timers timers;
     ml_timer curl_timer;
+    ml_watches watches;
     CURL *idle[MAX_IDLE_HANDLES];
     int n_idle;
     ml_op *ready_first, *ready_last;
@@ -102,6 +104,7 @@ static void arm(ml_loop *l)
 static bool open_descriptors(ml_loop *l)
 {
     l->epoll_fd = epoll_create1(EPOLL_CLOEXEC);
+    l->watches.epoll_fd = l->epoll_fd;
     l->timer_fd = timerfd_create(CLOCK_MONOTONIC, TFD_NONBLOCK | TFD_CLOEXEC);
     l->event_fd = eventfd(0, EFD_NONBLOCK | EFD_CLOEXEC);
     if (l->epoll_fd < 0 || l->timer_fd < 0 || l->event_fd < 0) return false;
@@ -115,6 +118,17 @@ static void close_descriptors(ml_loop *l)
     if (l->event_fd >= 0) close(l->event_fd);
     if (l->timer_fd >= 0) close(l->timer_fd);
     if (l->epoll_fd >= 0) close(l->epoll_fd);
+}
+
+bool ml_loop_watch(ml_loop *l, ml_watch *w, int fd, void (*fn)(ml_watch *, void *),
+                   void *arg)
+{
+    return ml_watches_add(&l->watches, w, fd, fn, arg);
+}
+
+void ml_loop_unwatch(ml_loop *l, ml_watch *w)
+{
+    ml_watches_remove(&l->watches, w);
 }
 
 /* ---- curl ----------------------------------------------------------------------- */
@@ -306,7 +320,7 @@ static void handle_descriptors(ml_loop *l)
         } else if (fd == l->timer_fd) {
             drain(fd);
             l->armed_ms = -1;
-        } else {
+        } else if (!ml_watches_call(&l->watches, fd)) {
             uint32_t got = events[i].events;
             int mask = (got & EPOLLIN ? CURL_CSELECT_IN : 0) |
                        (got & EPOLLOUT ? CURL_CSELECT_OUT : 0) |

@@ -148,6 +148,7 @@ static const char *const known_options[] = {"policy_file",
                                             "cache_max_entries",
                                             "log",
                                             "log_level",
+                                            "allow_exec",
                                             NULL};
 
 static void read_options(lua_State *L, ml_lua_resolver *self, ml_options *opt)
@@ -166,6 +167,9 @@ static void read_options(lua_State *L, ml_lua_resolver *self, ml_options *opt)
     opt->refresh_percent = small(L, "refresh_percent");
     opt->cache_max_bytes = limit(L, "cache_max_bytes");
     opt->cache_max_entries = limit(L, "cache_max_entries");
+    lua_getfield(L, 1, "allow_exec");
+    opt->allow_exec = lua_toboolean(L, -1) != 0;
+    lua_pop(L, 1);
     lua_getfield(L, 1, "env");
     opt->env = ml_lua_pairs(L, lua_gettop(L), "env", &opt->n_env);
     read_log(L, self, opt);

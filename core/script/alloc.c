@@ -136,3 +136,18 @@ void *ml_alloc_lua(void *ud, void *block, size_t old_size, size_t new_size)
     if (moved_to) note_resized(a, old_size, new_size);
     return moved_to;
 }
+
+bool ml_alloc_charge(ml_alloc *a, size_t n)
+{
+    if (a->used_bytes > a->max_bytes || n > a->max_bytes - a->used_bytes) {
+        a->refusal = ML_ALLOC_CAPPED;
+        return false;
+    }
+    a->used_bytes += n;
+    return true;
+}
+
+void ml_alloc_discharge(ml_alloc *a, size_t n)
+{
+    a->used_bytes -= n;
+}

@@ -37,5 +37,10 @@ typedef struct ml_alloc {
     void *texts[ML_ALLOC_MAX_TEXTS]; /* the big strings: Lua's free does not tell */
 } ml_alloc;
 
+/* Bytes outside of Lua that its code has us keep count against the cap, too.  False:
+ * they do not fit. */
+bool ml_alloc_charge(ml_alloc *a, size_t n);
+void ml_alloc_discharge(ml_alloc *a, size_t n);
+
 /* A lua_Alloc; ud is the ml_alloc. */
 void *ml_alloc_lua(void *ud, void *block, size_t old_size, size_t new_size);

@@ -5,12 +5,19 @@
 #include <string.h>
 
 #include "base/clock.h"
+#include "script/bind_bytes.h"
+#include "script/bind_exec.h"
 #include "script/bind_files.h"
+#include "script/bind_http.h"
 #include "script/bind_json.h"
+#include "script/bind_json_body.h"
 #include "script/bind_kept.h"
+#include "script/bind_memo.h"
+#include "script/bind_scope.h"
 #include "script/bind_secret.h"
 #include "script/bind_source.h"
 #include "script/bind_value.h"
+#include "script/bytes.h"
 #include "script/task.h"
 
 /* core.env(name) -> string | nil */
@@ -176,6 +183,38 @@ static int core_events(lua_State *L)
     return 1;
 }
 
+/* For sources that are written in Lua. */
+static void set_source_functions(lua_State *L)
+{
+    static const luaL_Reg functions[] = {{"http", ml_script_http},
+                                         {"exec", ml_script_exec},
+                                         {"memo", ml_script_memo},
+                                         {"rights", ml_script_rights},
+                                         {"left_ms", ml_script_left_ms},
+                                         {"now", ml_script_now},
+                                         {"utc", ml_script_utc},
+                                         {"exec_allowed", ml_script_exec_allowed},
+                                         {"describe", ml_script_describe},
+                                         {"module_text", ml_script_module_text},
+                                         {"secret_text", ml_script_secret_text},
+                                         {"join", ml_script_join},
+                                         {"hex", ml_script_hex},
+                                         {"base64", ml_script_base64},
+                                         {"base64_decode", ml_script_base64_decode},
+                                         {"url_encode", ml_script_url_encode},
+                                         {"chomp", ml_script_chomp},
+                                         {"sha256", ml_script_sha256},
+                                         {"hmac_sha256", ml_script_hmac_sha256},
+                                         {"json_field", ml_script_json_field},
+                                         {"json_text", ml_script_json_text},
+                                         {"json_texts", ml_script_json_texts},
+                                         {"json_encode", ml_script_json_encode},
+                                         {NULL, NULL}};
+    ml_script_open_bytes(L);
+    ml_script_open_memo(L);
+    luaL_setfuncs(L, functions, 0);
+}
+
 void ml_script_push_core(lua_State *L)
 {
     static const luaL_Reg functions[] = {{"key_vault", ml_script_key_vault},
@@ -207,7 +246,6 @@ void ml_script_push_core(lua_State *L)
                                          {"value_problem", ml_script_value_problem},
                                          {"transform", ml_script_transform},
                                          {"is_pointer", ml_script_is_pointer},
-                                         {"digest", ml_script_digest},
                                          {"events", core_events},
                                          {NULL, NULL}};
     ml_script_open_secret(L);
@@ -215,6 +253,7 @@ void ml_script_push_core(lua_State *L)
     ml_script_open_json(L);
     ml_script_open_kept(L);
     luaL_newlib(L, functions);
+    set_source_functions(L);
     ml_script_add_files(L);
     lua_pushlightuserdata(L, NULL); /* the same as cjson.null */
     lua_setfield(L, -2, "null");

@@ -13,5 +13,6 @@ typedef struct ml_host {
     const ml_log *log;
     const ml_clock *clock;
     ml_kept *kept;     /* NULL: no cache */
+    bool allow_exec;   /* may policies run programs? */
     ml_hosted *hosted; /* sources that the host of the library supplies */
 } ml_host;

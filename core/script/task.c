@@ -23,7 +23,9 @@ struct ml_task {
     ml_thread thread; /* the coroutine */
     ml_op *child;     /* what it waits for */
     ml_verb child_verb;
-    ml_timer first; /* brings the first resume */
+    ml_task_push *child_push; /* NULL: as child_verb says */
+    unsigned rights;          /* ML_MAY_FETCH ... */
+    ml_timer first;           /* brings the first resume */
     int64_t deadline_ms;
     ml_trace trace;
     size_t events_seen;
@@ -51,12 +53,25 @@ int ml_task_await(lua_State *L, ml_task *t, ml_verb verb, ml_op *op)
 {
     t->child = op;
     t->child_verb = verb;
+    t->child_push = NULL;
+    return lua_yield(L, 0);
+}
+
+int ml_task_await_value(lua_State *L, ml_task *t, ml_task_push *push, ml_op *op)
+{
+    t->child = op;
+    t->child_push = push;
     return lua_yield(L, 0);
 }
 
 int64_t ml_task_deadline_ms(const ml_task *t)
 {
     return t->deadline_ms;
+}
+
+bool ml_task_is_late(lua_State *L, const ml_task *t)
+{
+    return ml_mono_ms(ml_vm_of(L)->host->clock) >= t->deadline_ms;
 }
 
 ml_trace *ml_task_trace(lua_State *L)
@@ -92,6 +107,12 @@ ml_secret_handle **ml_task_secrets(lua_State *L)
 {
     ml_task *t = ml_vm_of(L)->running;
     return t ? &t->secrets : NULL;
+}
+
+unsigned *ml_task_rights(lua_State *L)
+{
+    ml_task *t = ml_vm_of(L)->running;
+    return t ? &t->rights : NULL;
 }
 
 size_t *ml_task_events_seen(lua_State *L)
@@ -291,7 +312,9 @@ static int deliver(lua_State *L)
 {
     delivery *d = lua_touserdata(L, 1);
     if (!lua_checkstack(d->task->thread.L, 4)) return luaL_error(L, "stack overflow");
-    if (d->child->err.code == 0) {
+    if (d->task->child_push) {
+        d->n_results = d->task->child_push(L, d->child, &d->task->secrets);
+    } else if (d->child->err.code == 0) {
         push_success(L, d);
         d->n_results = 1;
     } else {

@@ -20,6 +20,9 @@
 --                                                supplies (ml_add_source)
 --     path       relative to the directory of the policy file
 --     optional   true: when there is no such file, its keys are missing; else unavailable
+--   source { alias =, get = function(key, ctx) end, list =, put =, delete =, check =,
+--            exec = }                            written in Lua: see lua_source.lua, and
+--                                                source_tools.lua for ml.http, ml.json ...
 --   source:key("name" [, "version"])             a step, for map
 --   env("X" [, default])                         a string; an error when X is not set, or
 --                                                when its name looks like a secret's
@@ -83,6 +86,7 @@ local place = require "moonlatch.place"
 local rule = require "moonlatch.rule"
 local rule_options = require "moonlatch.rule_options"
 local ruleset = require "moonlatch.ruleset"
+local source_tools = require "moonlatch.source_tools"
 local sources = require "moonlatch.sources"
 local team = require "moonlatch.team"
 
@@ -352,6 +356,7 @@ function M.new(here, scope)
     policy = policy_function(here, rules, cases, policies, registry),
     case = case_function(here, cases),
   }
+  source_tools.add(ml)
   for name, make in pairs(registry.constructors) do ml[name] = make end
   ml.airflow = airflow_function(here, registry, rules, ml)
   ml.team = team_function(here, registry, rules, ml, scope)

@@ -253,10 +253,25 @@ local function copy_of(t, without)
   return c
 end
 
+-- A source that is shipped as Lua (lua/moonlatch/source) is loaded into an environment of
+-- its own, with this policy's ml: it can do what the policy itself could, and no more.
+local function shipped_source(ml, name)
+  local text = core.module_text(name)
+  if not text then return nil end
+  local chunk, problem = load(text, "=" .. name, "t", M.environment(ml))
+  if not chunk then error(problem, 0) end
+  return chunk()
+end
+
 local function requirer(ml)
+  local loaded = {}
   return function(name)
     if name == "moonlatch.policy" then return ml end
-    fail(2, "require: a policy may use 'moonlatch.policy' only, not '%s'", tostring(name))
+    local is_source = type(name) == "string" and raw.find(name, "^moonlatch%.source%.[%w_]+$")
+    if is_source and loaded[name] == nil then loaded[name] = shipped_source(ml, name) end
+    if is_source and loaded[name] ~= nil then return loaded[name] end
+    fail(2, "require: a policy may use 'moonlatch.policy' and the sources "
+      .. "'moonlatch.source.vault', '.aws' and '.exec', not '%s'", tostring(name))
   end
 end
 

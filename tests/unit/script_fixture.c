@@ -233,8 +233,11 @@ static int open_with(fixture *f, const ml_vm_limits *limits, const ml_pair *env,
     f->loop = ml_loop_new(&f->clock, &f->log, e);
     if (!f->loop) return e->code;
     loop_of_all = f->loop;
-    f->host =
-        (ml_host){.loop = f->loop, .env = &f->env, .log = &f->log, .clock = &f->clock};
+    f->host = (ml_host){.loop = f->loop,
+                        .env = &f->env,
+                        .log = &f->log,
+                        .clock = &f->clock,
+                        .allow_exec = true};
     f->vm =
         ml_vm_new_with(&f->host, limits ? limits : &(ml_vm_limits){0}, modules_of, e);
     return f->vm ? 0 : e->code;
