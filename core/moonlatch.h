@@ -152,8 +152,9 @@ typedef struct ml_options {
     const char *proxy;      /* default HTTPS_PROXY / NO_PROXY */
     int deadline_ms;        /* of one call, everything included; default 30000 */
     int connect_ms;         /* of one TCP + TLS connect; default 5000 */
-    int cache_ttl_ms;       /* default 60000; -1: no cache */
-    size_t cache_max_bytes; /* default 8 MiB */
+    int cache_ttl_ms;       /* default 60000; -1: no cache, whatever rules say */
+    size_t cache_max_bytes; /* of each of two caches, of answers and of what sources
+                             * said; they share the secrets.  Default 8 MiB */
     size_t lua_max_bytes;   /* memory cap of the policy VM; default 64 MiB */
     int64_t lua_max_instructions; /* of one plan; default 10 million */
     int lua_deadline_ms;          /* wall clock of one plan; default 500 */
@@ -161,6 +162,14 @@ typedef struct ml_options {
     void *log_arg;
     ml_log_level log_level; /* lines above it are not built */
     const ml_clock *clock;  /* default: the system's */
+    /* Caching.  Rules may say otherwise (ttl, negative_ttl, stale_ttl). */
+    int negative_ttl_ms; /* how long a missing is believed; default 0: not at all */
+    int stale_ttl_ms;    /* how old a value may be that stands in for a failure, where
+                          * a rule says `stale`; default 3600000; -1: none */
+    int refresh_percent; /* of its time, after which an answer that is used is asked
+                          * for again ahead; default 75; -1: never */
+    size_t cache_max_entries; /* of each cache; default 65536 */
+    bool allow_exec; /* may sources written in Lua run programs (exec = true)? */
 } ml_options;
 #define ML_OPTIONS_INIT .size = sizeof(ml_options)
 
@@ -207,7 +216,7 @@ typedef enum ml_verb {
 } ml_verb;
 
 enum {
-    ML_REFRESH = 1,         /* do not answer from the cache */
+    ML_REFRESH = 1,         /* ask the sources, whatever is kept; keep what they say */
     ML_PLAN_ONLY = 2,       /* ML_EXPLAIN: no network */
     ML_AS_JSON = 4,         /* ML_EXPLAIN: text is JSON */
     ML_REPLACE_METADATA = 8 /* ML_PUT: do not keep tags and content type */
@@ -259,6 +268,12 @@ ML_API ML_MUST int ml_delete(ml_resolver *r, const char *name, const ml_pair *co
 /* *out is NUL-terminated text; give it back with ml_answer_free on *out's answer. */
 ML_API ML_MUST int ml_explain(ml_resolver *r, const char *name, const ml_pair *context,
                               size_t n_context, ml_answer **out, ml_err *e);
+
+/* Drops what is kept: answers to names that match, and what their sources said.
+ * pattern: a name, or as ml_list has it ("billing/" and two stars); NULL: everything.
+ * Calls under way are not kept either.  Thread-safe, also inside a done; no network.
+ * ML_EUSAGE: the pattern is wrong. */
+ML_API ML_MUST int ml_forget(ml_resolver *r, const char *pattern, ml_err *e);
 
 /* Called exactly once per started request, only from ml_step, a blocking call or
  * ml_close.  answer is NULL and e->code negative on failure, e->code 0 on success.

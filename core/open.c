@@ -15,6 +15,10 @@ enum {
     CONNECT_MS = 5 * 1000,
     CACHE_TTL_MS = 60 * 1000,
     CACHE_BYTES = 8 * 1024 * 1024,
+    CACHE_ENTRIES = 65536,
+    STALE_TTL_MS = 3600 * 1000,
+    REFRESH_PERCENT = 75,
+    NEVER_PERCENT = 101,
     LUA_BYTES = 64 * 1024 * 1024,
     LUA_INSTRUCTIONS = 10 * 1000 * 1000,
     LUA_DEADLINE_MS = 500,
@@ -81,6 +85,22 @@ bool ml_resolver_is_alive(const ml_resolver *r)
     return r->alive[0] == 1;
 }
 
+static int open_caches(ml_resolver *r, const ml_options *o, ml_err *e)
+{
+    ml_kept_limits limits = {
+        .max_bytes = o->cache_max_bytes ? o->cache_max_bytes : CACHE_BYTES,
+        .max_entries = o->cache_max_entries ? o->cache_max_entries : CACHE_ENTRIES,
+        .keep = {.ttl_ms = r->cache_ttl_ms,
+                 .negative_ttl_ms = o->negative_ttl_ms > 0 ? o->negative_ttl_ms : -1,
+                 .stale_ttl_ms = o->stale_ttl_ms ? o->stale_ttl_ms : STALE_TTL_MS},
+        .refresh_percent = o->refresh_percent ? o->refresh_percent : REFRESH_PERCENT};
+    if (limits.refresh_percent < 0) limits.refresh_percent = NEVER_PERCENT;
+    r->refresh_percent = limits.refresh_percent;
+    r->cache = ml_cache_new(limits.max_bytes, limits.max_entries);
+    r->kept = ml_kept_new(&limits);
+    return r->cache && r->kept ? 0 : ml_fail(e, ML_ENOMEM, "out of memory");
+}
+
 static int open_ground(ml_resolver *r, const ml_options *o, ml_err *e)
 {
     pthread_mutex_init(&r->lock, NULL);
@@ -96,11 +116,7 @@ static int open_ground(ml_resolver *r, const ml_options *o, ml_err *e)
     int rc = map_alive(r, e);
     if (rc == 0) rc = ml_env_init(&r->env, o->env, o->n_env, e);
     if (rc < 0) return rc;
-    if (r->cache_ttl_ms > 0) {
-        r->cache = ml_cache_new(o->cache_max_bytes ? o->cache_max_bytes : CACHE_BYTES);
-        if (!r->cache) return ml_fail(e, ML_ENOMEM, "out of memory");
-    }
-    return 0;
+    return r->cache_ttl_ms > 0 ? open_caches(r, o, e) : 0;
 }
 
 static const char *first_set(const ml_env *env, const char *const *names)
@@ -154,6 +170,8 @@ static int open_vm(ml_resolver *r, const ml_options *o, ml_err *e)
                         .env = &r->env,
                         .log = &r->log,
                         .clock = &r->clock,
+                        .kept = r->kept,
+                        .allow_exec = o->allow_exec,
                         .hosted = r->hosted};
     ml_vm_limits limits = {
         .max_bytes = o->lua_max_bytes ? o->lua_max_bytes : LUA_BYTES,
@@ -198,6 +216,7 @@ void ml_resolver_free(ml_resolver *r)
     ml_azure_free(r->azure);
     ml_tls_fini(&r->tls);
     ml_cache_free(r->cache);
+    ml_kept_free(r->kept);
     ml_env_fini(&r->env);
     ml_policy_forget(r);
     if (r->proxy) ml_scrub_free(r->proxy, strlen(r->proxy)); /* may hold a password */

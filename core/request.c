@@ -82,6 +82,7 @@ ml_request *ml_request_new(ml_resolver *r, const ml_call *call, ml_err *e)
     q->answer = answer;
     q->changes_store = is_change(call->verb);
     q->keeps_answer = r->cache && call->verb == ML_GET;
+    q->policy_generation = atomic_load(&r->policy_generation);
     if (!q->keeps_answer || copy_key(q, call)) return q;
     ml_request_free(q);
     ml_fail(e, ML_ENOMEM, "out of memory");
@@ -104,7 +105,8 @@ void ml_request_free(ml_request *q)
 
 static ml_cache_key key_of(const ml_request *q)
 {
-    return (ml_cache_key){q->name, q->version, q->context, q->n_context};
+    return (ml_cache_key){q->policy_generation, q->name, q->version, q->context,
+                          q->n_context};
 }
 
 void ml_request_note_change(ml_resolver *r)
@@ -113,15 +115,15 @@ void ml_request_note_change(ml_resolver *r)
     if (r->cache) ml_cache_clear(r->cache);
 }
 
-static void remember(ml_request *q)
+static void remember(ml_request *q, const ml_op *op)
 {
     ml_resolver *r = q->resolver;
     /* What was asked before a change is not kept: it may be the old value. */
-    if (q->generation != r->generation) return;
-    if (!q->keeps_answer || q->answer->list.n != 1) return;
+    if (!q->keeps_answer || q->generation != r->generation) return;
+    if (q->err.code == 0 && q->answer->list.n != 1) return;
     ml_cache_key key = key_of(q);
-    int64_t expires_ms = ml_loop_now_ms(r->loop) + r->cache_ttl_ms;
-    ml_cache_put(r->cache, &key, q->answer->list.items[0], expires_ms);
+    ml_answer_keep(r, &key, q->err.code == 0 ? q->answer->list.items[0] : NULL,
+                   q->err.code, ml_task_fresh_until_ms(op));
 }
 
 static void take_answer(ml_request *q, ml_op *op)
@@ -143,6 +145,10 @@ static void finish(ml_request *q)
     if (q->err.code) {
         ml_answer_free(q->answer);
         q->answer = NULL;
+    }
+    if (q->is_ahead) {
+        ml_request_free(q);
+        return;
     }
     q->is_finished = true;
     q->op = NULL;
@@ -175,17 +181,19 @@ static void on_task(ml_op *op, void *arg)
     }
     if (q->changes_store)
         ml_request_note_change(q->resolver); /* failed ones may have, too */
-    if (q->err.code == 0) remember(q);
+    remember(q, op);
     finish(q);
 }
 
-static bool start_from_cache(ml_request *q)
+static bool start_from_cache(ml_request *q, const ml_call *call)
 {
+    ml_resolver *r = q->resolver;
     ml_cache_key key = key_of(q);
-    ml_secret *secret =
-        ml_cache_get(q->resolver->cache, &key, ml_loop_now_ms(q->resolver->loop));
+    ml_cache_due due;
+    ml_secret *secret = ml_cache_get(r->cache, &key, ml_loop_now_ms(r->loop), &due);
     if (!secret) return false;
-    q->op = ml_ready_new(q->resolver->loop, on_hit, q);
+    if (due == ML_CACHE_REFRESH) ml_refresh_ahead(r, call);
+    q->op = ml_ready_new(r->loop, on_hit, q);
     if (!q->op) {
         ml_secret_unref(secret);
         return false;
@@ -195,17 +203,18 @@ static bool start_from_cache(ml_request *q)
     return true;
 }
 
-static int64_t cached_ms(const ml_resolver *r, const ml_call *c)
+static int64_t cached_ms(ml_resolver *r, const ml_call *c)
 {
     if (!r->cache || c->verb != ML_EXPLAIN) return 0;
-    ml_cache_key key = {c->name, c->version, c->context, c->n_context};
+    ml_cache_key key = ml_cache_key_of(r, c);
     return ml_cache_left_ms(r->cache, &key, ml_loop_now_ms(r->loop));
 }
 
 int ml_request_start(ml_request *q, const ml_call *call, ml_err *e)
 {
     ml_resolver *r = q->resolver;
-    if (q->keeps_answer && !(call->flags & ML_REFRESH) && start_from_cache(q)) return 0;
+    if (q->keeps_answer && !(call->flags & ML_REFRESH) && start_from_cache(q, call))
+        return 0;
     if (q->changes_store) ml_request_note_change(r);
     q->generation = r->generation;
     int deadline_ms = call->deadline_ms > 0 ? call->deadline_ms : r->deadline_ms;

@@ -7,7 +7,7 @@
 
 #include "base/err.h"
 
-static int check_alive(const ml_resolver *r, ml_err *e)
+int ml_resolver_check_alive(const ml_resolver *r, ml_err *e)
 {
     if (ml_resolver_is_alive(r)) return 0;
     return ml_fail(e, ML_EFORKED,
@@ -173,7 +173,7 @@ static void leave(ml_resolver *r)
 
 int ml_step(ml_resolver *r, int max_wait_ms)
 {
-    int n = check_alive(r, NULL);
+    int n = ml_resolver_check_alive(r, NULL);
     if (n < 0) return n;
     enter(r);
     if (is_inside_done(r)) {
@@ -208,7 +208,7 @@ int ml_add_source(ml_resolver *r, const char *name, const ml_source_ops *ops, vo
 {
     ml_source_ops full = {0};
     ml_err_clear(e);
-    int rc = check_alive(r, e);
+    int rc = ml_resolver_check_alive(r, e);
     if (rc < 0) return rc;
     if (!ops || ops->size < sizeof(size_t) || ops->size > sizeof(full)) {
         return ml_fail(e, ML_EUSAGE, "ops were not filled with ML_SOURCE_OPS_INIT");
@@ -255,7 +255,8 @@ ml_request *ml_start(ml_resolver *r, const ml_call *call, ml_done *done, void *a
     ml_err unseen;
     if (!e) e = &unseen;
     ml_err_clear(e);
-    if (check_alive(r, e) < 0 || ml_call_widen(call, &full, e) < 0) return NULL;
+    if (ml_resolver_check_alive(r, e) < 0 || ml_call_widen(call, &full, e) < 0)
+        return NULL;
     if (!done) {
         ml_fail(e, ML_EUSAGE, "a done function is missing");
         return NULL;
@@ -313,7 +314,7 @@ int ml_run(ml_resolver *r, const ml_call *call, ml_answer **out, ml_err *e)
     ml_err unseen;
     if (!e) e = &unseen;
     ml_err_clear(e);
-    int rc = check_alive(r, e);
+    int rc = ml_resolver_check_alive(r, e);
     if (rc == 0) rc = ml_call_widen(call, &full, e);
     if (rc < 0) return rc;
     enter(r);
@@ -327,12 +328,32 @@ int ml_run(ml_resolver *r, const ml_call *call, ml_answer **out, ml_err *e)
     return rc;
 }
 
+/* A hit was told that its answer is late: begins to make it anew, or turns the loop
+ * once so that this goes on though nobody waits.  With somebody else inside, neither is
+ * needed now. */
+static void make_anew(ml_resolver *r, const ml_call *c, ml_cache_due due)
+{
+    if (pthread_mutex_trylock(&r->lock) != 0) {
+        ml_cache_key key = ml_cache_key_of(r, c);
+        if (due == ML_CACHE_REFRESH) ml_cache_rest(r->cache, &key, 0);
+        return;
+    }
+    r->n_inside++;
+    if (due == ML_CACHE_REFRESH) ml_refresh_ahead(r, c);
+    if (!r->has_leader && !r->is_closing) lead(r, 0);
+    leave(r);
+}
+
 ml_secret *ml_resolver_hit(ml_resolver *r, const ml_call *c)
 {
     if (!r->cache || c->verb != ML_GET || (c->flags & ML_REFRESH)) return NULL;
     if (atomic_load_explicit(&r->is_reporting, memory_order_relaxed)) return NULL;
-    ml_cache_key key = {c->name, c->version, c->context, c->n_context};
-    return ml_cache_get(r->cache, &key, r->clock.mono_ms(r->clock.arg));
+    ml_cache_key key = ml_cache_key_of(r, c);
+    ml_cache_due due;
+    ml_secret *secret =
+        ml_cache_get(r->cache, &key, r->clock.mono_ms(r->clock.arg), &due);
+    if (due != ML_CACHE_FINE) make_anew(r, c, due);
+    return secret;
 }
 
 /* ---- reloading ------------------------------------------------------------------ */
@@ -342,7 +363,7 @@ int ml_reload(ml_resolver *r, ml_err *e)
     ml_err unseen;
     if (!e) e = &unseen;
     ml_err_clear(e);
-    int rc = check_alive(r, e);
+    int rc = ml_resolver_check_alive(r, e);
     if (rc < 0) return rc;
     enter(r);
     if (is_inside_done(r))

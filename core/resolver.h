@@ -28,9 +28,11 @@ struct ml_request {
     ml_answer *answer; /* NULL on failure */
     ml_err err;
     bool is_finished;
-    bool keeps_answer;    /* may go into the cache */
-    bool changes_store;   /* what was cached before is stale afterwards */
-    uint64_t generation;  /* of the store when it began */
+    bool keeps_answer;   /* may go into the cache */
+    bool is_ahead;       /* nobody waits: it makes an answer anew before its time */
+    bool changes_store;  /* what was cached before is stale afterwards */
+    uint64_t generation; /* of the store when it began */
+    uint64_t policy_generation;
     char *name, *version; /* with the context: the cache key */
     ml_pair *context;
     size_t n_context;
@@ -60,25 +62,43 @@ struct ml_resolver {
     ml_azure *azure;
     ml_host host;
     ml_vm *vm;
-    ml_cache *cache; /* NULL: switched off */
+    ml_cache *cache; /* of answers; NULL: switched off */
+    ml_kept *kept;   /* of what sources said; NULL with it */
     int cache_ttl_ms;
-    uint64_t generation; /* counts changes of the store through this handle */
+    int refresh_percent; /* over 100: never ahead */
+    uint64_t generation; /* counts changes of the store, and forgetting */
     int deadline_ms;
 
     char *policy_name, *policy_path, *policy_text; /* one of path and text is NULL */
-    uint64_t policy_generation;                    /* counts reloads that were taken */
+    atomic_uint_least64_t policy_generation; /* counts reloads that were taken; part of
+                                              * an answer's key */
     char reload_problem[sizeof(
         (ml_err){0}.text)]; /* said already; "" after a good one */
 };
 
 /* The lock was taken before; after fork the child sees false. */
 bool ml_resolver_is_alive(const ml_resolver *r);
+/* The same as 0 or ML_EFORKED. */
+int ml_resolver_check_alive(const ml_resolver *r, ml_err *e);
 /* Ends every request and frees; nobody else may be inside. */
 void ml_resolver_free(ml_resolver *r);
 
-/* A reference to the kept answer of this call, or NULL.  Without the lock. */
+/* A reference to the kept answer of this call, or NULL.  Without the lock, which is
+ * taken only if it is free, and only to make an answer anew that is late in its time.
+ */
 ml_secret *ml_resolver_hit(ml_resolver *r, const ml_call *c);
 
+/* Keeps the answer of an ended get as long as everything in it is fresh.  secret NULL:
+ * it failed with this code, and what was kept before is dropped or left, as that says.
+ */
+void ml_answer_keep(ml_resolver *r, const ml_cache_key *key, ml_secret *secret,
+                    int code, int64_t fresh_until_ms);
+
+/* With the lock: has the answer of this call made anew, and forgets about it. */
+void ml_refresh_ahead(ml_resolver *r, const ml_call *c);
+
+/* The key of a call's answer; borrows its texts. */
+ml_cache_key ml_cache_key_of(ml_resolver *r, const ml_call *c);
 /* policy.c.  Keep copies the options; load reads and checks, and on failure leaves the
  * policy before; reload says so once, and makes answers of the old one forgotten. */
 int ml_policy_keep(ml_resolver *r, const ml_options *o, ml_err *e);

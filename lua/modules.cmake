@@ -20,8 +20,12 @@ set(ML_LUA_MODULES
   moonlatch/inverse.lua
   moonlatch/json.lua
   moonlatch/json_text.lua
+  moonlatch/keep.lua
+  moonlatch/kept.lua
+  moonlatch/later.lua
   moonlatch/list.lua
   moonlatch/loader.lua
+  moonlatch/lua_source.lua
   moonlatch/match.lua
   moonlatch/names.lua
   moonlatch/options.lua
@@ -36,10 +40,18 @@ set(ML_LUA_MODULES
   moonlatch/ruleset.lua
   moonlatch/sandbox.lua
   moonlatch/selftest.lua
+  moonlatch/source_tools.lua
   moonlatch/sources.lua
   moonlatch/team.lua
   moonlatch/template.lua
   moonlatch/urlsplit.lua
   moonlatch/verbs.lua
   moonlatch/witness.lua
+)
+
+# Sources in Lua that policies load with require "moonlatch.source.NAME".
+set(ML_LUA_SOURCES
+  moonlatch/source/aws.lua
+  moonlatch/source/exec.lua
+  moonlatch/source/vault.lua
 )

@@ -7,95 +7,107 @@
 
 #include "base/mem.h"
 
+/* One block, as small as it can be, because there may be many: the head, where each
+ * text begins, and the texts, each followed by NUL.  Texts of tags follow the others,
+ * name and value by turns; one position more says where everything ends. */
+enum text { VALUE, NAME, SOURCE, KEY, VERSION, CONTENT_TYPE, RECOVERY_ID, TAGS };
+
 struct ml_secret {
     atomic_uint refs;
-    size_t size; /* of the whole block, for scrubbing */
+    uint32_t size;
+    uint32_t n_tags;
     bool has_value;
-    ml_str value;
-    ml_str name;
-    ml_str source;
-    ml_str key;
-    ml_str version;
-    ml_str content_type;
-    ml_str recovery_id;
-    size_t n_tags;
     ml_attributes attributes;
-    ml_tag tags[]; /* then the texts, each followed by NUL */
+    uint32_t begins[]; /* TAGS + 2 * n_tags + 1 */
 };
+
+static ml_str text_of(const ml_secret *s, size_t i)
+{
+    return (ml_str){(const char *)s + s->begins[i],
+                    (size_t)s->begins[i + 1] - s->begins[i] - 1};
+}
+
+static ml_tag tag_of(const ml_secret *s, size_t i)
+{
+    return (ml_tag){text_of(s, TAGS + 2 * i), text_of(s, TAGS + 2 * i + 1)};
+}
 
 static size_t text_bytes(const ml_secret_fields *f)
 {
     size_t n = f->value.n + f->name.n + f->source.n + f->key.n + f->version.n +
-               f->content_type.n + f->recovery_id.n + 7;
+               f->content_type.n + f->recovery_id.n + TAGS;
     for (size_t i = 0; i < f->n_tags; i++) {
         n += f->tags[i].name.n + f->tags[i].value.n + 2;
     }
     return n;
 }
 
-static ml_str place(char **at, ml_str s)
+static void place(ml_secret *s, size_t i, ml_str text)
 {
-    ml_str copy = {*at, s.n};
-    if (s.n) memcpy(*at, s.p, s.n);
-    (*at)[s.n] = '\0';
-    *at += s.n + 1;
-    return copy;
+    char *at = (char *)s + s->begins[i];
+    if (text.n) memcpy(at, text.p, text.n);
+    at[text.n] = '\0';
+    s->begins[i + 1] = s->begins[i] + (uint32_t)text.n + 1;
 }
 
 ml_secret *ml_secret_new(const ml_secret_fields *f)
 {
-    size_t head = sizeof(ml_secret) + f->n_tags * sizeof(ml_tag);
+    const ml_str texts[TAGS] = {[VALUE] = f->value,
+                                [NAME] = f->name,
+                                [SOURCE] = f->source,
+                                [KEY] = f->key,
+                                [VERSION] = f->version,
+                                [CONTENT_TYPE] = f->content_type,
+                                [RECOVERY_ID] = f->recovery_id};
+    size_t head = sizeof(ml_secret) + (TAGS + 2 * f->n_tags + 1) * sizeof(uint32_t);
     size_t size = head + text_bytes(f);
-    ml_secret *s = malloc(size);
+    ml_secret *s = size <= UINT32_MAX ? malloc(size) : NULL;
     if (!s) return NULL;
-    char *at = (char *)s + head;
     atomic_init(&s->refs, 1);
-    s->size = size;
+    s->size = (uint32_t)size;
+    s->n_tags = (uint32_t)f->n_tags;
     s->has_value = f->has_value;
-    s->value = place(&at, f->value);
-    s->name = place(&at, f->name);
-    s->source = place(&at, f->source);
-    s->key = place(&at, f->key);
-    s->version = place(&at, f->version);
-    s->content_type = place(&at, f->content_type);
-    s->recovery_id = place(&at, f->recovery_id);
     s->attributes = f->attributes;
-    s->n_tags = f->n_tags;
+    s->begins[0] = (uint32_t)head;
+    for (size_t i = 0; i < TAGS; i++) place(s, i, texts[i]);
     for (size_t i = 0; i < f->n_tags; i++) {
-        s->tags[i].name = place(&at, f->tags[i].name);
-        s->tags[i].value = place(&at, f->tags[i].value);
+        place(s, TAGS + 2 * i, f->tags[i].name);
+        place(s, TAGS + 2 * i + 1, f->tags[i].value);
     }
     return s;
 }
 
-static ml_secret_fields fields_of(const ml_secret *s)
+/* A copy with another name or value; NULL leaves it. */
+static ml_secret *copy_with(const ml_secret *s, const ml_str *name, const ml_str *value)
 {
-    return (ml_secret_fields){.has_value = s->has_value,
-                              .value = s->value,
-                              .name = s->name,
-                              .source = s->source,
-                              .key = s->key,
-                              .version = s->version,
-                              .content_type = s->content_type,
-                              .recovery_id = s->recovery_id,
-                              .tags = s->tags,
-                              .n_tags = s->n_tags,
-                              .attributes = s->attributes};
+    ml_tag *tags = calloc((size_t)s->n_tags + 1, sizeof(*tags));
+    if (!tags) return NULL;
+    for (size_t i = 0; i < s->n_tags; i++) tags[i] = tag_of(s, i);
+    ml_secret *copy =
+        ml_secret_new(&(ml_secret_fields){.has_value = value || s->has_value,
+                                          .value = value ? *value : text_of(s, VALUE),
+                                          .name = name ? *name : text_of(s, NAME),
+                                          .source = text_of(s, SOURCE),
+                                          .key = text_of(s, KEY),
+                                          .version = text_of(s, VERSION),
+                                          .content_type = text_of(s, CONTENT_TYPE),
+                                          .recovery_id = text_of(s, RECOVERY_ID),
+                                          .tags = tags,
+                                          .n_tags = s->n_tags,
+                                          .attributes = s->attributes});
+    free(tags);
+    return copy;
 }
 
-ml_secret *ml_secret_with_name(const ml_secret *s, ml_str name)
+ml_secret *ml_secret_with_name(ml_secret *s, ml_str name)
 {
-    ml_secret_fields f = fields_of(s);
-    f.name = name;
-    return ml_secret_new(&f);
+    if (ml_str_eq(text_of(s, NAME), name)) return ml_secret_ref(s);
+    return copy_with(s, &name, NULL);
 }
 
 ml_secret *ml_secret_with_value(const ml_secret *s, ml_str value)
 {
-    ml_secret_fields f = fields_of(s);
-    f.has_value = true;
-    f.value = value;
-    return ml_secret_new(&f);
+    return copy_with(s, NULL, &value);
 }
 
 ml_secret *ml_secret_of_bytes(ml_str value)
@@ -119,7 +131,7 @@ void ml_secret_unref(ml_secret *s)
 
 ml_str ml_secret_value(const ml_secret *s)
 {
-    return s->value;
+    return text_of(s, VALUE);
 }
 
 size_t ml_secret_size(const ml_secret *s)
@@ -129,38 +141,39 @@ size_t ml_secret_size(const ml_secret *s)
 
 const void *ml_secret_data(const ml_secret *s, size_t *len)
 {
-    if (len) *len = s->has_value ? s->value.n : 0;
-    return s->has_value ? s->value.p : NULL;
+    ml_str value = text_of(s, VALUE);
+    if (len) *len = s->has_value ? value.n : 0;
+    return s->has_value ? value.p : NULL;
 }
 
 const char *ml_secret_name(const ml_secret *s)
 {
-    return s->name.p;
+    return text_of(s, NAME).p;
 }
 
 const char *ml_secret_source(const ml_secret *s)
 {
-    return s->source.p;
+    return text_of(s, SOURCE).p;
 }
 
 const char *ml_secret_key(const ml_secret *s)
 {
-    return s->key.p;
+    return text_of(s, KEY).p;
 }
 
 const char *ml_secret_version(const ml_secret *s)
 {
-    return s->version.p;
+    return text_of(s, VERSION).p;
 }
 
 const char *ml_secret_content_type(const ml_secret *s)
 {
-    return s->content_type.p;
+    return text_of(s, CONTENT_TYPE).p;
 }
 
 const char *ml_secret_recovery_id(const ml_secret *s)
 {
-    return s->recovery_id.p;
+    return text_of(s, RECOVERY_ID).p;
 }
 
 size_t ml_secret_tag_count(const ml_secret *s)
@@ -170,13 +183,15 @@ size_t ml_secret_tag_count(const ml_secret *s)
 
 ml_pair ml_secret_tag_at(const ml_secret *s, size_t i)
 {
-    return (ml_pair){s->tags[i].name.p, s->tags[i].value.p};
+    ml_tag tag = tag_of(s, i);
+    return (ml_pair){tag.name.p, tag.value.p};
 }
 
 const char *ml_secret_tag(const ml_secret *s, const char *name)
 {
     for (size_t i = 0; i < s->n_tags; i++) {
-        if (strcmp(s->tags[i].name.p, name) == 0) return s->tags[i].value.p;
+        ml_tag tag = tag_of(s, i);
+        if (strcmp(tag.name.p, name) == 0) return tag.value.p;
     }
     return NULL;
 }

@@ -29,8 +29,10 @@ typedef struct ml_secret_fields {
 
 /* One reference, the caller's.  NULL when out of memory. */
 ml_secret *ml_secret_new(const ml_secret_fields *f);
-/* Copies that differ in one thing only.  NULL when out of memory. */
-ml_secret *ml_secret_with_name(const ml_secret *s, ml_str name);
+/* The same under another logical name: a reference to s itself when it has that name.
+ * NULL when out of memory. */
+ml_secret *ml_secret_with_name(ml_secret *s, ml_str name);
+/* A copy that differs in its value only.  NULL when out of memory. */
 ml_secret *ml_secret_with_value(const ml_secret *s, ml_str value);
 /* A plain secret of bytes, e.g. a client secret from the environment. */
 ml_secret *ml_secret_of_bytes(ml_str value);

@@ -50,3 +50,13 @@ void ml_trace_add(ml_trace *t, const char *what, const char *fmt, ...)
     va_end(args);
     ml_copy_printable(ev->text, sizeof(ev->text), raw, strlen(raw));
 }
+
+void ml_trace_append(ml_trace *to, const ml_trace *from)
+{
+    for (size_t i = 0; to && i < from->n; i++) {
+        ml_trace_event *ev = next_event(to);
+        if (!ev) continue;
+        *ev = from->events[i];
+        ev->at_ms += from->began_ms - to->began_ms;
+    }
+}

@@ -27,3 +27,5 @@ void ml_trace_fini(ml_trace *t);
 /* t may be NULL: nobody asked. */
 void ml_trace_add(ml_trace *t, const char *what, const char *fmt, ...)
     __attribute__((format(printf, 3, 4)));
+/* Adds what another one noted, at its time.  to may be NULL. */
+void ml_trace_append(ml_trace *to, const ml_trace *from);

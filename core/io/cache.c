@@ -1,47 +1,55 @@
 /* cache.c - answers kept for a while: bounded, thread-safe, scrubbed when dropped.
  *
- * Sixteen shards, each with a lock, a table of chains, and its entries in order of use:
- *
- *     recent <-> entry <-> entry <-> entry <-> oldest      the oldest goes first     */
+ * Sixteen shards, each with a lock, a table of chains, and its entries in order of use.
+ * An entry past its `refresh_ms` is due: one caller is told to have it made anew while
+ * it still serves; until that has come, others are told now and then to help. */
 #include "io/cache.h"
 
 #include <pthread.h>
 #include <stdlib.h>
 #include <string.h>
 
+#include "base/glob.h"
+#include "base/hash.h"
+#include "base/lru.h"
 #include "base/mem.h"
 
 enum { SHARDS = 16, BUCKETS = 1024, ENTRY_OVERHEAD = 64 };
 
 typedef struct entry entry;
 struct entry {
+    ml_lru_node use; /* first: an entry is one */
     entry *chain;
-    entry *newer, *older;
     ml_secret *secret;
     int64_t expires_ms;
+    int64_t refresh_ms; /* when to say that it is due */
+    bool is_refreshing; /* somebody was told to make it anew */
     uint64_t hash;
-    size_t cost;
-    size_t key_len;
-    char key[];
+    uint64_t generation;
+    uint32_t cost, key_len;
+    char key[]; /* begins with the name */
 };
 
 typedef struct shard {
     _Alignas(64) pthread_mutex_t lock;
     entry *buckets[BUCKETS];
-    entry *recent, *oldest;
+    ml_lru use;
     size_t bytes;
+    size_t entries;
 } shard;
 
 struct ml_cache {
     size_t max_shard_bytes;
+    size_t max_shard_entries;
     shard shards[SHARDS];
 };
 
-ml_cache *ml_cache_new(size_t max_bytes)
+ml_cache *ml_cache_new(size_t max_bytes, size_t max_entries)
 {
     ml_cache *c = NULL;
     if (posix_memalign((void **)&c, 64, sizeof(*c)) != 0) return NULL;
-    *c = (ml_cache){.max_shard_bytes = max_bytes / SHARDS};
+    *c = (ml_cache){.max_shard_bytes = max_bytes / SHARDS,
+                    .max_shard_entries = (max_entries + SHARDS - 1) / SHARDS};
     for (int i = 0; i < SHARDS; i++) pthread_mutex_init(&c->shards[i].lock, NULL);
     return c;
 }
@@ -51,14 +59,14 @@ ml_cache *ml_cache_new(size_t max_bytes)
 
 typedef struct key_walk {
     uint64_t hash;
+    uint64_t generation;
     size_t len;
     char *out; /* NULL: only hash and measure */
 } key_walk;
 
 static void walk_bytes(key_walk *w, const void *p, size_t n)
 {
-    const unsigned char *byte = p;
-    for (size_t i = 0; i < n; i++) w->hash = (w->hash ^ byte[i]) * 0x100000001b3u;
+    w->hash = ml_hash_add(w->hash, p, n);
     if (w->out) memcpy(w->out + w->len, p, n);
     w->len += n;
 }
@@ -72,7 +80,8 @@ static void walk_text(key_walk *w, const char *text)
 
 static void walk_key(key_walk *w, const ml_cache_key *k)
 {
-    w->hash = 0xcbf29ce484222325u;
+    w->hash = ML_HASH_SEED ^ k->generation;
+    w->generation = k->generation;
     w->len = 0;
     walk_text(w, k->name);
     walk_text(w, k->version);
@@ -82,50 +91,20 @@ static void walk_key(key_walk *w, const ml_cache_key *k)
     }
 }
 
-/* FNV's low bits are weak: fold the high ones in. */
-static uint64_t mixed(uint64_t hash)
-{
-    return hash ^ (hash >> 29) ^ (hash >> 47);
-}
-
 enum { KEY_ON_STACK = 512 };
 
 static bool is_key_of(const entry *en, const key_walk *w, const char *key)
 {
     return en->hash == w->hash && en->key_len == w->len &&
-           memcmp(en->key, key, w->len) == 0;
+           en->generation == w->generation && memcmp(en->key, key, w->len) == 0;
 }
 
 /* ---- a locked shard
  * ------------------------------------------------------------------ */
 
-static void unlink_use(shard *s, entry *en)
-{
-    if (en->newer)
-        en->newer->older = en->older;
-    else
-        s->recent = en->older;
-    if (en->older)
-        en->older->newer = en->newer;
-    else
-        s->oldest = en->newer;
-    en->newer = en->older = NULL;
-}
-
-static void link_recent(shard *s, entry *en)
-{
-    en->newer = NULL;
-    en->older = s->recent;
-    if (s->recent)
-        s->recent->newer = en;
-    else
-        s->oldest = en;
-    s->recent = en;
-}
-
 static entry **bucket_of(shard *s, uint64_t hash)
 {
-    return &s->buckets[(mixed(hash) / SHARDS) % BUCKETS];
+    return &s->buckets[(ml_hash_mixed(hash) / SHARDS) % BUCKETS];
 }
 
 static void drop(shard *s, entry *en)
@@ -133,8 +112,9 @@ static void drop(shard *s, entry *en)
     entry **at = bucket_of(s, en->hash);
     while (*at != en) at = &(*at)->chain;
     *at = en->chain;
-    unlink_use(s, en);
+    ml_lru_remove(&s->use, &en->use);
     s->bytes -= en->cost;
+    s->entries--;
     ml_secret_unref(en->secret);
     ml_scrub_free(en, sizeof(*en) + en->key_len);
 }
@@ -148,10 +128,21 @@ static entry *find(shard *s, const key_walk *w, const char *key)
 
 static shard *shard_of(ml_cache *c, uint64_t hash)
 {
-    return &c->shards[mixed(hash) % SHARDS];
+    return &c->shards[ml_hash_mixed(hash) % SHARDS];
 }
 
-static ml_secret *hit(ml_cache *c, const key_walk *w, const char *key, int64_t now_ms)
+/* Of an entry that was hit. */
+static ml_cache_due due_of(entry *en, int64_t now_ms)
+{
+    if (now_ms < en->refresh_ms) return ML_CACHE_FINE;
+    ml_cache_due due = en->is_refreshing ? ML_CACHE_HELP : ML_CACHE_REFRESH;
+    en->is_refreshing = true;
+    en->refresh_ms = now_ms + 1; /* not each of a million hits */
+    return due;
+}
+
+static ml_secret *hit(ml_cache *c, const key_walk *w, const char *key, int64_t now_ms,
+                      ml_cache_due *due)
 {
     shard *s = shard_of(c, w->hash);
     ml_secret *found = NULL;
@@ -160,11 +151,9 @@ static ml_secret *hit(ml_cache *c, const key_walk *w, const char *key, int64_t n
     if (en && now_ms >= en->expires_ms) {
         drop(s, en);
     } else if (en) {
-        if (s->recent != en) {
-            unlink_use(s, en);
-            link_recent(s, en);
-        }
+        ml_lru_touch(&s->use, &en->use);
         found = ml_secret_ref(en->secret);
+        *due = due_of(en, now_ms);
     }
     pthread_mutex_unlock(&s->lock);
     return found;
@@ -196,12 +185,14 @@ static void drop_key(char *key, const char *small)
     if (key != small) free(key);
 }
 
-ml_secret *ml_cache_get(ml_cache *c, const ml_cache_key *k, int64_t now_ms)
+ml_secret *ml_cache_get(ml_cache *c, const ml_cache_key *k, int64_t now_ms,
+                        ml_cache_due *due)
 {
     char small[KEY_ON_STACK];
     key_walk w;
+    *due = ML_CACHE_FINE;
     char *key = write_key(k, small, &w);
-    ml_secret *found = key ? hit(c, &w, key, now_ms) : NULL;
+    ml_secret *found = key ? hit(c, &w, key, now_ms, due) : NULL;
     drop_key(key, small);
     return found;
 }
@@ -221,36 +212,80 @@ int64_t ml_cache_left_ms(ml_cache *c, const ml_cache_key *k, int64_t now_ms)
     return left_ms;
 }
 
-static entry *make_entry(const ml_cache_key *k, ml_secret *secret, int64_t expires_ms)
+static entry *make_entry(const ml_cache_key *k, ml_secret *secret,
+                         const ml_cache_life *life)
 {
     size_t n = measure(k);
     entry *en = malloc(sizeof(*en) + n);
     if (!en) return NULL;
-    *en = (entry){
-        .secret = ml_secret_ref(secret), .expires_ms = expires_ms, .key_len = n};
+    *en = (entry){.secret = ml_secret_ref(secret),
+                  .expires_ms = life->expires_ms,
+                  .refresh_ms = life->refresh_ms,
+                  .generation = k->generation,
+                  .key_len = (uint32_t)n};
     key_walk w = {.out = en->key};
     walk_key(&w, k);
     en->hash = w.hash;
-    en->cost = sizeof(*en) + n + ml_secret_size(secret) + ENTRY_OVERHEAD;
+    en->cost = (uint32_t)(sizeof(*en) + n + ml_secret_size(secret) + ENTRY_OVERHEAD);
     return en;
 }
 
-void ml_cache_put(ml_cache *c, const ml_cache_key *k, ml_secret *secret,
-                  int64_t expires_ms)
+static bool is_over(const ml_cache *c, const shard *s)
 {
-    entry *en = make_entry(k, secret, expires_ms);
+    return s->bytes > c->max_shard_bytes || s->entries > c->max_shard_entries;
+}
+
+void ml_cache_put(ml_cache *c, const ml_cache_key *k, ml_secret *secret,
+                  const ml_cache_life *life)
+{
+    if (ml_secret_size(secret) > c->max_shard_bytes) return;
+    entry *en = make_entry(k, secret, life);
     if (!en) return;
     shard *s = shard_of(c, en->hash);
+    key_walk w = {.hash = en->hash, .generation = k->generation, .len = en->key_len};
     pthread_mutex_lock(&s->lock);
-    entry *old = find(s, &(key_walk){.hash = en->hash, .len = en->key_len}, en->key);
+    entry *old = find(s, &w, en->key);
     if (old) drop(s, old);
     entry **at = bucket_of(s, en->hash);
     en->chain = *at;
     *at = en;
-    link_recent(s, en);
+    ml_lru_add(&s->use, &en->use);
     s->bytes += en->cost;
-    while (s->oldest && s->bytes > c->max_shard_bytes) drop(s, s->oldest);
+    s->entries++;
+    while (s->use.oldest && is_over(c, s)) drop(s, (entry *)s->use.oldest);
     pthread_mutex_unlock(&s->lock);
+}
+
+void ml_cache_rest(ml_cache *c, const ml_cache_key *k, int64_t until_ms)
+{
+    char small[KEY_ON_STACK];
+    key_walk w;
+    char *key = write_key(k, small, &w);
+    if (!key) return;
+    shard *s = shard_of(c, w.hash);
+    pthread_mutex_lock(&s->lock);
+    entry *en = find(s, &w, key);
+    if (en) {
+        en->is_refreshing = false;
+        en->refresh_ms = until_ms;
+        if (until_ms < 0) drop(s, en);
+    }
+    pthread_mutex_unlock(&s->lock);
+    drop_key(key, small);
+}
+
+void ml_cache_forget(ml_cache *c, ml_str pattern)
+{
+    for (int i = 0; i < SHARDS; i++) {
+        shard *s = &c->shards[i];
+        pthread_mutex_lock(&s->lock);
+        for (ml_lru_node *n = s->use.recent, *older; n; n = older) {
+            entry *en = (entry *)n;
+            older = n->older;
+            if (ml_glob_match(pattern, ml_str_of(en->key))) drop(s, en);
+        }
+        pthread_mutex_unlock(&s->lock);
+    }
 }
 
 void ml_cache_clear(ml_cache *c)
@@ -258,7 +293,7 @@ void ml_cache_clear(ml_cache *c)
     for (int i = 0; i < SHARDS; i++) {
         shard *s = &c->shards[i];
         pthread_mutex_lock(&s->lock);
-        while (s->oldest) drop(s, s->oldest);
+        while (s->use.oldest) drop(s, (entry *)s->use.oldest);
         pthread_mutex_unlock(&s->lock);
     }
 }

@@ -43,7 +43,8 @@ static bool add_header(ml_exchange *x, ml_str name, ml_str value)
 
 static void free_headers(ml_exchange *x)
 {
-    while (x->headers != &x->authorization && x->headers != fixed_headers) {
+    while (x->headers && x->headers != &x->authorization &&
+           x->headers != fixed_headers) {
         struct curl_slist *node = x->headers;
         x->headers = node->next;
         ml_scrub(node->data, strlen(node->data));
@@ -51,9 +52,30 @@ static void free_headers(ml_exchange *x)
     }
 }
 
+/* The caller's own: "Name: value" NUL each.  Curl sends a header without a value only
+ * when it ends in ';'. */
+static bool add_bare_headers(ml_exchange *x)
+{
+    ml_str left = ml_buf_str(&x->request->headers);
+    bool ok = add_header(x, ML_LIT("User-Agent: moonlatch/" ML_VERSION), (ml_str){0}) &&
+              add_header(x, ML_LIT("Accept:"), (ml_str){0}) &&
+              add_header(x, ML_LIT("Content-Type:"), (ml_str){0}) &&
+              add_header(x, ML_LIT("Expect:"), (ml_str){0});
+    while (ok && left.n > 0) {
+        size_t n = ml_str_find(left, '\0');
+        size_t colon = ml_str_find((ml_str){left.p, n}, ':');
+        bool is_empty = ml_str_trim((ml_str){left.p + colon, n - colon}).n == 1;
+        ok = is_empty ? add_header(x, (ml_str){left.p, colon}, ML_LIT(";"))
+                      : add_header(x, (ml_str){left.p, n}, (ml_str){0});
+        left = (ml_str){left.p + n + 1, left.n - n - 1};
+    }
+    return ok;
+}
+
 static bool add_headers(ml_exchange *x)
 {
     const ml_http_request *q = x->request;
+    if (q->is_bare) return add_bare_headers(x);
     if (q->authorization) {
         const char *text = ml_secret_value(q->authorization).p;
         x->authorization = (struct curl_slist){(char *)(uintptr_t)text, fixed_headers};
@@ -120,6 +142,7 @@ static void forget_answer(ml_exchange *x)
     ml_http_response *r = x->response;
     ml_buf_clear(&r->body);
     while (r->n_challenges > 0) free(r->challenges[--r->n_challenges]);
+    ml_buf_clear(&r->headers);
     r->status = r->retry_after_ms = 0;
     r->content_type[0] = r->request_id[0] = '\0';
     for (int i = 0; i < 3; i++) x->retry_after[i][0] = '\0';
@@ -134,6 +157,10 @@ static size_t on_header(char *p, size_t size, size_t n, void *arg)
         return size * n;
     }
     size_t colon = ml_str_find(line, ':');
+    if (x->request->keeps_headers && colon < line.n) {
+        ml_buf_add_str(&x->response->headers, line);
+        ml_buf_add_char(&x->response->headers, '\0');
+    }
     if (colon < line.n) {
         ml_str value = {line.p + colon + 1, line.n - colon - 1};
         on_header_line(x, (ml_str){line.p, colon}, ml_str_trim(value));
@@ -190,15 +217,21 @@ static void send_body(ml_exchange *x, CURL *easy)
  */
 
 /* Method, host and path: what logs and traces may show of a URL. */
-static ml_str without_query(ml_str url)
+static ml_str shown_url(const ml_http_request *q)
 {
-    return (ml_str){url.p, ml_str_find(url, '?')};
+    ml_str url = ml_buf_str(&q->url);
+    url.n = ml_str_find(url, '?');
+    if (!q->hides_path) return url;
+    size_t scheme = q->is_plain ? strlen("http://") : strlen("https://");
+    if (url.n < scheme) return (ml_str){0};
+    return (ml_str){
+        url.p, scheme + ml_str_find((ml_str){url.p + scheme, url.n - scheme}, '/')};
 }
 
 static void note_answer(ml_exchange *x, CURLcode code)
 {
     if (!x->trace && !ml_log_wants(ml_loop_log(x->client->loop), ML_LOG_DEBUG)) return;
-    ml_str url = without_query(ml_buf_str(&x->request->url));
+    ml_str url = shown_url(x->request);
     int took_ms = (int)(ml_loop_now_ms(x->client->loop) - x->began_ms);
     long version = 0, connects = 0;
     curl_easy_getinfo(x->easy, CURLINFO_HTTP_VERSION, &version);
@@ -264,6 +297,19 @@ static void set_method(ml_exchange *x, CURL *easy)
     curl_easy_setopt(easy, CURLOPT_CUSTOMREQUEST, is_get ? NULL : q->method);
 }
 
+/* What differs for one request alone: such a handle is not used again. */
+static void set_bare(const ml_http_request *q, CURL *easy)
+{
+    if (q->is_plain) {
+        curl_easy_setopt(easy, CURLOPT_PROTOCOLS_STR, "http");
+        curl_easy_setopt(easy, CURLOPT_NOPROXY, "*"); /* it is on this machine */
+    }
+    if (q->ca_file) {
+        curl_easy_setopt(easy, CURLOPT_CAINFO, q->ca_file);
+        curl_easy_setopt(easy, CURLOPT_CAPATH, NULL);
+    }
+}
+
 static void set_options(ml_exchange *x, CURL *easy, int64_t left_ms)
 {
     const ml_http_client *c = x->client;
@@ -275,6 +321,7 @@ static void set_options(ml_exchange *x, CURL *easy, int64_t left_ms)
     curl_easy_setopt(easy, CURLOPT_WRITEDATA, x);
     curl_easy_setopt(easy, CURLOPT_HEADERDATA, x);
     set_method(x, easy);
+    if (x->request->is_bare) set_bare(x->request, easy);
 }
 
 /* The handle keeps no pointer to us. */
@@ -284,7 +331,10 @@ static void give_back(ml_exchange *x)
     x->easy = NULL;
     curl_easy_setopt(easy, CURLOPT_HTTPHEADER, NULL);
     curl_easy_setopt(easy, CURLOPT_POSTFIELDS, NULL);
-    ml_loop_curl_give(x->client->loop, easy);
+    if (x->request->is_bare)
+        curl_easy_cleanup(easy);
+    else
+        ml_loop_curl_give(x->client->loop, easy);
     free_headers(x);
 }
 
@@ -313,10 +363,13 @@ int ml_exchange_start(ml_exchange *x, int64_t left_ms, ml_err *e)
     x->response->body.max =
         x->request->max_bytes ? x->request->max_bytes : DEFAULT_MAX_BYTES;
     forget_answer(x);
-    x->headers = fixed_headers;
-    x->easy = ml_loop_curl_take(x->client->loop, &is_fresh);
+    x->headers = x->request->is_bare ? NULL : fixed_headers;
+    if (x->request->is_bare)
+        x->easy = curl_easy_init();
+    else
+        x->easy = ml_loop_curl_take(x->client->loop, &is_fresh);
     if (!x->easy) return ml_fail(e, ML_ENOMEM, "out of memory for a request");
-    if (is_fresh) set_fixed(x->client, x->easy);
+    if (is_fresh || x->request->is_bare) set_fixed(x->client, x->easy);
     if (ml_buf_ok(&x->request->url) && ml_buf_ok(&x->request->body) && add_headers(x)) {
         set_options(x, x->easy, left_ms);
         x->transfer = (ml_transfer){on_done, x};

@@ -12,17 +12,17 @@ enum { HOST_BYTES = 264, HOW_BYTES = HOST_BYTES + ML_PROXY_NAME + 32 };
 static void host_of(const ml_exchange *x, char out[HOST_BYTES])
 {
     ml_str rest = ml_buf_str(&x->request->url);
-    if (ml_str_starts(rest, ML_LIT("https://")))
-        rest = (ml_str){rest.p + 8, rest.n - 8};
+    size_t scheme = strlen(x->request->is_plain ? "http://" : "https://");
+    if (rest.n >= scheme) rest = (ml_str){rest.p + scheme, rest.n - scheme};
     rest.n = ml_str_find(rest, '?');
     ml_copy_printable(out, HOST_BYTES, rest.p, ml_str_find(rest, '/'));
 }
 
 static int fail_large(const ml_exchange *x, const char *host, ml_err *e)
 {
-    return ml_fail(e, ML_EINVALID,
-                   "%s answered with more than %zu bytes: is it really a Key Vault?",
-                   host, x->response->body.max);
+    return ml_fail(e, ML_EINVALID, "%s answered with more than %zu bytes%s", host,
+                   x->response->body.max,
+                   x->request->is_bare ? "" : ": is it really a Key Vault?");
 }
 
 static int fail_connect(const char *host, const ml_proxy *p, ml_err *e)
@@ -71,6 +71,7 @@ void ml_exchange_explain(const ml_exchange *x, CURLcode code, ml_err *e)
     ml_proxy proxy;
     host_of(x, host);
     ml_proxy_for(&proxy, x->client->proxy, ml_str_of(host));
+    if (x->request->is_plain) proxy = (ml_proxy){0};
     snprintf(how, sizeof(how), "%s%s%s", host,
              proxy.name[0] ? " (through the proxy " : "", proxy.name);
     if (proxy.name[0]) snprintf(how + strlen(how), sizeof(how) - strlen(how), ")");
@@ -85,10 +86,10 @@ void ml_exchange_explain(const ml_exchange *x, CURLcode code, ml_err *e)
     }
     switch (code) {
     case CURLE_COULDNT_RESOLVE_HOST:
-        ml_fail(e, ML_EUNAVAILABLE,
-                "host %s does not resolve: wrong vault name, wrong cloud suffix, or a "
-                "missing private DNS zone",
-                host);
+        ml_fail(e, ML_EUNAVAILABLE, "host %s does not resolve: %s", host,
+                x->request->is_bare ? "check its name and the name server"
+                                    : "wrong vault name, wrong cloud suffix, or a "
+                                      "missing private DNS zone");
         return;
     case CURLE_COULDNT_RESOLVE_PROXY:
         ml_fail(e, ML_EUNAVAILABLE,

@@ -35,19 +35,23 @@ void ml_http_request_init(ml_http_request *q)
     *q = (ml_http_request){.method = "GET"};
     ml_buf_init(&q->url, 0);
     ml_buf_init(&q->body, 0);
+    ml_buf_init(&q->headers, 0);
 }
 
 void ml_http_request_fini(ml_http_request *q)
 {
     ml_buf_fini(&q->url);
     ml_buf_fini(&q->body);
+    ml_buf_fini(&q->headers);
     ml_secret_unref(q->authorization);
+    free(q->ca_file);
     ml_http_request_init(q);
 }
 
 void ml_http_response_fini(ml_http_response *r)
 {
     ml_buf_fini(&r->body);
+    ml_buf_fini(&r->headers);
     while (r->n_challenges > 0) free(r->challenges[--r->n_challenges]);
 }
 
@@ -75,9 +79,10 @@ static int next_try(ml_http *h, CURLcode code)
     if (!h->may_retry) return ML_RETRY_STOP;
     ml_retry rule = h->exchange.client->retry;
     int status = code == CURLE_OK ? h->response.status : 0;
+    if (h->request.is_bare) rule.max_attempts = h->request.max_tries;
     if (code != CURLE_OK) {
         if (!ml_exchange_may_repeat(&h->exchange, code)) return ML_RETRY_STOP;
-        rule.max_attempts = MAX_TRIES_WITHOUT_ANSWER;
+        if (!h->request.is_bare) rule.max_attempts = MAX_TRIES_WITHOUT_ANSWER;
     } else if (!ml_retry_is_transient(status)) {
         return ML_RETRY_STOP;
     }
@@ -181,6 +186,7 @@ ml_op *ml_http_start(const ml_http_client *c, ml_http_request *q, bool retry,
     ml_http_request_init(q);
     h->may_retry = retry;
     ml_buf_init(&h->response.body, 0);
+    ml_buf_init(&h->response.headers, 0);
     make_request_id(c->loop, h->request.client_request_id);
     h->exchange = (ml_exchange){.client = c,
                                 .request = &h->request,

@@ -21,6 +21,15 @@ typedef struct ml_http_request {
     int64_t deadline_ms;      /* monotonic, for everything */
     bool is_idempotent;       /* may be sent again when no answer came */
     char client_request_id[40];
+    /* For services that are not Azure's.  Bare: no headers but these and User-Agent, no
+     * retry but max_tries - 1, and no word of vaults in errors. */
+    bool is_bare;
+    ml_buf headers;     /* "Name: value" NUL "Name: value" NUL ...; scrubbed */
+    bool hides_path;    /* a part of the URL is secret: shown without its path */
+    bool is_plain;      /* http://, which the caller has found to be loopback */
+    char *ca_file;      /* trusted for this request alone instead; owned, or NULL */
+    int max_tries;      /* at least 1 */
+    bool keeps_headers; /* into response->headers */
 } ml_http_request;
 
 typedef struct ml_http_response {
@@ -31,6 +40,7 @@ typedef struct ml_http_response {
     int retry_after_ms;  /* 0: none */
     int n_challenges;    /* WWW-Authenticate lines, in order */
     char *challenges[ML_HTTP_MAX_CHALLENGES];
+    ml_buf headers; /* when kept: "name: value" NUL ..., as they came */
 } ml_http_response;
 
 typedef struct ml_http ml_http; /* an op */

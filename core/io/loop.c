@@ -1,8 +1,8 @@
 /* loop.c - one descriptor that is readable exactly when there is something to do.
  *
  * What is in the epoll set: curl's sockets, a timerfd for the earliest timer (curl's
- * own time-out is one of them), and an eventfd that is written when an op becomes ready
- * outside of a turn, or by ml_loop_wake. */
+ * own time-out is one of them), an eventfd that is written when an op becomes ready
+ * outside of a turn, or by ml_loop_wake, and what others asked to have watched. */
 #include "io/loop.h"
 
 #include <errno.h>
@@ -15,7 +15,9 @@
 
 #include "base/clock.h"
 #include "base/err.h"
+#include "io/socks.h"
 #include "io/timers.h"
+#include "io/watches.h"
 
 enum {
     EVENTS_A_TURN = 64,
@@ -25,16 +27,6 @@ enum {
     POLL_MS = 10
 };
 
-/* One of curl's.  curl changes its mind about what to wait for with every request; the
- * epoll set is told once, at the end of the turn. */
-typedef struct sock sock;
-struct sock {
-    curl_socket_t fd;
-    uint32_t events;
-    bool is_changed;
-    sock *prev, *next;
-};
-
 struct ml_loop {
     const ml_clock *clock;
     const ml_log *log;
@@ -42,9 +34,10 @@ struct ml_loop {
     int timer_fd;
     int event_fd;
     CURLM *multi;
-    sock *socks;
+    ml_socks socks;
     ml_timers timers;
     ml_timer curl_timer;
+    ml_watches watches;
     CURL *idle[MAX_IDLE_HANDLES];
     int n_idle;
     ml_op *ready_first, *ready_last;
@@ -111,9 +104,11 @@ static void arm(ml_loop *l)
 static bool open_descriptors(ml_loop *l)
 {
     l->epoll_fd = epoll_create1(EPOLL_CLOEXEC);
+    l->watches.epoll_fd = l->epoll_fd;
     l->timer_fd = timerfd_create(CLOCK_MONOTONIC, TFD_NONBLOCK | TFD_CLOEXEC);
     l->event_fd = eventfd(0, EFD_NONBLOCK | EFD_CLOEXEC);
     if (l->epoll_fd < 0 || l->timer_fd < 0 || l->event_fd < 0) return false;
+    l->socks.epoll_fd = l->epoll_fd;
     return watch(l, l->timer_fd, EPOLL_CTL_ADD, EPOLLIN) &&
            watch(l, l->event_fd, EPOLL_CTL_ADD, EPOLLIN);
 }
@@ -125,58 +120,35 @@ static void close_descriptors(ml_loop *l)
     if (l->epoll_fd >= 0) close(l->epoll_fd);
 }
 
+bool ml_loop_watch(ml_loop *l, ml_watch *w, int fd, void (*fn)(ml_watch *, void *),
+                   void *arg)
+{
+    return ml_watches_add(&l->watches, w, fd, fn, arg);
+}
+
+void ml_loop_unwatch(ml_loop *l, ml_watch *w)
+{
+    ml_watches_remove(&l->watches, w);
+}
+
 /* ---- curl ----------------------------------------------------------------------- */
-
-static sock *add_sock(ml_loop *l, curl_socket_t fd)
-{
-    sock *s = calloc(1, sizeof(*s));
-    if (!s) return NULL;
-    *s = (sock){.fd = fd, .next = l->socks};
-    if (l->socks) l->socks->prev = s;
-    l->socks = s;
-    curl_multi_assign(l->multi, fd, s);
-    return s;
-}
-
-/* At once: curl is about to close it. */
-static void remove_sock(ml_loop *l, sock *s)
-{
-    watch(l, s->fd, EPOLL_CTL_DEL, 0);
-    if (s->prev)
-        s->prev->next = s->next;
-    else
-        l->socks = s->next;
-    if (s->next) s->next->prev = s->prev;
-    curl_multi_assign(l->multi, s->fd, NULL);
-    free(s);
-}
-
-/* Whether a descriptor is in the set, only the set knows: its number may have been
- * closed and reused. */
-static void watch_socks(ml_loop *l)
-{
-    for (sock *s = l->socks; s; s = s->next) {
-        if (!s->is_changed) continue;
-        s->is_changed = !watch(l, s->fd, EPOLL_CTL_MOD, s->events) &&
-                        !watch(l, s->fd, EPOLL_CTL_ADD, s->events);
-    }
-}
 
 static int on_socket(CURL *easy, curl_socket_t fd, int what, void *arg, void *known)
 {
     (void)easy;
     ml_loop *l = arg;
-    sock *s = known;
+    ml_sock *s = known;
     if (what == CURL_POLL_REMOVE) {
-        if (s) remove_sock(l, s);
+        curl_multi_assign(l->multi, fd, NULL);
+        if (s) ml_socks_remove(&l->socks, s);
         return 0;
     }
-    if (!s) s = add_sock(l, fd);
+    if (!s) s = ml_socks_add(&l->socks, fd);
     if (!s) return -1;
-    s->is_changed = true;
-    s->events = (what & CURL_POLL_IN ? (uint32_t)EPOLLIN : 0) |
-                (what & CURL_POLL_OUT ? (uint32_t)EPOLLOUT : 0);
-    if (!l->in_turn) watch_socks(l);
+    curl_multi_assign(l->multi, fd, s);
+    ml_sock_want(s, (what & CURL_POLL_IN ? (uint32_t)EPOLLIN : 0) |
+                        (what & CURL_POLL_OUT ? (uint32_t)EPOLLOUT : 0));
+    if (!l->in_turn) ml_socks_tell(&l->socks);
     return 0;
 }
 
@@ -348,7 +320,7 @@ static void handle_descriptors(ml_loop *l)
         } else if (fd == l->timer_fd) {
             drain(fd);
             l->armed_ms = -1;
-        } else {
+        } else if (!ml_watches_call(&l->watches, fd)) {
             uint32_t got = events[i].events;
             int mask = (got & EPOLLIN ? CURL_CSELECT_IN : 0) |
                        (got & EPOLLOUT ? CURL_CSELECT_OUT : 0) |
@@ -405,7 +377,7 @@ void ml_loop_turn(ml_loop *l)
     run_due(l);
     run_due(l); /* what was started just now is sent at once */
     l->in_turn = false;
-    watch_socks(l);
+    ml_socks_tell(&l->socks);
     arm(l);
 }
 

@@ -21,6 +21,16 @@ struct ml_timer {
     bool is_armed;
 };
 
+/* Another descriptor to look after.  Zero-initialise; owned by who waits. */
+typedef struct ml_watch ml_watch;
+struct ml_watch {
+    int fd;
+    void (*fn)(ml_watch *w, void *arg); /* called from a turn: read until it blocks */
+    void *arg;
+    bool is_on;
+    ml_watch *prev, *next; /* private to the loop */
+};
+
 typedef void ml_transfer_fn(CURL *easy, CURLcode code, void *arg);
 
 /* Embedded in what runs an easy handle; stays where it is until that ends. */
@@ -67,6 +77,12 @@ void ml_loop_curl_give(ml_loop *l, CURL *easy); /* not running any more */
 /* Runs a configured easy handle; t->fn is called from a turn when the transfer ends. */
 bool ml_loop_curl_add(ml_loop *l, CURL *easy, ml_transfer *t);
 void ml_loop_curl_remove(ml_loop *l, CURL *easy);
+
+/* Calls w->fn whenever fd is readable or hung up.  False: out of memory or of watches.
+ */
+bool ml_loop_watch(ml_loop *l, ml_watch *w, int fd, void (*fn)(ml_watch *, void *),
+                   void *arg);
+void ml_loop_unwatch(ml_loop *l, ml_watch *w); /* before fd is closed; idempotent */
 
 /* For op.c. */
 void ml_loop_adopt(ml_loop *l, ml_op *op); /* it lives from here on */

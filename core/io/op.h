@@ -26,8 +26,9 @@ struct ml_op {
     void (*cancel)(ml_op *op);  /* set by the kind of op; called at most once */
     void (*destroy)(ml_op *op); /* frees the whole thing */
     ml_err err;
-    ml_secret *secret; /* owned: what a get brought */
-    ml_secrets list;   /* owned: what a list brought */
+    ml_secret *secret;      /* owned: what a get brought */
+    ml_secrets list;        /* owned: what a list brought */
+    int64_t fresh_until_ms; /* how long an answer made of this holds; 0: not said */
     bool is_canceled;
     bool is_finished;
     ml_op *next_ready; /* private to the loop, like the two below */

@@ -184,6 +184,17 @@ static int resolver_get(lua_State *L)
     return 1;
 }
 
+/* r:forget([pattern]) -> true | nil, error */
+static int resolver_forget(lua_State *L)
+{
+    ml_lua_resolver *self = check_resolver(L);
+    ml_err e = {0};
+    check_not_logging(L, self);
+    if (ml_forget(self->r, name_arg(L, 2), &e) < 0) return ml_lua_push_failure(L, &e);
+    lua_pushboolean(L, 1);
+    return 1;
+}
+
 /* r:reload() -> true | nil, err: the policy before stays. */
 static int resolver_reload(lua_State *L)
 {
@@ -220,11 +231,10 @@ static void add_methods(lua_State *L)
         lua_pushcclosure(L, resolver_verb, 1);
         lua_setfield(L, -2, verbs[i].name);
     }
-    const luaL_Reg methods[] = {{"get", resolver_get},
-                                {"run", resolver_run},
-                                {"reload", resolver_reload},
-                                {"close", resolver_close},
-                                {NULL, NULL}};
+    const luaL_Reg methods[] = {
+        {"get", resolver_get},       {"run", resolver_run},
+        {"forget", resolver_forget}, {"reload", resolver_reload},
+        {"close", resolver_close},   {NULL, NULL}};
     luaL_setfuncs(L, methods, 0);
 }
 

@@ -125,9 +125,31 @@ static int small(lua_State *L, const char *name)
     return (int)value;
 }
 
-static const char *const known_options[] = {
-    "policy_file", "policy_text", "policy_name",  "env", "ca_file",   "proxy",
-    "deadline_ms", "connect_ms",  "cache_ttl_ms", "log", "log_level", NULL};
+static size_t limit(lua_State *L, const char *name)
+{
+    lua_Integer value = ml_lua_int_field(L, 1, name);
+    if (value < 0) luaL_error(L, "%s is out of range", name);
+    return (size_t)value;
+}
+
+static const char *const known_options[] = {"policy_file",
+                                            "policy_text",
+                                            "policy_name",
+                                            "env",
+                                            "ca_file",
+                                            "proxy",
+                                            "deadline_ms",
+                                            "connect_ms",
+                                            "cache_ttl_ms",
+                                            "negative_ttl_ms",
+                                            "stale_ttl_ms",
+                                            "refresh_percent",
+                                            "cache_max_bytes",
+                                            "cache_max_entries",
+                                            "log",
+                                            "log_level",
+                                            "allow_exec",
+                                            NULL};
 
 static void read_options(lua_State *L, ml_lua_resolver *self, ml_options *opt)
 {
@@ -140,6 +162,14 @@ static void read_options(lua_State *L, ml_lua_resolver *self, ml_options *opt)
     opt->deadline_ms = small(L, "deadline_ms");
     opt->connect_ms = small(L, "connect_ms");
     opt->cache_ttl_ms = small(L, "cache_ttl_ms");
+    opt->negative_ttl_ms = small(L, "negative_ttl_ms");
+    opt->stale_ttl_ms = small(L, "stale_ttl_ms");
+    opt->refresh_percent = small(L, "refresh_percent");
+    opt->cache_max_bytes = limit(L, "cache_max_bytes");
+    opt->cache_max_entries = limit(L, "cache_max_entries");
+    lua_getfield(L, 1, "allow_exec");
+    opt->allow_exec = lua_toboolean(L, -1) != 0;
+    lua_pop(L, 1);
     lua_getfield(L, 1, "env");
     opt->env = ml_lua_pairs(L, lua_gettop(L), "env", &opt->n_env);
     read_log(L, self, opt);

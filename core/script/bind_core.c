@@ -5,11 +5,19 @@
 #include <string.h>
 
 #include "base/clock.h"
+#include "script/bind_bytes.h"
+#include "script/bind_exec.h"
 #include "script/bind_files.h"
+#include "script/bind_http.h"
 #include "script/bind_json.h"
+#include "script/bind_json_body.h"
+#include "script/bind_kept.h"
+#include "script/bind_memo.h"
+#include "script/bind_scope.h"
 #include "script/bind_secret.h"
 #include "script/bind_source.h"
 #include "script/bind_value.h"
+#include "script/bytes.h"
 #include "script/task.h"
 
 /* core.env(name) -> string | nil */
@@ -53,12 +61,13 @@ static int core_env_names(lua_State *L)
     return 1;
 }
 
-/* core.secret(text) -> secret: a value that stands in the policy, as a rule's default
- */
+/* core.secret(text) -> secret: a value that stands in the policy, as a rule's default.
+ * Its memory is not Lua's: the budget stands in for the cap. */
 static int core_secret(lua_State *L)
 {
     ml_str text;
     text.p = luaL_checklstring(L, 1, &text.n);
+    ml_budget_spend(&ml_vm_of(L)->budget, L, (int64_t)text.n);
     ml_script_push_bytes(L, text, NULL);
     return 1;
 }
@@ -71,8 +80,8 @@ static int core_spend(lua_State *L)
     return 0;
 }
 
-/* core.renew_budget(): one call tries many names, each with a budget of its own; not once
- * the budget was exceeded */
+/* core.renew_budget(): one call tries many names, each with a budget of its own; not
+ * once the budget was exceeded */
 static int core_renew_budget(lua_State *L)
 {
     ml_budget *b = &ml_vm_of(L)->budget;
@@ -81,7 +90,8 @@ static int core_renew_budget(lua_State *L)
     return 0;
 }
 
-/* core.used_instructions() -> those of the policy's code that ran last, and the budget */
+/* core.used_instructions() -> those of the policy's code that ran last, and the budget
+ */
 static int core_used_instructions(lua_State *L)
 {
     const ml_budget *b = &ml_vm_of(L)->budget;
@@ -129,6 +139,18 @@ static int core_now_ms(lua_State *L)
     return 1;
 }
 
+/* core.keep_at_most(ms): the answer of this call is kept no longer than that; nil: than
+ * a missing is, by default */
+static int core_keep_at_most(lua_State *L)
+{
+    const ml_host *host = ml_vm_of(L)->host;
+    if (!host->kept) return 0;
+    int64_t ms =
+        luaL_optinteger(L, 1, ml_kept_default(host->kept, false).negative_ttl_ms);
+    ml_task_used(L, ml_mono_ms(host->clock) + (ms > 0 ? ms : 0));
+    return 0;
+}
+
 /* core.wall_s() -> the host's wall clock, seconds since 1970 */
 static int core_wall_s(lua_State *L)
 {
@@ -161,6 +183,38 @@ static int core_events(lua_State *L)
     return 1;
 }
 
+/* For sources that are written in Lua. */
+static void set_source_functions(lua_State *L)
+{
+    static const luaL_Reg functions[] = {{"http", ml_script_http},
+                                         {"exec", ml_script_exec},
+                                         {"memo", ml_script_memo},
+                                         {"rights", ml_script_rights},
+                                         {"left_ms", ml_script_left_ms},
+                                         {"now", ml_script_now},
+                                         {"utc", ml_script_utc},
+                                         {"exec_allowed", ml_script_exec_allowed},
+                                         {"describe", ml_script_describe},
+                                         {"module_text", ml_script_module_text},
+                                         {"secret_text", ml_script_secret_text},
+                                         {"join", ml_script_join},
+                                         {"hex", ml_script_hex},
+                                         {"base64", ml_script_base64},
+                                         {"base64_decode", ml_script_base64_decode},
+                                         {"url_encode", ml_script_url_encode},
+                                         {"chomp", ml_script_chomp},
+                                         {"sha256", ml_script_sha256},
+                                         {"hmac_sha256", ml_script_hmac_sha256},
+                                         {"json_field", ml_script_json_field},
+                                         {"json_text", ml_script_json_text},
+                                         {"json_texts", ml_script_json_texts},
+                                         {"json_encode", ml_script_json_encode},
+                                         {NULL, NULL}};
+    ml_script_open_bytes(L);
+    ml_script_open_memo(L);
+    luaL_setfuncs(L, functions, 0);
+}
+
 void ml_script_push_core(lua_State *L)
 {
     static const luaL_Reg functions[] = {{"key_vault", ml_script_key_vault},
@@ -184,19 +238,22 @@ void ml_script_push_core(lua_State *L)
                                          {"limited", ml_script_limited},
                                          {"spend", core_spend},
                                          {"now_ms", core_now_ms},
+                                         {"kept", ml_script_kept},
+                                         {"keep_at_most", core_keep_at_most},
                                          {"wall_s", core_wall_s},
                                          {"field", ml_script_field},
                                          {"decode", ml_script_decode},
                                          {"value_problem", ml_script_value_problem},
                                          {"transform", ml_script_transform},
                                          {"is_pointer", ml_script_is_pointer},
-                                         {"digest", ml_script_digest},
                                          {"events", core_events},
                                          {NULL, NULL}};
     ml_script_open_secret(L);
     ml_script_open_source(L);
     ml_script_open_json(L);
+    ml_script_open_kept(L);
     luaL_newlib(L, functions);
+    set_source_functions(L);
     ml_script_add_files(L);
     lua_pushlightuserdata(L, NULL); /* the same as cjson.null */
     lua_setfield(L, -2, "null");

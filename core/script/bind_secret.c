@@ -11,6 +11,7 @@ static const char CLASS[] = "moonlatch.secret";
 
 struct ml_secret_handle {
     ml_secret *secret; /* NULL: closed */
+    ml_alloc *alloc;   /* what its bytes count against; NULL: nothing */
     ml_secret_handle **list;
     ml_secret_handle *prev, *next;
 };
@@ -24,6 +25,7 @@ static void close_handle(ml_secret_handle *h)
             *h->list = h->next;
         if (h->next) h->next->prev = h->prev;
     }
+    if (h->alloc) ml_alloc_discharge(h->alloc, ml_secret_size(h->secret));
     ml_secret_unref(h->secret);
     *h = (ml_secret_handle){0};
 }
@@ -54,12 +56,35 @@ void ml_script_push_secret(lua_State *L, ml_secret *s, ml_secret_handle **list)
     ml_script_open_handle(ml_script_push_handle(L), ml_secret_ref(s), list);
 }
 
+void ml_script_charge(lua_State *L, size_t n)
+{
+    ml_alloc *alloc = &ml_vm_of(L)->alloc;
+    if (ml_alloc_charge(alloc, n)) return;
+    lua_gc(L, LUA_GCCOLLECT); /* Lua does not see how much hangs on its handles */
+    if (!ml_alloc_charge(alloc, n)) luaL_error(L, "not enough memory");
+}
+
+/* What the policy makes counts as its memory. */
+static void push_new(lua_State *L, ml_secret_handle *h, ml_secret *s,
+                     ml_secret_handle **list)
+{
+    if (!s) ml_script_nomem(L);
+    ml_script_open_handle(h, s, list);
+    ml_script_charge(L, ml_secret_size(s)); /* a handle that raises is collected */
+    h->alloc = &ml_vm_of(L)->alloc;
+}
+
 void ml_script_push_bytes(lua_State *L, ml_str bytes, ml_secret_handle **list)
 {
     ml_secret_handle *h = ml_script_push_handle(L);
-    ml_secret *s = ml_secret_of_bytes(bytes);
-    if (!s) ml_script_nomem(L);
-    ml_script_open_handle(h, s, list);
+    push_new(L, h, ml_secret_of_bytes(bytes), list);
+}
+
+void ml_script_push_fields(lua_State *L, const ml_secret_fields *f,
+                           ml_secret_handle **list)
+{
+    ml_secret_handle *h = ml_script_push_handle(L);
+    push_new(L, h, ml_secret_new(f), list);
 }
 
 ml_secret *ml_script_to_secret(lua_State *L, int index)
@@ -75,16 +100,15 @@ ml_secret *ml_script_check_secret(lua_State *L, int index)
     return h->secret;
 }
 
-/* A changed copy. */
 int ml_script_with_name(lua_State *L)
 {
     ml_secret *s = ml_script_check_secret(L, 1);
     size_t n;
     const char *name = luaL_checklstring(L, 2, &n);
     ml_secret_handle *h = ml_script_push_handle(L);
-    ml_secret *copy = ml_secret_with_name(s, (ml_str){name, n});
-    if (!copy) return ml_script_nomem(L);
-    ml_script_open_handle(h, copy, ml_task_secrets(L));
+    ml_secret *named = ml_secret_with_name(s, (ml_str){name, n});
+    if (!named) return ml_script_nomem(L);
+    ml_script_open_handle(h, named, ml_task_secrets(L));
     return 1;
 }
 

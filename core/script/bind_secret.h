@@ -15,6 +15,11 @@ void ml_script_open_secret(lua_State *L);
 void ml_script_push_secret(lua_State *L, ml_secret *s, ml_secret_handle **list);
 /* Pushes a handle of these bytes; raises when out of memory. */
 void ml_script_push_bytes(lua_State *L, ml_str bytes, ml_secret_handle **list);
+/* Pushes a handle of a new secret; raises when out of memory. */
+void ml_script_push_fields(lua_State *L, const ml_secret_fields *f,
+                           ml_secret_handle **list);
+/* Counts n bytes against the memory of the policy; raises when they do not fit. */
+void ml_script_charge(lua_State *L, size_t n);
 /* The same in two steps: a closed handle, then its secret (takes the reference; never
  * raises).  What lies between may hold memory that Lua does not know of. */
 ml_secret_handle *ml_script_push_handle(lua_State *L);

@@ -6,6 +6,7 @@
 
 #include "base/err.h"
 #include "script/bind_error.h"
+#include "script/keep.h"
 #include "script/options.h"
 #include "script/task.h"
 #include "script/verbs.h"
@@ -227,20 +228,48 @@ static int source_call(lua_State *L)
     read_call(L, 3, &c);
     ml_task *t = ml_task_self(L); /* before there is an op that could be left behind */
     c.deadline_ms = ml_task_deadline_ms(t);
-    ml_op *op = ml_source_start(s, &c, ml_task_wake, t);
+    const ml_host *host = ml_vm_of(L)->host;
+    ml_keep_call how = ml_script_keep_call(L, 3, host->kept, c.version.n > 0);
+    ml_op *op = ml_kept_start(host->kept, host->loop, s, &c, &how, ml_task_wake, t);
     if (!op) return ml_script_nomem(L);
     return ml_task_await(L, t, verb, op);
 }
 
+/* Arguments 2 and 3: key, version.  False when nothing is kept. */
+static bool kept_key(lua_State *L, ml_kept_key *k)
+{
+    ml_source *s = check_source(L);
+    ml_kept *c = ml_vm_of(L)->host->kept;
+    ml_str key, version;
+    key.p = luaL_checklstring(L, 2, &key.n);
+    version.p = luaL_optlstring(L, 3, "", &version.n);
+    if (!c) return false;
+    *k = ml_kept_key_of(c, s, key, version);
+    return true;
+}
+
+/* source:stale(key, version, max_age_ms | keep) -> secret, age_ms | nil; waits for
+ * nothing */
+static int source_stale(lua_State *L)
+{
+    ml_kept_key k;
+    return kept_key(L, &k) ? ml_script_push_stale(L, ml_vm_of(L)->host->kept, &k, 4)
+                           : 0;
+}
+
+/* source:kept(key, version, keep) -> state, ms | nil without a cache; see keep.h */
+static int source_kept(lua_State *L)
+{
+    ml_kept_key k;
+    return kept_key(L, &k) ? ml_script_push_kept(L, ml_vm_of(L)->host->kept, &k, 4) : 0;
+}
+
 void ml_script_open_source(lua_State *L)
 {
-    static const luaL_Reg meth[] = {{"alias", source_alias},
-                                    {"kind", source_kind},
-                                    {"label", source_label},
-                                    {"writable", source_writable},
-                                    {"check", source_check},
-                                    {"call", source_call},
-                                    {NULL, NULL}};
+    static const luaL_Reg meth[] = {
+        {"alias", source_alias},       {"kind", source_kind},   {"label", source_label},
+        {"writable", source_writable}, {"check", source_check}, {"call", source_call},
+        {"stale", source_stale},       {"kept", source_kept},   {NULL, NULL}};
     static const luaL_Reg metameth[] = {{"__gc", source_close},
                                         {"__close", source_close},
                                         {"__tostring", source_tostring},

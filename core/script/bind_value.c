@@ -2,7 +2,6 @@
 #include "script/bind_value.h"
 
 #include <lauxlib.h>
-#include <openssl/evp.h>
 #include <string.h>
 
 #include "io/json_pointer.h"
@@ -29,8 +28,9 @@ typedef const char *change_fn(ml_str in, ml_buf *out, const void *arg);
 static int push_changed(lua_State *L, change_fn *change, const void *arg)
 {
     const ml_secret *s = ml_script_check_secret(L, 1);
-    ml_secret_handle *h = ml_script_push_handle(L);
     ml_str value = ml_secret_value(s);
+    ml_budget_spend(&ml_vm_of(L)->budget, L, 1 + (int64_t)value.n / 16);
+    ml_secret_handle *h = ml_script_push_handle(L);
     ml_buf out;
     ml_buf_init(&out, value.n + 1); /* no change makes it longer */
     const char *why = change(value, &out, arg);
@@ -177,22 +177,5 @@ int ml_script_transform(lua_State *L)
     if (!made) return ml_script_nomem(L);
     ml_script_open_handle(h, made, ml_task_secrets(L));
     lua_settop(L, 3);
-    return 1;
-}
-
-int ml_script_digest(lua_State *L)
-{
-    static const char hex[] = "0123456789abcdef";
-    unsigned char digest[32];
-    char text[2 * sizeof(digest)];
-    size_t n;
-    const char *name = luaL_checklstring(L, 1, &n);
-    if (!EVP_Digest(name, n, digest, NULL, EVP_sha256(), NULL))
-        return luaL_error(L, "SHA-256 is not available");
-    for (size_t i = 0; i < sizeof(digest); i++) {
-        text[2 * i] = hex[digest[i] >> 4];
-        text[2 * i + 1] = hex[digest[i] & 15];
-    }
-    lua_pushlstring(L, text, sizeof(text));
     return 1;
 }

@@ -15,5 +15,3 @@ int ml_script_value_problem(lua_State *L);
 int ml_script_transform(lua_State *L);
 /* core.is_pointer(text) -> boolean: a JSON pointer? */
 int ml_script_is_pointer(lua_State *L);
-/* core.digest(text) -> its SHA-256, 64 hex digits; for names, not for secrets */
-int ml_script_digest(lua_State *L);

@@ -9,13 +9,31 @@
 #include "base/err.h"
 #include "script/state.h"
 
-enum { STEP = 1000, STACK_LEVELS = 100 };
+enum {
+    STEP = 1000,
+    STACK_LEVELS = 100,             /* to find the policy's line in */
+    MAX_CALLS = 5000,               /* inside of each other */
+    BYTES_A_WORK = 64,              /* of memory that is moved */
+    TEXT_BYTES = 16 * 1024 * 1024,  /* may be compared between two looks, by strcoll */
+    BLOCK_BYTES = 512 * 1024 * 1024 /* may be gone through between two looks */
+};
+
+static const char too_many_calls[] = "calls inside of each other";
 
 static void hook(lua_State *L, lua_Debug *ar);
 
-static int step_of(const ml_budget *b)
+static int64_t least(int64_t a, int64_t b)
 {
-    return b->max_instructions < STEP ? (int)b->max_instructions : STEP;
+    return a < b ? a : b;
+}
+
+/* How many instructions may pass until the next look. */
+static int step_of(const ml_budget *b, const ml_alloc *a)
+{
+    int64_t step = least(STEP, b->max_instructions);
+    if (a->text_bytes) step = least(step, TEXT_BYTES / (int64_t)a->text_bytes);
+    if (a->block_bytes) step = least(step, BLOCK_BYTES / (int64_t)a->block_bytes);
+    return step > 1 ? (int)step : 1;
 }
 
 static bool is_armed(lua_State *L)
@@ -23,13 +41,25 @@ static bool is_armed(lua_State *L)
     return lua_gethookmask(L) != 0;
 }
 
-static void arm(const ml_budget *b, lua_State *L)
+/* Setting a hook visits every frame of the stack: only when it changes something. */
+static void set_count(lua_State *L, int count)
 {
-    lua_sethook(L, hook, LUA_MASKCOUNT, step_of(b));
+    if (is_armed(L) && lua_gethookcount(L) == count) return;
+    lua_sethook(L, hook, LUA_MASKCOUNT, count);
 }
 
-static void disarm(lua_State *L)
+static void arm(ml_budget *b, lua_State *L)
 {
+    b->step = step_of(b, &ml_vm_of(L)->alloc);
+    b->armed = L;
+    ml_vm_of(L)->alloc.limits_keys = true;
+    set_count(L, b->step);
+}
+
+static void disarm(ml_budget *b, lua_State *L)
+{
+    b->armed = NULL;
+    ml_vm_of(L)->alloc.limits_keys = false;
     lua_sethook(L, NULL, 0, 0);
 }
 
@@ -47,18 +77,30 @@ void ml_budget_begin(ml_budget *b, lua_State *L)
     b->has_begun = false;
     b->exceeded = NULL;
     b->where[0] = '\0';
+    b->armed = NULL;
+    ml_vm_of(L)->alloc.limits_keys = false;
+    ml_vm_of(L)->alloc.moved_bytes = 0;
     if (is_armed(L)) arm(b, L);
 }
 
-void ml_budget_begin_closing(ml_budget *b, lua_State *L)
+void ml_budget_close_thread(ml_budget *b, lua_State *L)
 {
-    arm(b, L);
     ml_budget_begin(b, L);
+    arm(b, L);
+    lua_resetthread(L);
+    disarm(b, L);
 }
 
 void ml_budget_forget(lua_State *L)
 {
-    if (is_armed(L)) disarm(L);
+    if (is_armed(L)) disarm(&ml_vm_of(L)->budget, L);
+}
+
+/* The engine's Lua has its modules' names, and a path when it was loaded from disk. */
+static bool is_of_engine(const lua_Debug *ar)
+{
+    return strncmp(ar->short_src, "moonlatch.", strlen("moonlatch.")) == 0 ||
+           strstr(ar->source, "/lua/moonlatch/");
 }
 
 /* The innermost line that is not the engine's own, else the innermost of all. */
@@ -67,7 +109,7 @@ static void note_line(ml_budget *b, lua_State *L)
     lua_Debug ar;
     for (int level = 0; level < STACK_LEVELS && lua_getstack(L, level, &ar); level++) {
         if (!lua_getinfo(L, "Sl", &ar) || ar.currentline <= 0) continue;
-        bool is_engine = strncmp(ar.short_src, "moonlatch.", strlen("moonlatch.")) == 0;
+        bool is_engine = is_of_engine(&ar);
         if (is_engine && b->where[0] != '\0') continue;
         snprintf(b->where, sizeof(b->where), "%s:%d: ", ar.short_src, ar.currentline);
         if (!is_engine) return;
@@ -97,16 +139,43 @@ static void look(ml_budget *b, lua_State *L, int64_t work)
  * error of the run is made by ml_budget_check. */
 static void stop(lua_State *L)
 {
-    if (is_armed(L)) lua_sethook(L, hook, LUA_MASKCOUNT, 1);
+    if (is_armed(L)) set_count(L, 1);
     luaL_error(L, "the policy ran too long");
+}
+
+static int64_t take_moved(ml_alloc *a)
+{
+    int64_t work = (int64_t)(a->moved_bytes / BYTES_A_WORK);
+    a->moved_bytes = 0;
+    return work;
+}
+
+/* Catching an error visits every frame of the stack, so a deep stack that catches it in
+ * each would end in quadratic time. */
+static void look_at_depth(ml_budget *b, lua_State *L)
+{
+    lua_Debug ar;
+    if (b->exceeded || !lua_getstack(L, MAX_CALLS, &ar)) return;
+    b->exceeded = too_many_calls;
+    note_line(b, L);
 }
 
 static void hook(lua_State *L, lua_Debug *ar)
 {
     (void)ar;
-    ml_budget *b = &ml_vm_of(L)->budget;
-    look(b, L, step_of(b));
+    ml_vm *vm = ml_vm_of(L);
+    ml_budget *b = &vm->budget;
+    look(b, L, b->step + take_moved(&vm->alloc));
+    look_at_depth(b, L);
     if (b->exceeded) stop(L);
+    arm(b, L);
+}
+
+/* From inside of the allocator; lua_sethook is made to be called from anywhere. */
+void ml_budget_on_big(void *vm)
+{
+    lua_State *L = ((ml_vm *)vm)->budget.armed;
+    if (L) set_count(L, 1);
 }
 
 void ml_budget_spend(ml_budget *b, lua_State *L, int64_t work)
@@ -120,9 +189,21 @@ void ml_budget_demand(const ml_budget *b, lua_State *L)
     if (b->exceeded) stop(L);
 }
 
+void ml_budget_blame_text(ml_budget *b, const char *chunkname)
+{
+    if (!b->exceeded) return;
+    if (chunkname[0] == '@' || chunkname[0] == '=') chunkname++;
+    snprintf(b->where, sizeof(b->where), "%s:1: ", chunkname);
+}
+
 int ml_budget_check(const ml_budget *b, ml_err *e)
 {
     if (!b->exceeded) return 0;
+    if (b->exceeded == too_many_calls)
+        return ml_fail(e, ML_EPOLICY,
+                       "%sthe policy went too deep: more than %d %s; look for a "
+                       "function that calls itself without end",
+                       b->where, MAX_CALLS, b->exceeded);
     bool by_count = b->used >= b->max_instructions;
     return ml_fail(
         e, ML_EPOLICY,
@@ -149,11 +230,12 @@ enum { DOOR_FUNCTION = 1, DOOR_ANSWER = 2 }; /* on its stack, then the results *
 /* One call of a library function may have run past the deadline, and no hook since. */
 static int leave(lua_State *L, int status, lua_KContext was_armed)
 {
-    ml_budget *b = &ml_vm_of(L)->budget;
+    ml_vm *vm = ml_vm_of(L);
+    ml_budget *b = &vm->budget;
     bool is_news = !b->exceeded;
-    if (is_news) charge(b, 0);
+    if (is_news) charge(b, take_moved(&vm->alloc));
     if (is_news && b->exceeded) note_function(b, L, DOOR_FUNCTION);
-    if (!was_armed) disarm(L);
+    if (!was_armed) disarm(b, L);
     ml_budget_demand(b, L);
     if (status != LUA_OK && status != LUA_YIELD) {
         lua_pushboolean(L, 0);
@@ -174,7 +256,10 @@ int ml_script_limited(lua_State *L)
     lua_pushvalue(L, DOOR_FUNCTION);
     lua_insert(L, DOOR_ANSWER + 1);
     bool was_armed = is_armed(L);
-    if (!was_armed) arm(b, L);
+    if (!was_armed) {
+        ml_vm_of(L)->alloc.moved_bytes = 0;
+        arm(b, L);
+    }
     int status = lua_pcallk(L, n_args, LUA_MULTRET, 0, was_armed, leave);
     return leave(L, status, was_armed);
 }

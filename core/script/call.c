@@ -69,6 +69,10 @@ void ml_script_push_call(lua_State *L, const ml_call *call, int64_t cached_ms,
         lua_pushinteger(L, cached_ms);
         lua_setfield(L, -2, "cached_ms");
     }
+    if (call->flags & ML_REFRESH_EARLY)
+        set_text(L, "refresh", "early");
+    else
+        set_if(L, "refresh", (call->flags & ML_REFRESH) != 0);
     set_if(L, "plan_only", (call->flags & ML_PLAN_ONLY) != 0);
     set_if(L, "json", (call->flags & ML_AS_JSON) != 0);
     set_if(L, "replace_metadata", (call->flags & ML_REPLACE_METADATA) != 0);

@@ -75,3 +75,27 @@ bool ml_script_opt_table(lua_State *L, int table, const char *name)
 {
     return get_type(L, table, name, LUA_TTABLE);
 }
+
+void ml_script_check_names(lua_State *L, int table, const char *what,
+                           const char *const *names)
+{
+    table = lua_absindex(L, table);
+    for (lua_pushnil(L); lua_next(L, table); lua_pop(L, 1)) {
+        const char *name = lua_type(L, -2) == LUA_TSTRING ? lua_tostring(L, -2) : "?";
+        const char *const *known = names;
+        while (*known && strcmp(*known, name) != 0) known++;
+        if (!*known) luaL_error(L, "%s has no option '%s'", what, name);
+    }
+}
+
+int64_t ml_script_opt_bounded(lua_State *L, int table, const char *name, int64_t least,
+                              int64_t most, int64_t fallback)
+{
+    if (!get(L, table, name)) return fallback;
+    lua_pop(L, 1);
+    int64_t n = ml_script_opt_int(L, table, name);
+    if (n < least || n > most) {
+        luaL_error(L, "%s must be between %d and %d", name, (int)least, (int)most);
+    }
+    return n;
+}

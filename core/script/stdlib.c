@@ -2,21 +2,25 @@
  *
  * Left out or replaced, because a policy could hang the host with them:
  *
- *   coroutine         would swallow the waits of the engine; and Lua closes the
- * variables of a coroutine that the hook has killed with hooks turned off xpcall calls
- * its handler inside the hook, where hooks are off: here the handler runs after the
- * stack is unwound setmetatable      no __gc: finalizers run with hooks off load text
- * only, from a string; byte code is not checked by Lua table.insert, remove, move loops
- * in C without end (__len, borders): bounded here collectgarbage, dofile, loadfile,
- * print, warn, string.dump, math.random[seed]
+ * - coroutine: it would swallow the waits of the engine; and Lua closes the variables
+ *   of a coroutine that the hook has killed with hooks turned off.
+ * - xpcall calls its handler inside the hook, where hooks are off: here the handler
+ *   runs after the stack is unwound.
+ * - setmetatable: no __gc, because finalizers run with hooks off.
+ * - load: text only, from a string; byte code is not checked by Lua.
+ * - table.insert, remove, move loop in C without end (__len, borders): bounded here.
+ * - collectgarbage, dofile, loadfile, print, warn, string.dump, math.random[seed].
  *
- * Still possible: a pattern that string.find needs ages for. */
+ * Still possible: a pattern that string.find needs ages for; sandbox.lua bounds it. */
 #include "script/stdlib.h"
 
 #include <lauxlib.h>
 #include <lualib.h>
 #include <stdbool.h>
 #include <string.h>
+
+#include "base/str.h"
+#include "script/state.h"
 
 enum { LONGEST_TABLE = 1000 * 1000 };
 
@@ -37,18 +41,34 @@ static int set_metatable(lua_State *L)
     return 1;
 }
 
+enum { PIECE = 1024 };
+
+/* Lua's parser is at worst quadratic (labels, jumps): it gets the text piece by piece,
+ * and the budget looks on. */
+static const char *read_piece(lua_State *L, void *arg, size_t *size)
+{
+    ml_str *rest = arg;
+    const char *piece = rest->p;
+    *size = rest->n < PIECE ? rest->n : PIECE;
+    rest->p += *size;
+    rest->n -= *size;
+    ml_budget_spend(&ml_vm_of(L)->budget, L, (int64_t)*size);
+    return piece;
+}
+
 /* load(text [, chunkname [, "t" [, env]]]) -> function | nil, message */
 static int load_text(lua_State *L)
 {
-    size_t n;
+    ml_str text;
     luaL_checktype(L, 1, LUA_TSTRING);
-    const char *text = lua_tolstring(L, 1, &n);
+    text.p = lua_tolstring(L, 1, &text.n);
     const char *chunkname = luaL_optstring(L, 2, "=(load)");
     if (strcmp(luaL_optstring(L, 3, "t"), "t") != 0) {
         return luaL_argerror(L, 3, "only text can be loaded: \"t\"");
     }
     bool has_env = !lua_isnone(L, 4);
-    if (luaL_loadbufferx(L, text, n, chunkname, "t") != LUA_OK) {
+    if (lua_load(L, read_piece, &text, chunkname, "t") != LUA_OK) {
+        ml_budget_blame_text(&ml_vm_of(L)->budget, chunkname);
         lua_pushnil(L);
         lua_insert(L, -2);
         return 2;

@@ -23,10 +23,14 @@ struct ml_task {
     ml_thread thread; /* the coroutine */
     ml_op *child;     /* what it waits for */
     ml_verb child_verb;
-    ml_timer first; /* brings the first resume */
+    ml_task_push *child_push; /* NULL: as child_verb says */
+    unsigned rights;          /* ML_MAY_FETCH ... */
+    ml_timer first;           /* brings the first resume */
     int64_t deadline_ms;
     ml_trace trace;
     size_t events_seen;
+    int64_t fresh_until_ms; /* the answer: everything in it is that fresh */
+    ml_asker asker;
     bool is_explain;           /* only then somebody looks at the events */
     bool has_returned;         /* the coroutine's main function */
     ml_secret_handle *secrets; /* the handles of this call */
@@ -49,12 +53,25 @@ int ml_task_await(lua_State *L, ml_task *t, ml_verb verb, ml_op *op)
 {
     t->child = op;
     t->child_verb = verb;
+    t->child_push = NULL;
+    return lua_yield(L, 0);
+}
+
+int ml_task_await_value(lua_State *L, ml_task *t, ml_task_push *push, ml_op *op)
+{
+    t->child = op;
+    t->child_push = push;
     return lua_yield(L, 0);
 }
 
 int64_t ml_task_deadline_ms(const ml_task *t)
 {
     return t->deadline_ms;
+}
+
+bool ml_task_is_late(lua_State *L, const ml_task *t)
+{
+    return ml_mono_ms(ml_vm_of(L)->host->clock) >= t->deadline_ms;
 }
 
 ml_trace *ml_task_trace(lua_State *L)
@@ -69,10 +86,33 @@ ml_trace *ml_task_events(lua_State *L)
     return t && t->is_explain ? &t->trace : NULL;
 }
 
+ml_asker *ml_task_asker(lua_State *L)
+{
+    ml_task *t = ml_vm_of(L)->running;
+    return t ? &t->asker : NULL;
+}
+
+static void use(ml_task *t, int64_t fresh_until_ms)
+{
+    if (fresh_until_ms < t->fresh_until_ms) t->fresh_until_ms = fresh_until_ms;
+}
+
+void ml_task_used(lua_State *L, int64_t fresh_until_ms)
+{
+    ml_task *t = ml_vm_of(L)->running;
+    if (t) use(t, fresh_until_ms);
+}
+
 ml_secret_handle **ml_task_secrets(lua_State *L)
 {
     ml_task *t = ml_vm_of(L)->running;
     return t ? &t->secrets : NULL;
+}
+
+unsigned *ml_task_rights(lua_State *L)
+{
+    ml_task *t = ml_vm_of(L)->running;
+    return t ? &t->rights : NULL;
 }
 
 size_t *ml_task_events_seen(lua_State *L)
@@ -122,7 +162,7 @@ static int take_text(ml_task *t, lua_State *L)
 static void take_answer(ml_task *t, lua_State *L)
 {
     if (lua_isnil(L, -2)) {
-        ml_script_take_err(L, -1, &t->op.err);
+        ml_vm_blame(t->vm, L, LUA_ERRRUN, &t->op.err);
         return;
     }
     lua_pop(L, 1);
@@ -187,11 +227,11 @@ static bool keep_thread(ml_vm *vm, ml_thread thread)
 static void end(ml_task *t)
 {
     if (!t->has_returned || !keep_thread(t->vm, t->thread)) {
-        ml_budget_begin_closing(&t->vm->budget, t->thread.L);
-        lua_resetthread(t->thread.L);
+        ml_budget_close_thread(&t->vm->budget, t->thread.L);
         luaL_unref(t->vm->L, LUA_REGISTRYINDEX, t->thread.ref);
     }
     t->thread.L = NULL;
+    while (t->asker.owns) ml_flight_abandon(t->asker.owns);
     ml_script_close_secrets(&t->secrets);
     if (t->op.err.code != 0) ml_secrets_fini(&t->op.list);
     ml_op_finish(&t->op);
@@ -272,7 +312,9 @@ static int deliver(lua_State *L)
 {
     delivery *d = lua_touserdata(L, 1);
     if (!lua_checkstack(d->task->thread.L, 4)) return luaL_error(L, "stack overflow");
-    if (d->child->err.code == 0) {
+    if (d->task->child_push) {
+        d->n_results = d->task->child_push(L, d->child, &d->task->secrets);
+    } else if (d->child->err.code == 0) {
         push_success(L, d);
         d->n_results = 1;
     } else {
@@ -289,6 +331,7 @@ void ml_task_wake(ml_op *child, void *arg)
     ml_task *t = arg;
     assert(t->child == child);
     t->child = NULL;
+    if (child->fresh_until_ms != 0) use(t, child->fresh_until_ms);
     if (t->op.is_canceled) {
         end_canceled(t);
         return;
@@ -368,6 +411,7 @@ ml_op *ml_task_start(ml_vm *vm, const ml_call *call, int64_t deadline_ms,
     }
     t->vm = vm;
     t->deadline_ms = deadline_ms;
+    t->fresh_until_ms = INT64_MAX;
     t->is_explain = call->verb == ML_EXPLAIN;
     if (ml_vm_protect(vm, make_coroutine, &(birth){t, call, cached_ms}, e) != 0) {
         ml_script_close_secrets(&t->secrets);
@@ -381,6 +425,11 @@ ml_op *ml_task_start(ml_vm *vm, const ml_call *call, int64_t deadline_ms,
     ml_trace_init(&t->trace, vm->host->clock);
     ml_timer_start(t->op.loop, &t->first, ml_mono_ms(vm->host->clock), on_first, t);
     return &t->op;
+}
+
+int64_t ml_task_fresh_until_ms(const ml_op *op)
+{
+    return ((const ml_task *)op)->fresh_until_ms;
 }
 
 const char *ml_task_text(const ml_op *op)

@@ -25,6 +25,10 @@ enum {
 static int blame_memory(const ml_vm *vm, ml_err *e)
 {
     ml_err_clear(e);
+    if (vm->alloc.refusal == ML_ALLOC_TABLE)
+        return ml_fail(e, ML_EPOLICY,
+                       "the policy has a table of more than %d keys; take several",
+                       ML_ALLOC_MAX_KEYS);
     if (vm->alloc.refusal != ML_ALLOC_CAPPED)
         return ml_fail(e, ML_ENOMEM, "out of memory");
     return ml_fail(
@@ -172,6 +176,8 @@ ml_vm *ml_vm_new_with(const ml_host *host, const ml_vm_limits *limits,
     vm->find = find;
     vm->policy_ref = LUA_NOREF;
     vm->alloc.max_bytes = limits->max_bytes ? limits->max_bytes : DEFAULT_MAX_BYTES;
+    vm->alloc.on_big = ml_budget_on_big;
+    vm->alloc.arg = vm;
     ml_budget_init(&vm->budget, host->clock, INT64_MAX, INT32_MAX); /* the engine */
     vm->L = lua_newstate(ml_alloc_lua, &vm->alloc);
     if (vm->L) *(ml_vm **)lua_getextraspace(vm->L) = vm;

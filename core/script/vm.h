@@ -39,3 +39,5 @@ ml_op *ml_task_start(ml_vm *vm, const ml_call *call, int64_t deadline_ms,
                      int64_t cached_ms, ml_op_done *done, void *arg, ml_err *e);
 /* In done: the text of the answer ("" when none). */
 const char *ml_task_text(const ml_op *op);
+/* In done: how long the answer holds; INT64_MAX: no source had a part in it. */
+int64_t ml_task_fresh_until_ms(const ml_op *op);

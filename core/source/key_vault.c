@@ -156,6 +156,7 @@ ml_source *ml_key_vault_source_new(ml_azure *a, const ml_key_vault_options *o,
     }
     v->source.kind = &kind;
     v->source.refs = 1;
+    v->source.ignores_case = true;
     v->vault.azure = a;
     if (configure(v, o, e) == 0) return &v->source;
     free_key_vault(&v->source);

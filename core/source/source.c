@@ -6,6 +6,7 @@
 #include <string.h>
 
 #include "base/err.h"
+#include "source/kept.h"
 
 ml_source *ml_source_ref(ml_source *s)
 {
@@ -15,7 +16,9 @@ ml_source *ml_source_ref(ml_source *s)
 
 void ml_source_unref(ml_source *s)
 {
-    if (s && --s->refs == 0) s->kind->free(s);
+    if (!s || --s->refs > 0) return;
+    if (s->kept) ml_kept_forget_source(s->kept, s->kept_as);
+    s->kind->free(s);
 }
 
 int ml_source_check(const ml_source *s, ml_str key, ml_secret *value, ml_err *e)

@@ -40,9 +40,12 @@ typedef struct ml_source_kind {
 /* First member of every source. */
 struct ml_source {
     const ml_source_kind *kind;
-    int refs;        /* single-threaded: under the resolver's lock */
-    char alias[64];  /* how traces, errors and `list` call it */
-    char label[300]; /* what it is, for people: "https://acme.vault.azure.net" */
+    int refs;             /* single-threaded: under the resolver's lock */
+    bool ignores_case;    /* keys that differ in the case of a-z are one */
+    struct ml_kept *kept; /* where what it said is kept, and under what number; NULL: */
+    uint32_t kept_as;     /* nothing is.  Both filled at the first call (flight.c) */
+    char alias[64];       /* how traces, errors and `list` call it */
+    char label[300];      /* what it is, for people: "https://acme.vault.azure.net" */
 };
 
 ml_source *ml_source_ref(ml_source *s);

@@ -1,5 +1,5 @@
----@meta moonlatch.policy
 -- moonlatch_policy.lua - what editors with LuaLS show while a policy is written.
+---@meta moonlatch.policy
 --
 -- Nothing here runs.  In .luarc.json: { "workspace.library": ["DIR OF THIS FILE"] }
 
@@ -65,6 +65,9 @@ function Source:key(key, version) end
 ---@field transform? fun(text: string): string Lua sees the bytes; explain says so
 ---@field on? table<moonlatch.Outcome, moonlatch.Action> missing is next, the rest stop
 ---@field default? string|moonlatch.Secret the answer when every step is missing
+---@field ttl? number seconds that a value answers without asking; 0: not kept
+---@field negative_ttl? number seconds that a missing is believed
+---@field stale_ttl? number seconds; how old a value may be that stands in for an outage
 ---@field read_only? boolean|string or why: put, update, delete, recover, purge, restore are refused
 ---@field label? string what explain calls the rule
 
@@ -85,6 +88,69 @@ function Source:key(key, version) end
 ---@field valid_now? boolean neither expired nor not yet valid
 ---@field max_age_days? number
 ---@field check? fun(meta: table): boolean, string? anything else about its metadata
+
+---What get, list, put and delete of ml.source are told.
+---@class moonlatch.SourceContext
+---@field version? string the version that is asked for
+---@field content_type? string for put
+---@field tags? table<string, string> for put
+---@field deadline_ms integer what is left of the call's time
+---@field memo moonlatch.Memo
+
+---A memory of the source: at most 16 secrets, for a while.
+---@class moonlatch.Memo
+local Memo = {}
+
+---@param name string
+---@return moonlatch.Secret?
+function Memo:get(name) end
+
+---@param name string
+---@param secret moonlatch.Secret
+---@param ttl_s number
+function Memo:put(name, secret, ttl_s) end
+
+---@param name string
+function Memo:drop(name) end
+
+---What is kept under the name, or what make brings: secret, ttl_s.  Calls that ask
+---meanwhile wait for it, and share its failure.
+---@param name string
+---@param make fun(): moonlatch.Secret?, number|moonlatch.Outcome, string?, integer?
+---@return moonlatch.Secret?
+---@return moonlatch.Outcome? outcome
+---@return string? text
+---@return integer? retry_after_ms
+function Memo:once(name, make) end
+
+---@alias moonlatch.Bytes string|moonlatch.Secret
+
+---@class moonlatch.SourceOptions
+---@field get fun(key: string, ctx: moonlatch.SourceContext): moonlatch.Bytes?, table|moonlatch.Outcome|nil, string?, integer? a value [, { version =, content_type =, tags = }]; or nil, outcome [, text [, retry_after_ms]]
+---@field list? fun(ctx: moonlatch.SourceContext): (string|table)[]?, moonlatch.Outcome?, string?
+---@field put? fun(key: string, value: moonlatch.Secret, ctx: moonlatch.SourceContext): boolean?, table|moonlatch.Outcome|nil, string?
+---@field delete? fun(key: string, ctx: moonlatch.SourceContext): boolean?, moonlatch.Outcome?, string?
+---@field check? fun(key: string): string? why the source cannot have this key
+---@field exec? boolean it runs programs; the host must allow that
+---@field alias? string
+---@field label? string
+
+---@class moonlatch.HttpRequest
+---@field url string|moonlatch.Bytes[] https; http to this machine
+---@field method? "GET"|"POST"|"PUT"|"PATCH"|"DELETE"
+---@field headers? table<string, moonlatch.Bytes|moonlatch.Bytes[]>
+---@field body? moonlatch.Bytes|moonlatch.Bytes[]
+---@field timeout_ms? integer 10000
+---@field ca_file? string trusted for this request instead
+---@field max_bytes? integer of the answer's body; 1 MiB
+---@field retries? integer after 408, 429, 5xx and no answer
+---@field idempotent? boolean a POST or PATCH needs it for retries
+
+---@class moonlatch.HttpAnswer
+---@field status integer
+---@field headers table<string, moonlatch.Bytes> names in lower case; credentials are secrets
+---@field body moonlatch.Secret
+---@field retry_after_ms? integer
 
 ---@class moonlatch.TeamOptions
 ---@field confine string|string[] patterns of the names that its rules may see
@@ -205,6 +271,84 @@ function ml.team(name) end
 ---In the file of a team: the sources that it was given.
 ---@type table<string, moonlatch.Source>
 ml.given = {}
+
+---A source that is written in Lua.
+---@param o moonlatch.SourceOptions
+---@return moonlatch.Source
+function ml.source(o) end
+
+---One exchange, inside the functions of ml.source.  Without an answer: nil, outcome, text.
+---@param o moonlatch.HttpRequest
+---@return moonlatch.HttpAnswer?
+---@return moonlatch.Outcome? outcome
+---@return string? text
+---@return integer? retry_after_ms
+function ml.http(o) end
+
+---A helper program, inside the functions of an ml.source with exec = true.
+---@param o {argv: string[], env?: table<string, moonlatch.Bytes>, stdin?: moonlatch.Bytes, timeout_ms?: integer, max_bytes?: integer}
+---@return {status: integer, output: moonlatch.Secret}?
+---@return moonlatch.Outcome? outcome
+---@return string? text
+function ml.exec(o) end
+
+---Unix seconds, inside the functions of ml.source.
+---@return integer
+function ml.now() end
+
+---@param seconds integer
+---@param format string %Y %m %d %H %M %S only
+---@return string
+function ml.utc(seconds, format) end
+
+---JSON that may be secret.
+---@class moonlatch.Json
+---@field field fun(body: moonlatch.Bytes, pointer: string): moonlatch.Secret? what is there
+---@field text fun(body: moonlatch.Bytes, pointer: string): string? the same, for what is no secret
+---@field texts fun(body: moonlatch.Bytes, pointer: string): string[]? an array of strings
+---@field encode fun(value: any): moonlatch.Bytes
+---@field null any
+ml.json = {}
+
+---Joined; always a secret.
+---@param parts moonlatch.Bytes[]
+---@return moonlatch.Secret
+function ml.secret_text(parts) end
+
+---Joined; a secret if a part is one.
+---@param parts moonlatch.Bytes[]
+---@return moonlatch.Bytes
+function ml.join(parts) end
+
+---@param data moonlatch.Bytes
+---@return moonlatch.Bytes hash 32 bytes
+function ml.sha256(data) end
+
+---@param key moonlatch.Bytes
+---@param data moonlatch.Bytes
+---@return moonlatch.Bytes mac 32 bytes
+function ml.hmac_sha256(key, data) end
+
+---@param data moonlatch.Bytes
+---@return moonlatch.Bytes
+function ml.hex(data) end
+
+---@param data moonlatch.Bytes
+---@return moonlatch.Bytes
+function ml.base64(data) end
+
+---@param text moonlatch.Bytes
+---@return moonlatch.Bytes?
+function ml.base64_decode(text) end
+
+---@param text moonlatch.Bytes
+---@return moonlatch.Bytes
+function ml.url_encode(text) end
+
+---Without the line end at its end.
+---@param text moonlatch.Bytes
+---@return moonlatch.Bytes
+function ml.chomp(text) end
 
 ---Airflow's AzureKeyVaultBackend; options win over AIRFLOW__SECRETS__BACKEND_KWARGS.
 ---@param o? table<string, any>

@@ -79,7 +79,7 @@ function M.encode(name, max)
   if max < M.LEAST then
     return nil, format("%d bytes are left for the name, at least %d are needed", max, M.LEAST)
   end
-  local digest = sub(core.digest(name), 1, DIGEST_DIGITS)
+  local digest = sub(core.hex(core.sha256(name)), 1, DIGEST_DIGITS)
   return front(pieces, max - M.LEAST) .. "-7" .. digest
 end
 

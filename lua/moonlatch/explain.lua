@@ -25,10 +25,10 @@ end
 local function recorder(trace)
   local began = core.now_ms()
   core.events()
-  return function(i, _, outcome, f, action)
+  return function(i, _, outcome, f, action, stale_ms)
     local now = core.now_ms()
     local t = trace.steps[i]
-    t.outcome, t.action, t.ms = outcome, action, now - began
+    t.outcome, t.action, t.ms, t.stale_ms = outcome, action, now - began, stale_ms
     t.events = core.events()
     began = now
     if f then
@@ -38,24 +38,37 @@ local function recorder(trace)
   end
 end
 
-local function add_steps(trace, steps)
+-- What is kept of this step before anything is asked; nil without a cache.
+local function kept_state(step, call)
+  local raw = step.source.raw
+  if step.refused or not raw.kept then return nil end
+  local state, ms = raw:kept(step.key, step.version or call.version, step.keep)
+  return state and { state = state, ms = ms }
+end
+
+local function add_steps(trace, steps, call)
   for i, step in ipairs(steps) do
     trace.steps[i] = {
       source = step.source.alias, kind = step.source.kind, label = step.source.label,
       key = step.key, version = step.version, on = step.on, refused = step.refused,
       holds = step.holds, after = step.after and after.shown(step.after),
-      writable = step.source.writable,
+      cache = kept_state(step, call), writable = step.source.writable,
     }
   end
 end
 
 local function walked(trace, steps, rule, call)
-  local secret, second = resolve.walk(steps, rule, call, recorder(trace))
+  local record = recorder(trace)
+  local stale_ms
+  local secret, second = resolve.walk(steps, rule, call, function(...)
+    stale_ms = select(6, ...)
+    record(...)
+  end)
   if not secret then return result_of_fault(second) end
   if not second then return { outcome = "found", is_default = true } end
   return {
     outcome = "found", source = second.source.alias, key = second.key,
-    version = secret:version(),
+    version = secret:version(), stale_ms = stale_ms,
   }
 end
 
@@ -71,7 +84,7 @@ local function watch(policy, call)
     return trace
   end
   local fine, f = plan.check(steps, rule)
-  add_steps(trace, steps)
+  add_steps(trace, steps, call)
   if not fine then
     trace.result = result_of_fault(f)
   elseif not call.plan_only then
@@ -131,7 +144,7 @@ local function head_rows(trace)
   for k, v in sorted_pairs(trace.context) do words[#words + 1] = k .. "=" .. v end
   local rows = { { "name", trace.name } }
   if #words > 0 then rows[2] = { "context", table.concat(words, " ") } end
-  if trace.cached_ms > 0 then -- explain asks the sources all the same
+  if trace.cached_ms > 0 then -- explain walks the plan all the same
     rows[#rows + 1] = { "cache", ("a get is answered from memory for another %.1f s"):format(
       trace.cached_ms / 1000) }
   end
@@ -146,12 +159,23 @@ local function rule_rows(trace)
   return rows
 end
 
+local CACHE = {
+  empty = "none", flight = "none, a request is under way", fresh = "fresh for another %.1f s",
+  stale = "stale, %.1f s old", negative = "missing for another %.1f s",
+  resting = "stale, and not asked for another %.1f s",
+}
+
+local function cache_text(cache)
+  return cache and "cache: " .. CACHE[cache.state]:format(cache.ms / 1000) or ""
+end
+
 local function plan_rows(trace)
   local rows = {}
   for i, s in ipairs(trace.steps) do
     local extra = s.refused and "refused: " .. s.refused or on_text(s.on)
     if s.after then extra = s.after .. (extra == "" and "" or "; " .. extra) end
-    rows[i] = { i, s.source, s.key, s.version or "", s.label, extra }
+    rows[i] = { i, s.source, s.key, s.version or "", s.label, extra,
+      cache_text(s.cache) }
   end
   return rows
 end
@@ -171,7 +195,8 @@ local function walk_rows(trace)
   for i, s in ipairs(trace.steps) do
     if s.outcome then
       rows[#rows + 1] = { i, s.source .. ":" .. s.key, s.outcome, s.ms .. " ms",
-        "-> " .. s.action, status_text(s) }
+        "-> " .. s.action .. (s.stale_ms and (", %d s old"):format(s.stale_ms // 1000) or ""),
+        status_text(s) }
     else
       rows[#rows + 1] = { i, s.source .. ":" .. s.key, "not asked" }
     end
@@ -197,6 +222,7 @@ local function answer_line(trace)
     return "answer: " .. r.outcome .. ": " .. shown(r.text)
   end
   local version = r.version ~= "" and (" version " .. r.version) or ""
+  if r.stale_ms then version = version .. (", stale, %d s old"):format(r.stale_ms // 1000) end
   return shown(("answer: found in %s:%s%s"):format(r.source, r.key, version))
 end
 
@@ -257,7 +283,8 @@ local function json_step(s, i)
     "writable", s.writable, "key", s.key, "version", s.version, "holds", s.holds,
     "after", s.after, "on", flat_object(s.on),
     "refused", s.refused, "outcome", s.outcome, "action", s.action,
-    "ms", s.ms, "http_status", s.http_status,
+    "ms", s.ms, "stale_ms", s.stale_ms, "cache", s.cache and object("state", s.cache.state,
+      "ms", s.cache.ms), "http_status", s.http_status,
     "service_code", s.service_code, "request_id", s.request_id,
     "text", s.text, "events", s.events and each(s.events, json_event))
 end
@@ -265,7 +292,7 @@ end
 local function json_result(r)
   if not r then return nil end
   return object("outcome", r.outcome, "source", r.source, "key", r.key,
-    "version", r.version, "default", r.is_default, "text", r.text)
+    "version", r.version, "stale_ms", r.stale_ms, "default", r.is_default, "text", r.text)
 end
 
 local function as_json(trace)

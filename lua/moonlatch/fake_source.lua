@@ -44,7 +44,7 @@ local function call(entry, keys, clock, args)
   if args.version and args.version ~= "" and args.version ~= version then
     return failure("missing", entry, args.key, "the fake has another version")
   end
-  return core.secret(answer.value, {
+  return core.describe(answer.value, {
     source = entry.alias, key = args.key, version = version,
     content_type = answer.content_type, tags = answer.tags,
   })

@@ -18,7 +18,8 @@ local function article(want)
   return (want:find("^[aeiou]") and "an " or "a ") .. want
 end
 
--- schema: { option = "string" | "boolean" | "table" | function(value) -> problem | nil }.
+-- schema: { option = "string" | "boolean" | "table" | ... | true: any |
+-- function(value) -> problem | nil }.
 -- Returns t, so that a caller may leave out an optional table.
 function M.check(where, what, t, schema)
   if type(t) ~= "table" then
@@ -34,7 +35,7 @@ function M.check(where, what, t, schema)
     local problem
     if type(want) == "function" then
       problem = want(v)
-    elseif type(v) ~= want then
+    elseif want ~= true and type(v) ~= want then
       problem = ("%s is needed, not %s"):format(article(want), article(type(v)))
     end
     if problem then M.refuse(where, "%s, option '%s': %s", what, k, problem) end
@@ -42,9 +43,12 @@ function M.check(where, what, t, schema)
   return t
 end
 
+local LONGEST = 8192 -- bytes of an option that C keeps outside of the policy's memory
+
 function M.not_empty(v)
   if type(v) ~= "string" then return "a string is needed, not " .. article(type(v)) end
   if v == "" then return "it is empty" end
+  if #v > LONGEST then return ("it is longer than %d bytes"):format(LONGEST) end
 end
 
 -- A list without holes whose elements all pass; what names one element.

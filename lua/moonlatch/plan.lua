@@ -2,8 +2,9 @@
 --
 -- A plan is an array of steps, each plain data:
 --   { source = <entry of sources.lua>, key = "...", version = "..." | nil,
---     on = { outcome = "next"|"stop"|"default" }, refused = "why" | nil,
---     after = what is done to the secret that is found (after.lua) | nil }
+--     on = { outcome = "next"|"stop"|"stale"|"default" }, refused = "why" | nil,
+--     after = what is done to the secret that is found (after.lua) | nil,
+--     keep = what keep.lua made of the rule | nil }
 -- and the rule that made it.  The first rule that matches decides.
 --
 -- Every rule that policy.lua makes is a table of one shape; modules of their own (such as
@@ -12,6 +13,7 @@
 --   label    for people: "billing/**", "airflow"
 --   where    "file:line" (ml.airflow fills it in for the rule that it gets)
 --   match    function(name) -> captures table | nil, why not
+--   reach    which names it could match at all (match.lua); nil: any
 --   map      function(req) -> step | array of steps | nil, fault or text
 --            req = { name=, captures=(what match returned), context={...} };
 --            req.leaf and req.segments too when `wants_segments` is set
@@ -32,11 +34,12 @@
 -- map: the compiled fast way.
 -- A handle is what ml.azure_key_vault{} or ml.environment{} returns.  Custom rules are
 -- trusted code of ours: captures and context are not copied for them.
+local later = require "moonlatch.later"
 local after = require "moonlatch.after"
 local core = require "moonlatch.core"
 local fault = require "moonlatch.fault"
 local index = require "moonlatch.index"
-local inverse = require "moonlatch.inverse"
+local inverse = later "moonlatch.inverse"
 local match = require "moonlatch.match"
 local place = require "moonlatch.place"
 
@@ -84,7 +87,7 @@ local function check_steps(rule, given)
     end
     steps[i] = {
       source = source, key = s.key, version = s.version,
-      on = rule.kind == "custom" and s.on or rule.on, after = rule.after,
+      on = rule.kind == "custom" and s.on or rule.on, after = rule.after, keep = rule.keep,
       empty = rule.kind == "custom" and s.empty or nil,
       holds = rule.kind == "custom" and s.holds or nil,
     }

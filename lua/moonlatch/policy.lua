@@ -20,6 +20,9 @@
 --                                                supplies (ml_add_source)
 --     path       relative to the directory of the policy file
 --     optional   true: when there is no such file, its keys are missing; else unavailable
+--   source { alias =, get = function(key, ctx) end, list =, put =, delete =, check =,
+--            exec = }                            written in Lua: see lua_source.lua, and
+--                                                source_tools.lua for ml.http, ml.json ...
 --   source:key("name" [, "version"])             a step, for map
 --   env("X" [, default])                         a string; an error when X is not set, or
 --                                                when its name looks like a secret's
@@ -57,8 +60,10 @@
 --       field      JSON pointer "/user/password"; of a list, the first that is there
 --       transform  function(text) -> text: Lua sees the bytes, and explain says so
 --     on         { outcome = "next" | "stop" | "default" | "stale" }; by default missing
---                is next and everything else stop.  "stale" (an old value; for throttled
---                and unavailable only) stops for now: no cache holds old values yet
+--                is next and everything else stop.  "stale", for throttled and unavailable
+--                only: the value that the source confirmed last, if it is young enough
+--     ttl, negative_ttl, stale_ttl   seconds: how long a value, and a missing, answer
+--                without asking; how old a stale value may be.  keep.lua
 --     default    text or env_secret: the answer when every step is missing
 --     read_only  true, or a text that says why: put, update, delete, recover, purge and
 --                restore are refused
@@ -71,9 +76,10 @@
 -- {env} in strip, prefix, suffix, version and keys of names: from captures, then the
 -- context; not set or empty is an error.  {env:upper} and {env:lower} change its case.  A
 -- prefix with {env?} is left out when env is not set (template.lua).
-local case = require "moonlatch.case"
+local later = require "moonlatch.later"
+local case = later "moonlatch.case"
 local core = require "moonlatch.core"
-local encode = require "moonlatch.encode"
+local encode = later "moonlatch.encode"
 local fault = require "moonlatch.fault"
 local loader = require "moonlatch.loader"
 local options = require "moonlatch.options"
@@ -81,8 +87,9 @@ local place = require "moonlatch.place"
 local rule = require "moonlatch.rule"
 local rule_options = require "moonlatch.rule_options"
 local ruleset = require "moonlatch.ruleset"
+local source_tools = require "moonlatch.source_tools"
 local sources = require "moonlatch.sources"
-local team = require "moonlatch.team"
+local team = later "moonlatch.team"
 
 local M = {}
 
@@ -350,6 +357,7 @@ function M.new(here, scope)
     policy = policy_function(here, rules, cases, policies, registry),
     case = case_function(here, cases),
   }
+  source_tools.add(ml)
   for name, make in pairs(registry.constructors) do ml[name] = make end
   ml.airflow = airflow_function(here, registry, rules, ml)
   ml.team = team_function(here, registry, rules, ml, scope)

@@ -14,6 +14,7 @@
 -- Dates are compared with the host's clock when the source answers; an answer from a
 -- cache was looked at when it was fetched.
 local core = require "moonlatch.core"
+local fault = require "moonlatch.fault"
 local options = require "moonlatch.options"
 
 local M = {}
@@ -151,7 +152,7 @@ local function own_test(check)
       content_type = secret:content_type(), tags = secret:tags(),
       attributes = secret:attributes(),
     })
-    if not fine then return "check failed: " .. tostring(right) end
+    if not fine then return "check failed: " .. fault.text_of(right) end
     if right then return nil end
     return type(why) == "string" and why or "check says no"
   end

@@ -1,7 +1,8 @@
 -- resolve.lua - walks a plan: asks one step after the other until one answers.
 --
 -- Found stops.  Missing goes on; everything else stops, unless the rule's `on` says
--- otherwise: an outage or a refusal must never look like an absence.  So when a rule lets
+-- otherwise: an outage or a refusal must never look like an absence.  `stale` answers an
+-- outage with what the source confirmed last, while that is young enough.  So when a rule lets
 -- a failure pass and no later step has the name, the answer is that failure, not missing.
 local after = require "moonlatch.after"
 local core = require "moonlatch.core"
@@ -31,22 +32,51 @@ local function placed(f, step)
   return f
 end
 
-local function ask(step, call, rule)
+-- The version that this step is asked for; or nil, fault.
+local function version_of(step, call, rule)
   local version, asked = step.version, call.version
   if asked and asked ~= "" and asked ~= version then
     if version then return nil, pinned(step, rule) end
     version = asked
   end
-  local secret, f = step.source.raw:call("get", { key = step.key, version = version })
-  if not secret then return nil, placed(fault.of(f, "invalid"), step) end
+  return version
+end
+
+-- What becomes of a secret that the source gave: secret; or nil, fault, was it empty?
+local function answer_of(step, secret)
   if step.empty == "missing" and secret:is_empty() then
     return nil, placed(fault.new("missing", EMPTY), step), true
   end
-  if step.after then
-    secret, f = after.run(step.after, secret, step)
-    if not secret then return nil, placed(f, step) end
-  end
-  return secret
+  if not step.after then return secret end
+  local made, f = after.run(step.after, secret, step)
+  if not made then return nil, placed(f, step) end
+  return made
+end
+
+local function ask(step, call, rule)
+  local version, refused = version_of(step, call, rule)
+  if refused then return nil, refused end
+  local secret, f = step.source.raw:call("get", {
+    key = step.key, version = version, keep = step.keep, refresh = call.refresh,
+    name = call.name,
+  })
+  if not secret then return nil, placed(fault.of(f, "invalid"), step) end
+  return answer_of(step, secret)
+end
+
+-- The value that the source confirmed last, if it is young enough, and its age; or nil.
+local function stale(step, call, rule)
+  local raw, keep = step.source.raw, step.keep
+  if not raw.stale then return nil end -- a source without a cache before it
+  local old, age_ms = raw:stale(step.key, version_of(step, call, rule),
+    keep and keep.stale_ttl_ms)
+  if not old then return nil end
+  return answer_of(step, old), age_ms
+end
+
+local function log_stale(step, call, outcome, age_ms)
+  core.log("warn", "resolve", ("%s: %s:%s is %s: answered with a stale value, %d s old")
+    :format(call.name, step.source.alias, step.key, outcome, age_ms // 1000))
 end
 
 local function tried_list(steps)
@@ -62,7 +92,8 @@ local function all_missing(call, steps, rule, last, empty)
   return f
 end
 
--- The walk itself.  record(i, step, outcome, fault, action), if given, sees each step.
+-- The walk itself.  record(i, step, outcome, fault, action, stale_ms), if given, sees each
+-- step.
 -- Returns secret, step (nil when it is the rule's default); or nil, fault.
 function M.walk(steps, rule, call, record)
   local passed, last -- the first failure that was let pass; the last fault at all
@@ -72,14 +103,21 @@ function M.walk(steps, rule, call, record)
     local step = steps[i]
     local secret, f, was_empty = ask(step, call, rule)
     local outcome = secret and "found" or fault.outcome(f.code)
-    local action = secret and "answer" or action_for(step, rule, outcome)
-    if record then record(i, step, outcome, f, action) end
+    local action, age_ms = secret and "answer" or action_for(step, rule, outcome), nil
+    if action == "stale" then
+      secret, age_ms = stale(step, call, rule)
+      if secret then log_stale(step, call, outcome, age_ms) else action = "stop" end
+    end
+    if record then record(i, step, outcome, f, action, age_ms) end
     if wants_log then
       core.log("info", "resolve", ("%s: step %d of %d, %s:%s: %s"):format(call.name, i,
         #steps, step.source.alias, step.key, outcome))
     end
     if secret then return core.with_name(secret, call.name), step end
-    if action == "default" then return core.with_name(rule.default, call.name) end
+    if action == "default" then
+      core.keep_at_most(0) -- the source may answer again at any time
+      return core.with_name(rule.default, call.name)
+    end
     if action ~= "next" then return nil, f end
     if outcome ~= "missing" then passed = passed or f end
     last = f
@@ -88,7 +126,10 @@ function M.walk(steps, rule, call, record)
   if passed then
     return nil, fault.retold(passed, passed.text .. " (and no later step has it)")
   end
-  if rule.default then return core.with_name(rule.default, call.name) end
+  if rule.default then
+    core.keep_at_most(rule.keep and rule.keep.negative_ttl_ms) -- as any absence
+    return core.with_name(rule.default, call.name)
+  end
   return nil, all_missing(call, steps, rule, last, empty)
 end
 

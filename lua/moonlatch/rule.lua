@@ -1,8 +1,10 @@
 -- rule.lua - ml.rule and ml.deny: options checked, then compiled into what plan.lua runs.
+local later = require "moonlatch.later"
 local after = require "moonlatch.after"
 local core = require "moonlatch.core"
 local fault = require "moonlatch.fault"
-local inverse = require "moonlatch.inverse"
+local inverse = later "moonlatch.inverse"
+local keep = require "moonlatch.keep"
 local match = require "moonlatch.match"
 local names = require "moonlatch.names"
 local options = require "moonlatch.options"
@@ -16,13 +18,11 @@ local DEFAULT_ON = { missing = "next" }
 
 -- ---- compiling ----
 
--- `stale` asks for an old value when the source is out of reach.  There is no cache of
--- values yet that could hold one, so it stops, which is the safe reading.
 local function compile_on(given)
   if not given then return DEFAULT_ON end
   local on = { missing = "next" }
   for outcome, action in pairs(given) do
-    on[outcome] = action == "stale" and "stop" or action
+    on[outcome] = action
   end
   return on
 end
@@ -46,8 +46,8 @@ local function no_keys(rule, name, unset, problem)
 end
 
 -- The ladder: for each key, each source.
-local function steps_function(rule, spec, entries, on)
-  local keys_of, n_entries = names.keys, #entries
+local function steps_function(rule, spec, entries)
+  local keys_of, n_entries, on, kept = names.keys, #entries, rule.on, rule.keep
   return function(name, captures, context)
     local keys, unset, problem = keys_of(spec, name, captures, context)
     if not keys then return nil, no_keys(rule, name, unset, problem) end
@@ -56,7 +56,7 @@ local function steps_function(rule, spec, entries, on)
       local key = keys[i]
       for j = 1, n_entries do
         n = n + 1
-        steps[n] = { source = entries[j], key = key, on = on }
+        steps[n] = { source = entries[j], key = key, on = on, keep = kept }
       end
     end
     return steps
@@ -102,7 +102,7 @@ local function add_mapping(rule, registry, o)
   local spec, problem = names.compile(o)
   if not spec then options.refuse(rule.where, "ml.rule: %s", problem) end
   rule.entries = entries_of(registry, o.from)
-  rule.steps = steps_function(rule, spec, rule.entries, rule.on)
+  rule.steps = steps_function(rule, spec, rule.entries)
   if o.version then rule.steps = pinned(rule, rule.steps, o.version) end
   if rule.after then rule.steps = followed(rule.steps, rule.after) end
   rule.spec = spec
@@ -186,6 +186,7 @@ function M.new(registry, where, pattern, o)
     kind = "rule", where = where, label = o.label or matcher.text, match = matcher.test,
     reach = matcher.reach, on = compile_on(o.on), default = as_secret(o.default),
     after = after.compile(where, o), registry = registry, read_only = o.read_only,
+    keep = keep.compile(o),
   }
   add_mapping(rule, registry, o)
   return rule
@@ -220,7 +221,8 @@ function M.custom(registry, where, given)
   for k, v in pairs(given) do rule[k] = v end
   rule.kind, rule.where = "custom", given.where or where
   rule.label, rule.registry = given.label or "custom", registry
-  rule.on, rule.default, rule.reach = compile_on(given.on), as_secret(given.default), nil
+  rule.on, rule.default = compile_on(given.on), as_secret(given.default)
+  rule.keep = keep.compile(given)
   if given.sources and given.inverse then
     rule.entries = entries_of(registry, given.sources)
   else

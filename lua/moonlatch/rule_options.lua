@@ -2,6 +2,7 @@
 -- those that exclude or need each other.
 local after = require "moonlatch.after"
 local fault = require "moonlatch.fault"
+local keep = require "moonlatch.keep"
 local options = require "moonlatch.options"
 
 local M = {}
@@ -76,6 +77,7 @@ function M.schema(registry)
     label = options.not_empty, read_only = M.check_read_only,
   }
   for k, check in pairs(after.OPTIONS) do schema[k] = check end
+  for k, check in pairs(keep.OPTIONS) do schema[k] = check end
   registry.rule_schema = schema
   return schema
 end
@@ -122,6 +124,7 @@ function M.check_together(where, o)
       refuse("ml.rule: on.%s = 'default', but there is no 'default'", outcome)
     end
   end
+  keep.check_together(refuse, o)
 end
 
 return M

@@ -14,6 +14,7 @@ local M = {}
 
 local MAX_TEXT = 1024 * 1024      -- bytes that one call may take or make
 local MAX_ITEMS = 1000 * 1000     -- elements that one call may touch
+local MAX_VALUES = 10 * 1000      -- values that one call may return
 local MAX_WORK = 30 * 1000 * 1000 -- character comparisons of one pattern, at worst
 local FREE_WORK = 1000            -- less than this is not worth counting
 local WORK_A_STEP = 64            -- bytes or comparisons that count as one instruction
@@ -31,6 +32,18 @@ local function check_text(what, s)
   if type(s) ~= "string" then return end
   if #s > MAX_TEXT then fail(3, "%s: the text is longer than %d bytes", what, MAX_TEXT) end
   spend(#s)
+end
+
+-- f(x, i, j) returns a value for each of i..j; n is the length of x.  What is no number
+-- is for Lua to complain about.
+local function check_values(what, n, i, j)
+  i, j = math.tointeger(tonumber(i)), math.tointeger(tonumber(j))
+  if not i or not j then return end
+  if i < 0 then i = math.max(n + i + 1, 1) end
+  if j < 0 then j = n + j + 1 end
+  if j >= i and math.ult(MAX_VALUES - 1, j - i) then
+    fail(3, "%s: more than %d values", what, MAX_VALUES)
+  end
 end
 
 -- ---- patterns ----
@@ -92,7 +105,14 @@ end
 
 -- ---- string ----
 
-local str = { byte = raw.byte, char = raw.char, len = raw.len, sub = raw.sub }
+local str = { char = raw.char, len = raw.len, sub = raw.sub }
+
+function str.byte(s, i, j)
+  if j ~= nil and type(s) == "string" then
+    check_values("string.byte", #s, i or 1, math.type(j) == "integer" and j > #s and #s or j)
+  end
+  return raw.byte(s, i, j)
+end
 
 for _, name in ipairs { "lower", "reverse", "upper" } do
   local f = raw[name]
@@ -157,24 +177,36 @@ local function check_length(what, t)
   end
 end
 
-local tab = { pack = table.pack, unpack = table.unpack }
+local tab = { pack = table.pack }
 
-function tab.insert(t, ...)
-  check_length("table.insert", t)
-  return table.insert(t, ...)
+-- Here a negative place is no place from the end.
+function tab.unpack(t, i, j)
+  if type(t) == "table" then
+    local from, to = math.tointeger(tonumber(i or 1)), math.tointeger(tonumber(j or #t))
+    if from and to and to >= from and math.ult(MAX_VALUES - 1, to - from) then
+      fail(2, "table.unpack: more than %d values", MAX_VALUES)
+    end
+  end
+  return table.unpack(t, i, j)
 end
 
-function tab.remove(t, ...)
-  check_length("table.remove", t)
-  return table.remove(t, ...)
+-- In the middle, everything behind moves.
+for _, name in ipairs { "insert", "remove" } do
+  local f, what, n_at_end = table[name], "table." .. name, name == "insert" and 1 or 0
+  tab[name] = function(t, ...)
+    check_length(what, t)
+    if type(t) == "table" and select("#", ...) > n_at_end then spend(#t * WORK_A_STEP) end
+    return f(t, ...)
+  end
 end
 
--- Compared in Lua, where the budget looks on, also without a function of the policy's.
+-- Compared in Lua, where the budget looks on, also by a function of Lua's own (next).
 local function less(a, b) return a < b end
 
 function tab.sort(t, before)
   check_length("table.sort", t)
-  return table.sort(t, before or less)
+  if type(before) ~= "function" then return table.sort(t, before or less) end
+  return table.sort(t, function(a, b) return (before(a, b)) end)
 end
 
 function tab.concat(t, sep, i, j)
@@ -195,12 +227,19 @@ end
 
 local function bounded_utf8()
   local u = { charpattern = utf8.charpattern, char = utf8.char }
-  for _, name in ipairs { "codes", "codepoint", "len", "offset" } do
+  for _, name in ipairs { "codes", "len", "offset" } do
     local f = utf8[name]
     u[name] = function(s, ...)
       check_text("utf8." .. name, s)
       return f(s, ...)
     end
+  end
+  function u.codepoint(s, i, j, lax)
+    check_text("utf8.codepoint", s)
+    if type(s) == "string" then
+      check_values("utf8.codepoint", #s, i or 1, j or i or 1)
+    end
+    return utf8.codepoint(s, i, j, lax)
   end
   return u
 end
@@ -214,10 +253,25 @@ local function copy_of(t, without)
   return c
 end
 
+-- A source that is shipped as Lua (lua/moonlatch/source) is loaded into an environment of
+-- its own, with this policy's ml: it can do what the policy itself could, and no more.
+local function shipped_source(ml, name)
+  local text = core.module_text(name)
+  if not text then return nil end
+  local chunk, problem = load(text, "=" .. name, "t", M.environment(ml))
+  if not chunk then error(problem, 0) end
+  return chunk()
+end
+
 local function requirer(ml)
+  local loaded = {}
   return function(name)
     if name == "moonlatch.policy" then return ml end
-    fail(2, "require: a policy may use 'moonlatch.policy' only, not '%s'", tostring(name))
+    local is_source = type(name) == "string" and raw.find(name, "^moonlatch%.source%.[%w_]+$")
+    if is_source and loaded[name] == nil then loaded[name] = shipped_source(ml, name) end
+    if is_source and loaded[name] ~= nil then return loaded[name] end
+    fail(2, "require: a policy may use 'moonlatch.policy' and the sources "
+      .. "'moonlatch.source.vault', '.aws' and '.exec', not '%s'", tostring(name))
   end
 end
 

@@ -225,6 +225,16 @@ function M.registry(here, scope)
   end
   for kind, spec in pairs(PLAIN) do R.constructors[kind] = plain(kind, spec) end
 
+  function R.constructors.source(t)
+    local where = here()
+    local kept = require "moonlatch.kept" -- most policies have none
+    local lua_source = require "moonlatch.lua_source"
+    options.check(where, "ml.source", t, lua_source.OPTIONS)
+    local problem = t.alias ~= nil and check_alias(t.alias)
+    if problem then options.refuse(where, "ml.source, option 'alias': %s", problem) end
+    return register(kept.wrap(lua_source.new(where, t, pick_alias(where, t.alias, "lua"))))
+  end
+
   return R
 end
 

@@ -82,7 +82,7 @@ end
 -- A new version would lose what only the current one has: tags and content type.
 local function keep_metadata(step, call, args)
   if call.replace_metadata or (args.tags and args.content_type) then return true end
-  local current, f = ask(step, "get", {})
+  local current, f = ask(step, "get", { refresh = true })
   if current then
     args.tags = args.tags or current:tags()
     args.content_type = args.content_type or current:content_type()

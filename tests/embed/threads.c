@@ -62,7 +62,19 @@ static void *start_many(void *arg)
     return NULL;
 }
 
-static void run_with_cache(int cache_ttl_ms)
+static void *forget_many(void *arg)
+{
+    (void)arg;
+    static const char *const patterns[] = {"NAME_1", "NAME_*", NULL, "**"};
+    for (int i = 0; i < ROUNDS; i++) {
+        ml_err e;
+        if (ml_forget(resolver, patterns[i % 4], &e) < 0) wrong++;
+        ml_step(resolver, 1);
+    }
+    return NULL;
+}
+
+static void run_with_cache(int cache_ttl_ms, void *(*other)(void *))
 {
     static char names[NAMES][16], values[NAMES][16];
     ml_pair env[NAMES];
@@ -83,6 +95,7 @@ static void run_with_cache(int cache_ttl_ms)
     dones = 0;
     for (int i = 0; i < THREADS; i++) {
         void *(*run)(void *) = i % 4 == 3 ? start_many : get_many;
+        if (i % 4 == 2) run = other;
         assert_int_equal(
             pthread_create(&threads[i], NULL, run, (void *)(uintptr_t)(i + 1)), 0);
     }
@@ -96,13 +109,23 @@ static void run_with_cache(int cache_ttl_ms)
 static void test_misses(void **state)
 {
     (void)state;
-    run_with_cache(-1);
+    run_with_cache(-1, get_many);
 }
 
 static void test_hits(void **state)
 {
     (void)state;
-    run_with_cache(0);
+    run_with_cache(0, get_many);
+}
+
+/* Answers that are late, made anew and forgotten while they are hit. */
+static void test_refreshes(void **state)
+{
+    (void)state;
+    for (int ttl_ms = 1; ttl_ms <= 16; ttl_ms *= 2) {
+        run_with_cache(ttl_ms, get_many);
+        run_with_cache(ttl_ms, forget_many);
+    }
 }
 
 int main(void)
@@ -110,6 +133,7 @@ int main(void)
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(test_misses),
         cmocka_unit_test(test_hits),
+        cmocka_unit_test(test_refreshes),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }

@@ -1,22 +1,46 @@
 /* fuzz_main.c - runs one target on seeds and on mutations of them, the same every time.
  *
  *     fuzz_json [ROUNDS [SEED]]     as a test
+ *     fuzz_json -t SECONDS [SEED]   for so long, without every prefix of every seed
  *     fuzz_json -f FILE             one input, to look into a crash
  *
- * An input lives in a block of exactly its size, so that AddressSanitizer sees a read
- * of one byte too many. */
+ * An input that ends the process is left behind in fuzz.input; with -t one that takes
+ * longer than HANGS_S ends it, too.  An input lives in a block of exactly its size, so
+ * that AddressSanitizer sees a read of one byte too many. */
 #include "fuzz.h"
 
+#include <fcntl.h>
+#include <signal.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <time.h>
+#include <unistd.h>
 
-enum { INPUT_MAX = 4096, ROUNDS = 400000 };
+enum { INPUT_MAX = 4096, ROUNDS = 400000, HANGS_S = 20 };
 
 typedef struct input {
     uint8_t bytes[INPUT_MAX];
     size_t n;
 } input;
+
+static input current;
+
+/* AddressSanitizer asks for this one. */
+const char *__asan_default_options(void);
+const char *__asan_default_options(void)
+{
+    return "abort_on_error=1:handle_abort=0";
+}
+
+static void leave_behind(int signal_number)
+{
+    int fd = open("fuzz.input", O_WRONLY | O_CREAT | O_TRUNC, 0600);
+    ssize_t n = fd < 0 ? -1 : write(fd, current.bytes, current.n);
+    (void)n;
+    signal(signal_number, SIG_DFL);
+    raise(signal_number);
+}
 
 static uint32_t next_random(uint32_t *s)
 {
@@ -114,25 +138,55 @@ static int run_file(const char *path)
     return 0;
 }
 
+static uint32_t random_state(const char *seed)
+{
+    return seed ? (uint32_t)strtoul(seed, NULL, 10) | 1 : 2463534242u;
+}
+
+static int run_for(long seconds, const char *seed)
+{
+    uint32_t state = random_state(seed);
+    size_t seeds = seed_count();
+    time_t end = time(NULL) + seconds;
+    unsigned long round = 0;
+    signal(SIGALRM, leave_behind);
+    for (; round < seeds || time(NULL) < end; round++) {
+        if (round < seeds) {
+            load_seed(&current, round);
+        } else {
+            if (round % 8 == 0) load_seed(&current, below(&state, seeds));
+            for (size_t n = 1 + below(&state, 3); n > 0; n--) mutate(&current, &state);
+        }
+        alarm(HANGS_S);
+        run(&current);
+    }
+    alarm(0);
+    printf("%zu seeds, %lu inputs in %ld s\n", seeds, round, seconds);
+    return 0;
+}
+
 int main(int argc, char **argv)
 {
-    static input in;
+    input *in = &current;
     if (argc == 3 && strcmp(argv[1], "-f") == 0) return run_file(argv[2]);
+    signal(SIGABRT, leave_behind);
+    if (argc >= 3 && strcmp(argv[1], "-t") == 0)
+        return run_for(atol(argv[2]), argc > 3 ? argv[3] : NULL);
     unsigned long rounds = argc > 1 ? strtoul(argv[1], NULL, 10) : ROUNDS;
-    uint32_t state = argc > 2 ? (uint32_t)strtoul(argv[2], NULL, 10) | 1 : 2463534242u;
+    uint32_t state = random_state(argc > 2 ? argv[2] : NULL);
     size_t seeds = seed_count();
     for (size_t i = 0; i < seeds; i++) {
-        load_seed(&in, i);
-        run(&in);
-        for (size_t n = in.n; n-- > 0;) { /* every prefix */
-            in.n = n;
-            run(&in);
+        load_seed(in, i);
+        run(in);
+        for (size_t n = in->n; n-- > 0;) { /* every prefix */
+            in->n = n;
+            run(in);
         }
     }
     for (unsigned long round = 0; round < rounds; round++) {
-        if (round % 8 == 0) load_seed(&in, below(&state, seeds));
-        for (size_t n = 1 + below(&state, 3); n > 0; n--) mutate(&in, &state);
-        run(&in);
+        if (round % 8 == 0) load_seed(in, below(&state, seeds));
+        for (size_t n = 1 + below(&state, 3); n > 0; n--) mutate(in, &state);
+        run(in);
     }
     printf("%zu seeds, %lu rounds\n", seeds, rounds);
     return 0;

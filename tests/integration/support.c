@@ -82,9 +82,8 @@ static void field(const char *json, const char *key, char *out, size_t size)
     if (!at) fail_msg("no %s in the ready line", key);
 }
 
-server *vault_start_with(const char *const *flags)
+static void run_vault(server *s, const char *const *flags)
 {
-    server *s = server_new();
     char *argv[MAX_FLAGS] = {getenv("MOONLATCH"), "dev-vault", "--state-dir", s->dir};
     if (!argv[0]) fail_msg("MOONLATCH must be the path of the program");
     for (int n = 4; *flags && n < MAX_FLAGS - 1; flags++) {
@@ -101,7 +100,31 @@ server *vault_start_with(const char *const *flags)
     static const char imds[] = "\"imds_endpoint\": \"http://127.0.0.1:";
     const char *at = strstr(line, imds);
     if (at) s->imds_port = (int)strtol(at + strlen(imds), NULL, 10);
+}
+
+server *vault_start_with(const char *const *flags)
+{
+    server *s = server_new();
+    run_vault(s, flags);
     return s;
+}
+
+void server_kill(server *s)
+{
+    int status;
+    if (s->pid == 0) return;
+    kill(s->pid, SIGTERM);
+    waitpid(s->pid, &status, 0);
+    s->pid = 0;
+}
+
+void vault_again_with(server *s, const char *const *flags)
+{
+    char url[sizeof(s->url)];
+    memcpy(url, s->url, sizeof(url));
+    server_kill(s);
+    run_vault(s, flags);
+    assert_string_equal(s->url, url); /* its port was free */
 }
 
 server *hostile_start(const server *vault)
@@ -139,9 +162,7 @@ void remove_all(const char *dir)
 void server_stop(server *s)
 {
     if (!s) return;
-    int status;
-    kill(s->pid, SIGTERM);
-    waitpid(s->pid, &status, 0);
+    server_kill(s);
     remove_all(s->dir);
     free(s);
 }

@@ -38,6 +38,11 @@ server *hostile_start(const server *vault);
 /* nginx with TLS and HTTP/2 before a vault; NULL when there is no nginx. */
 server *front_start(const server *vault);
 void server_stop(server *s);
+/* Ends the process only: nobody listens on its port.  Then, or instead, the same vault
+ * with other flags. */
+void server_kill(server *s);
+#define vault_again(s, ...) vault_again_with(s, (const char *const[]){__VA_ARGS__})
+void vault_again_with(server *s, const char *const *flags);
 /* A file in the server's folder; static buffer. */
 const char *server_file(const server *s, const char *name);
 

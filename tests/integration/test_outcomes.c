@@ -184,6 +184,30 @@ static void test_found_but_invalid(void **state)
     server_stop(v);
 }
 
+/* Code of a rule runs under the policy's budget here too, and its error shows no value.
+ */
+static void test_endless_code(void **state)
+{
+    (void)state;
+    static const char *const options[] = {
+        "transform = function() while true do end end",
+        "transform = function(s) while true do pcall(error, s) end end",
+        "transform = function(s) return s:rep(1e6) end",
+        "require = { check = function() while true do end end }"};
+    server *v = vault_start("--seed", seed, NULL);
+    for (size_t i = 0; i < sizeof(options) / sizeof(options[0]); i++) {
+        ml_resolver *r = open_rule(v, options[i]);
+        int64_t began = now_ms();
+        int code = get_code(r, "old");
+        bool is_bomb = strstr(options[i], "rep") != NULL; /* refused, not endless */
+        assert_int_equal(code, is_bomb ? ML_EINVALID : ML_EPOLICY);
+        assert_true(now_ms() - began < 10000);
+        assert_null(strstr(last_error.text, "canary"));
+        ml_close(r);
+    }
+    server_stop(v);
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
@@ -191,6 +215,7 @@ int main(void)
         cmocka_unit_test(test_policy_decides),
         cmocka_unit_test(test_found),
         cmocka_unit_test(test_found_but_invalid),
+        cmocka_unit_test(test_endless_code),
     };
     return cmocka_run_group_tests(tests, write_seed, remove_seed);
 }

@@ -1,4 +1,5 @@
 -- env_file_spec.lua - what becomes of the lines of an --env-file.
+dofile((os.getenv("ML_ROOT") or ".") .. "/tests/lua/support/commands_world.lua") -- finds commands
 local env_file = require "moonlatch.commands.shared.env_file"
 
 describe("an env file", function()

@@ -1,5 +1,6 @@
 -- meta_spec.lua - the file for editors names every constructor and option, and no other.
 local t = require "support.policy"
+require "support.fake_tools"
 local place = require "moonlatch.place"
 local policy = require "moonlatch.policy"
 
@@ -52,6 +53,9 @@ describe("lua/meta", function()
   it("has every option of require", function()
     assert.same(options_of 'ml.rule "x" { from = ml.environment {}, require = { nope = 1 } }',
       fields_of "Require")
+  end)
+  it("has every option of a source", function()
+    assert.same(options_of "ml.source { nope = 1 }", fields_of "SourceOptions")
   end)
   it("has every option of a team", function()
     assert.same(options_of 'ml.team "x" { nope = 1 }', fields_of "TeamOptions")

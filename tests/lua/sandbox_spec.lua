@@ -85,6 +85,11 @@ local REFUSED = {
   "local v = {} for i = 1, 1000001 do v[i] = i end table.insert(v, 1, 0)",
   "local v = {} for i = 1, 1000001 do v[i] = i end table.remove(v, 1)",
   "local v = {} for i = 1, 1000001 do v[i] = i end table.sort(v)",
+  "local r = { table.unpack({}, 1, 10001) }",
+  "local r = { table.unpack({}, math.mininteger, math.maxinteger) }",
+  "local r = { (('x'):rep(10001)):byte(1, -1) }",
+  "local r = { (('x'):rep(10001)):byte(math.mininteger, math.maxinteger) }",
+  "local r = { utf8.codepoint(('x'):rep(10001), 1, -1) }",
 }
 
 describe("a bomb is refused:", function()
@@ -121,6 +126,18 @@ local FINE = {
   { "return math.floor(2.5)", 2 },
   { "return utf8.len('ä')", 1 },
   { "return select('#', table.unpack({ 1, 2 }))", 2 },
+  { "return select('#', table.unpack({}, -2, 2))", 5 },
+  { "return select('#', table.unpack({}, 1, 10000))", 10000 },
+  { "return select('#', table.unpack({}, 3, 2))", 0 },
+  { "return ('abc'):byte(-1)", 99 },
+  { "return select('#', ('abc'):byte(1, 1 << 62))", 3 },
+  { "return select('#', ('abc'):byte(5, 9))", 0 },
+  { "return ('abc'):byte('x')", nil, "number expected" },
+  { "return utf8.codepoint('\u{e4}')", 0xe4 },
+  { "return select('#', utf8.codepoint('abc', 1, -1))", 3 },
+  { "return utf8.codepoint('abc', 1, 9)", nil, "out of bounds" },
+  { "local v = { 1, 3, 2 } table.sort(v, function(a, b) return a > b end) return v[1]", 3 },
+  { "table.sort({ 2, 1 }, 7)", nil, "function expected" },
 }
 
 describe("everyday work is done:", function()

@@ -9,11 +9,14 @@
 
 #include <cmocka.h>
 
+#include "base/clock.h"
 #include "base/err.h"
 #include "source/environment.h"
 #include "source/key_vault.h"
 
 asked fake_asked;
+static ml_loop
+    *loop_of_all; /* the last fixture's, for sources that are not given one */
 
 /* ---- the engine ---------------------------------------------------------------- */
 
@@ -45,7 +48,9 @@ static const ml_embedded modules[] = {
 
 static const ml_embedded *find(const char *name)
 {
-    return ml_embedded_in(modules, sizeof(modules) / sizeof(modules[0]), name);
+    const ml_embedded *m =
+        ml_embedded_in(modules, sizeof(modules) / sizeof(modules[0]), name);
+    return m || strcmp(name, "moonlatch.kept") != 0 ? m : ml_embedded_find(name);
 }
 
 /* ---- sources ------------------------------------------------------------------- */
@@ -82,7 +87,7 @@ static void on_time(ml_timer *t, void *arg)
 static ml_secret *fake_secret(ml_str key)
 {
     char value[200];
-    int n = snprintf(value, sizeof(value), "value of %.*s", (int)key.n, key.p);
+    int n = snprintf(value, sizeof(value), "value of %.*s", (int)(key.n % 100), key.p);
     ml_tag tags[] = {{ML_LIT("team"), ML_LIT("blue")}};
     return ml_secret_new(
         &(ml_secret_fields){.has_value = true,
@@ -199,7 +204,7 @@ ml_source *ml_key_vault_source_new(ml_azure *a, const ml_key_vault_options *o,
     snprintf(fake_asked.options, sizeof(fake_asked.options), "%s %s %s %.*s %d",
              o->vault_url, o->tenant_id, o->client_id, (int)secret.n,
              secret.p ? secret.p : "", o->skip_challenge_check);
-    return ml_environment_source_new(NULL, NULL, o->alias ? o->alias : "vault");
+    return ml_environment_source_new(loop_of_all, NULL, o->alias ? o->alias : "vault");
 }
 
 /* ---- the fixture --------------------------------------------------------------- */
@@ -217,27 +222,52 @@ static void fake_log(void *arg, ml_log_level level, const char *area, const char
     snprintf(f->logged, sizeof(f->logged), "%d %s %s", (int)level, area, text);
 }
 
-int fixture_open(fixture *f, const ml_vm_limits *limits, const ml_pair *env, ml_err *e)
+static int open_with(fixture *f, const ml_vm_limits *limits, const ml_pair *env,
+                     ml_embedded_find_fn *modules_of, ml_err *e)
 {
     size_t n = 0;
     while (env && env[n].name) n++;
     fake_asked = (asked){0};
-    *f = (fixture){.now_ms = 1000};
-    f->clock = (ml_clock){fake_mono_ms, fake_mono_ms, f};
     f->log = (ml_log){fake_log, f, ML_LOG_INFO};
     if (ml_env_init(&f->env, env, n, e) < 0) return e->code;
     f->loop = ml_loop_new(&f->clock, &f->log, e);
     if (!f->loop) return e->code;
-    f->host =
-        (ml_host){.loop = f->loop, .env = &f->env, .log = &f->log, .clock = &f->clock};
-    f->vm = ml_vm_new_with(&f->host, limits ? limits : &(ml_vm_limits){0}, find, e);
+    loop_of_all = f->loop;
+    f->host = (ml_host){.loop = f->loop,
+                        .env = &f->env,
+                        .log = &f->log,
+                        .clock = &f->clock,
+                        .allow_exec = true};
+    f->vm =
+        ml_vm_new_with(&f->host, limits ? limits : &(ml_vm_limits){0}, modules_of, e);
     return f->vm ? 0 : e->code;
+}
+
+int fixture_open(fixture *f, const ml_vm_limits *limits, const ml_pair *env, ml_err *e)
+{
+    *f = (fixture){.now_ms = 1000};
+    f->clock = (ml_clock){fake_mono_ms, fake_mono_ms, f};
+    return open_with(f, limits, env, find, e);
+}
+
+int fixture_open_real(fixture *f, const ml_vm_limits *limits, const ml_pair *env,
+                      ml_err *e)
+{
+    *f = (fixture){.is_real = true, .clock = ml_system_clock};
+    return open_with(f, limits, env, ml_embedded_find, e);
+}
+
+void fixture_keep(fixture *f, const ml_kept_limits *limits)
+{
+    f->host.kept = ml_kept_new(limits);
+    assert_non_null(f->host.kept);
 }
 
 void fixture_close(fixture *f)
 {
     ml_loop_free(f->loop);
     ml_vm_free(f->vm);
+    ml_kept_free(f->host.kept);
     ml_env_fini(&f->env);
     assert_int_equal(fake_asked.n_sources, 0);
 }
@@ -264,12 +294,14 @@ static void on_done(ml_op *op, void *arg)
 ml_op *fixture_start(fixture *f, const ml_call *call, outcome *o)
 {
     *o = (outcome){0};
-    return ml_task_start(f->vm, call, f->now_ms + 30000, 0, on_done, o, &o->err);
+    return ml_task_start(f->vm, call, ml_mono_ms(&f->clock) + 30000, 0, on_done, o,
+                         &o->err);
 }
 
 void fixture_finish(fixture *f, outcome *o)
 {
     for (int i = 0; i < 100 && o->n_done == 0; i++) {
+        if (f->is_real) ml_loop_wait(f->loop, 100);
         ml_loop_turn(f->loop);
         f->now_ms += 10;
     }

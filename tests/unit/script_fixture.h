@@ -14,7 +14,8 @@
 
 typedef struct fixture {
     int64_t now_ms;
-    int tick_ms; /* the clock moves by so much at every look */
+    bool is_real; /* the clock is the system's, and the engine our own */
+    int tick_ms;  /* the clock moves by so much at every look */
     ml_clock clock;
     ml_log log;
     char logged[200]; /* the last line */
@@ -50,10 +51,16 @@ extern asked fake_asked;
 
 /* Pairs for the environment end with {NULL, NULL}; NULL: none. */
 int fixture_open(fixture *f, const ml_vm_limits *limits, const ml_pair *env, ml_err *e);
+/* The real engine and the real clock; the sources are the same fakes. */
+int fixture_open_real(fixture *f, const ml_vm_limits *limits, const ml_pair *env,
+                      ml_err *e);
+/* From here on what sources say is kept; before any policy. */
+void fixture_keep(fixture *f, const ml_kept_limits *limits);
 void fixture_close(fixture *f);
 int fixture_load(fixture *f, const char *policy, ml_err *e);
 ml_op *fixture_start(fixture *f, const ml_call *call, outcome *o);
 /* Loads the policy, runs "get x" and turns the loop until it is done. */
 outcome fixture_run(fixture *f, const char *policy);
-/* Turns, moving the clock by 10 ms, until o is done; fails after 100 turns. */
+/* Turns, moving the clock by 10 ms (the real one is waited for), until o is done; fails
+ * after 100 turns. */
 void fixture_finish(fixture *f, outcome *o);

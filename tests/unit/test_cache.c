@@ -18,13 +18,14 @@ static void put(ml_cache *c, const ml_cache_key *k, const char *text,
                 int64_t expires_ms)
 {
     ml_secret *s = secret_of(text);
-    ml_cache_put(c, k, s, expires_ms);
+    ml_cache_put(c, k, s, &(ml_cache_life){expires_ms, INT64_MAX});
     ml_secret_unref(s);
 }
 
 static bool holds(ml_cache *c, const ml_cache_key *k, int64_t now_ms, const char *text)
 {
-    ml_secret *s = ml_cache_get(c, k, now_ms);
+    ml_cache_due due;
+    ml_secret *s = ml_cache_get(c, k, now_ms, &due);
     bool same = s && ml_str_eq(ml_secret_value(s), ml_str_of(text));
     ml_secret_unref(s);
     return same;
@@ -33,7 +34,7 @@ static bool holds(ml_cache *c, const ml_cache_key *k, int64_t now_ms, const char
 static void test_found_until_it_expires(void **state)
 {
     (void)state;
-    ml_cache *c = ml_cache_new(1024 * 1024);
+    ml_cache *c = ml_cache_new(1024 * 1024, 65536);
     ml_cache_key k = {.name = "a"};
     put(c, &k, "one", 100);
     assert_true(holds(c, &k, 99, "one"));
@@ -54,11 +55,12 @@ static void test_found_until_it_expires(void **state)
 static void test_keys_do_not_mix(void **state)
 {
     (void)state;
-    ml_cache *c = ml_cache_new(1024 * 1024);
+    ml_cache *c = ml_cache_new(1024 * 1024, 65536);
     ml_pair team_a[] = {{"team", "a"}}, team_b[] = {{"team", "b"}},
             shifted[] = {{"tea", "ma"}};
     ml_cache_key keys[] = {
         {.name = "n"},
+        {.name = "n", .generation = 1},
         {.name = "n", .version = "v"},
         {.name = "n", .version = ""},
         {.name = "nv"},
@@ -83,7 +85,7 @@ static void test_keys_do_not_mix(void **state)
 static void test_bounded_by_bytes(void **state)
 {
     (void)state;
-    ml_cache *c = ml_cache_new(64 * 1024);
+    ml_cache *c = ml_cache_new(64 * 1024, 65536);
     char value[512], name[700];
     memset(value, 'v', sizeof(value) - 1);
     value[sizeof(value) - 1] = '\0';
@@ -101,12 +103,88 @@ static void test_bounded_by_bytes(void **state)
     ml_cache_free(c);
 }
 
+static void test_bounded_by_entries(void **state)
+{
+    (void)state;
+    ml_cache *c = ml_cache_new(1024 * 1024, 32);
+    char name[16];
+    int kept = 0;
+    for (int i = 0; i < 1000; i++) {
+        snprintf(name, sizeof(name), "%d", i);
+        put(c, &(ml_cache_key){.name = name}, "v", 10);
+    }
+    for (int i = 0; i < 1000; i++) {
+        snprintf(name, sizeof(name), "%d", i);
+        kept += holds(c, &(ml_cache_key){.name = name}, 0, "v");
+    }
+    assert_int_equal(kept, 32);
+    ml_cache_free(c);
+}
+
+/* Late in its time an answer is due for one caller; the others are asked to help, once
+ * a millisecond; when the refresh has failed it rests. */
+static void test_due(void **state)
+{
+    (void)state;
+    ml_cache *c = ml_cache_new(1024 * 1024, 100);
+    ml_cache_key k = {.name = "a"};
+    ml_secret *s = secret_of("one");
+    static const struct {
+        int64_t now_ms;
+        ml_cache_due due;
+    } steps[] = {{74, ML_CACHE_FINE}, {75, ML_CACHE_REFRESH}, {75, ML_CACHE_FINE},
+                 {76, ML_CACHE_HELP}, {76, ML_CACHE_FINE},    {80, ML_CACHE_HELP}};
+    ml_cache_put(c, &k, s, &(ml_cache_life){100, 75});
+    for (size_t i = 0; i < sizeof(steps) / sizeof(*steps); i++) {
+        ml_cache_due due;
+        ml_secret *got = ml_cache_get(c, &k, steps[i].now_ms, &due);
+        assert_ptr_equal(got, s);
+        assert_int_equal(due, steps[i].due);
+        ml_secret_unref(got);
+    }
+    ml_cache_due due;
+    ml_cache_rest(c, &k, 90);
+    ml_secret_unref(ml_cache_get(c, &k, 89, &due));
+    assert_int_equal(due, ML_CACHE_FINE);
+    ml_secret_unref(ml_cache_get(c, &k, 90, &due));
+    assert_int_equal(due, ML_CACHE_REFRESH);
+    ml_cache_rest(c, &k, -1);
+    assert_null(ml_cache_get(c, &k, 0, &due));
+    ml_cache_rest(c, &k, -1); /* not there: nothing to do */
+    ml_secret_unref(s);
+    ml_cache_free(c);
+}
+
+static void test_forget(void **state)
+{
+    (void)state;
+    ml_cache *c = ml_cache_new(1024 * 1024, 100);
+    ml_pair team[] = {{"team", "a"}};
+    ml_cache_key a = {.name = "a/x", .context = team, .n_context = 1},
+                 b = {.name = "b/x"}, deep = {.name = "a/x/y", .generation = 3};
+    put(c, &a, "1", 10);
+    put(c, &b, "2", 10);
+    put(c, &deep, "3", 10);
+    ml_cache_forget(c, ML_LIT("a/*"));
+    assert_false(holds(c, &a, 0, "1"));
+    assert_true(holds(c, &b, 0, "2"));
+    assert_true(holds(c, &deep, 0, "3"));
+    ml_cache_forget(c, ML_LIT("a/**"));
+    assert_false(holds(c, &deep, 0, "3"));
+    ml_cache_forget(c, ML_LIT("b/x"));
+    assert_false(holds(c, &b, 0, "2"));
+    ml_cache_free(c);
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(test_found_until_it_expires),
         cmocka_unit_test(test_keys_do_not_mix),
         cmocka_unit_test(test_bounded_by_bytes),
+        cmocka_unit_test(test_bounded_by_entries),
+        cmocka_unit_test(test_due),
+        cmocka_unit_test(test_forget),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }

@@ -4,6 +4,7 @@
 #include <setjmp.h>
 #include <stdarg.h>
 #include <stddef.h>
+#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 
@@ -127,6 +128,16 @@ void ml_answer_free(ml_answer *a)
     free(a);
 }
 
+static char forgotten[32];
+
+int ml_forget(ml_resolver *r, const char *pattern, ml_err *e)
+{
+    (void)r;
+    if (pattern && !*pattern) return ml_fail(e, ML_EUSAGE, "it is empty");
+    snprintf(forgotten, sizeof(forgotten), "%s", pattern ? pattern : "all");
+    return 0;
+}
+
 /* ---- what must hold ---------------------------------------------------------------
  */
 
@@ -189,6 +200,22 @@ static void failures_are_tables(void **state)
             "assert(none == nil and p.exit == 7 and p.text:find('p.lua:1'))\n");
 }
 
+static void forgetting(void **state)
+{
+    (void)state;
+    run_lua(OPEN "assert(r:forget())\n");
+    assert_string_equal(forgotten, "all");
+    run_lua("local m = require 'moonlatch'\n"
+            "local r <close> = m.open{policy_text='p', negative_ttl_ms=1,\n"
+            "    stale_ttl_ms=-1, refresh_percent=50, cache_max_bytes=1000,\n"
+            "    cache_max_entries=2}\n"
+            "assert(r:forget('a/**'))\n"
+            "local none, e = r:forget('')\n"
+            "assert(none == nil and e.code == 'usage')\n"
+            "assert(not pcall(m.open, {policy_text='p', cache_max_bytes=-1}))\n");
+    assert_string_equal(forgotten, "a/**");
+}
+
 static void a_reload_answers_what_is_wrong(void **state)
 {
     (void)state;
@@ -246,6 +273,7 @@ int main(void)
         cmocka_unit_test(values_cross_byte_for_byte),
         cmocka_unit_test(options_reach_the_call),
         cmocka_unit_test(failures_are_tables),
+        cmocka_unit_test(forgetting),
         cmocka_unit_test(a_reload_answers_what_is_wrong),
         cmocka_unit_test(misuse_throws),
         cmocka_unit_test(logs_reach_lua_and_its_faults_stay_there),

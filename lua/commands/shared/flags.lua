@@ -42,6 +42,7 @@ function M.add_resolver(p)
         :argname("FILE"):count("*"):target("env_files")
     p:option("--timeout", "of the whole run: 5s, 500ms, 2m, at most 24h"):argname("TIME")
         :convert(converted("--timeout", text.duration_ms)):target("timeout_ms")
+    p:flag("--allow-exec", "let sources of the policy run programs"):target("allow_exec")
     p:flag("--refresh", "do not answer from a cache")
 end
 

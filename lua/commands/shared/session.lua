@@ -87,7 +87,7 @@ function M.open(args, app)
     local s = { policy = policy }
     s.resolver = assert(app.moonlatch.open {
         policy_file = policy.file, policy_text = policy.text, policy_name = policy.name,
-        env = env, deadline_ms = args.timeout_ms, cache_ttl_ms = -1,
+        env = env, allow_exec = args.allow_exec, deadline_ms = args.timeout_ms, cache_ttl_ms = -1,
         log = app.report.log, log_level = level_of(args.verbose or 0) })
     local context = flags.table_of(args.context)
 

@@ -123,7 +123,18 @@ function core.transform(s, fn)
   return changed(s, text)
 end
 
-core.digest = require "support.sha256"
+local sha256 = require "support.sha256"
+function core.sha256(text)
+  return (sha256(text):gsub("%x%x", function(two) return string.char(tonumber(two, 16)) end))
+end
+function core.hex(text)
+  return (text:gsub(".", function(c) return ("%02x"):format(c:byte()) end))
+end
+
+function core.describe(value, fields) return fake.secret(value, fields) end
+
+-- No cache: kept.lua hands the source back.
+function core.kept() return nil end
 
 function core.wall_s() return state.wall_s end
 
@@ -256,6 +267,21 @@ function source_methods.call(s, verb, args)
   return verbs[verb](src, args)
 end
 
+-- What the cache would have: state.kept[alias .. ":" .. key] = { secret =, age_ms =,
+-- state =, ms = }; see fake.keep.
+function source_methods.stale(s, key, version, max_age_ms)
+  local k = state.kept[inside[s].alias .. ":" .. key]
+  fake.stale_asked = { key = key, version = version, max_age_ms = max_age_ms }
+  if k and k.secret and k.age_ms <= (max_age_ms or 3600000) then return k.secret, k.age_ms end
+end
+
+function source_methods.kept(s, key)
+  local k = state.kept[inside[s].alias .. ":" .. key]
+  if k then return k.state, k.ms end
+end
+
+function fake.keep(place, k) state.kept[place] = k end
+
 local function new_source(fields)
   local s = setmetatable({}, source_meta)
   inside[s] = fields
@@ -365,6 +391,9 @@ function core.same(secret, text) return hidden[secret].value == text end
 
 function core.log_wants() return true end
 
+-- How long the answer may be kept: fake.keep_at_most, false for the default.
+function core.keep_at_most(ms) fake.keep_at_most = ms or false end
+
 -- With fake.tick set, time passes by looking at it.
 function core.now_ms()
   state.now = state.now + (fake.tick or 0)
@@ -387,9 +416,10 @@ function fake.reset(script)
   state = {
     env = script.env or {}, vaults = script.vaults or {},
     deleted = script.deleted or {}, files = script.files or {}, events = {}, now = 0,
-    wall_s = script.wall_s or 0, contents = script.contents or {},
+    wall_s = script.wall_s or 0, contents = script.contents or {}, kept = {},
   }
   fake.calls, fake.logs, fake.vaults, fake.plain = {}, {}, {}, {}
+  fake.keep_at_most, fake.stale_asked = nil, nil
 end
 
 fake.core = core

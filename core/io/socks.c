@@ -1,0 +1,56 @@
+/* socks.c - curl's sockets in an epoll set. */
+#include "io/socks.h"
+
+#include <stdbool.h>
+#include <stdlib.h>
+#include <sys/epoll.h>
+
+struct ml_sock {
+    int fd;
+    uint32_t events;
+    bool is_changed;
+    ml_sock *prev, *next;
+};
+
+static bool tell(const ml_socks *all, const ml_sock *s, int op)
+{
+    struct epoll_event ev = {.events = s->events, .data.fd = s->fd};
+    return epoll_ctl(all->epoll_fd, op, s->fd, &ev) == 0;
+}
+
+ml_sock *ml_socks_add(ml_socks *all, int fd)
+{
+    ml_sock *s = calloc(1, sizeof(*s));
+    if (!s) return NULL;
+    *s = (ml_sock){.fd = fd, .next = all->first};
+    if (all->first) all->first->prev = s;
+    all->first = s;
+    return s;
+}
+
+void ml_socks_remove(ml_socks *all, ml_sock *s)
+{
+    tell(all, s, EPOLL_CTL_DEL);
+    if (s->prev)
+        s->prev->next = s->next;
+    else
+        all->first = s->next;
+    if (s->next) s->next->prev = s->prev;
+    free(s);
+}
+
+void ml_sock_want(ml_sock *s, uint32_t events)
+{
+    s->events = events;
+    s->is_changed = true;
+}
+
+/* Whether a descriptor is in the set, only the set knows: its number may have been
+ * closed and reused. */
+void ml_socks_tell(ml_socks *all)
+{
+    for (ml_sock *s = all->first; s; s = s->next) {
+        if (!s->is_changed) continue;
+        s->is_changed = !tell(all, s, EPOLL_CTL_MOD) && !tell(all, s, EPOLL_CTL_ADD);
+    }
+}

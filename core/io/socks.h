@@ -1,0 +1,20 @@
+/* socks.h - curl's sockets in an epoll set.
+ *
+ * curl changes its mind about what to wait for with every request; the set is told once
+ * a turn. */
+#pragma once
+#include <stdint.h>
+
+typedef struct ml_sock ml_sock;
+
+typedef struct ml_socks {
+    int epoll_fd;
+    ml_sock *first;
+} ml_socks;
+
+ml_sock *ml_socks_add(ml_socks *all, int fd); /* NULL: out of memory */
+/* Tells the set at once, since the descriptor is about to be closed; frees s. */
+void ml_socks_remove(ml_socks *all, ml_sock *s);
+/* What to wait for from the next ml_socks_tell on. */
+void ml_sock_want(ml_sock *s, uint32_t events);
+void ml_socks_tell(ml_socks *all);

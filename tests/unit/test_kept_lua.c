@@ -1,0 +1,318 @@
+/* test_kept_lua.c - the cache before sources that are written in Lua, among coroutines.
+ */
+#include <setjmp.h>
+#include <stdarg.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include <cmocka.h>
+
+#include "script_fixture.h"
+
+/* lua_source(alias, ask) wraps a source whose get is ask(args); asked counts. */
+#define SOURCE                                                                         \
+    "local kept = require 'moonlatch.kept'\n"                                          \
+    "local env = core.environment{alias='fake'}\n"                                     \
+    "asked = 0\n"                                                                      \
+    "local function lua_source(alias, ask)\n"                                          \
+    "  local raw = {}\n"                                                               \
+    "  function raw.alias() return alias end\n"                                        \
+    "  function raw.kind() return 'lua' end\n"                                         \
+    "  function raw.label() return 'a label' end\n"                                    \
+    "  function raw.writable() return true end\n"                                      \
+    "  function raw.check(_, key) return key ~= 'bad' or nil, 'why' end\n"             \
+    "  function raw.call(_, verb, args)\n"                                             \
+    "    asked = asked + 1\n"                                                          \
+    "    if verb ~= 'get' then return true end\n"                                      \
+    "    return ask(args)\n"                                                           \
+    "  end\n"                                                                          \
+    "  return kept.wrap(raw, true)\n"                                                  \
+    "end\n"                                                                            \
+    "local function slowly(args) return env:call('get', {key = 'slow-' .. args.key, "  \
+    "refresh = true}) end\n"
+
+static int open_fixture(void **state)
+{
+    static fixture f;
+    ml_err e = {0};
+    *state = &f;
+    int rc = fixture_open(&f, NULL, NULL, &e);
+    if (rc < 0) return rc;
+    fixture_keep(&f, &(ml_kept_limits){.max_bytes = 100000,
+                                       .max_entries = 100,
+                                       .keep = {10000, -1, 60000, false, false},
+                                       .refresh_percent = 75});
+    return 0;
+}
+
+static int close_fixture(void **state)
+{
+    fixture_close(*state);
+    return 0;
+}
+
+static void load(fixture *f, const char *policy)
+{
+    ml_err e = {0};
+    if (fixture_load(f, policy, &e) < 0) fail_msg("%s", e.text);
+}
+
+static const ml_call get_x = {ML_CALL_INIT, .verb = ML_GET, .name = "x"};
+
+static void assert_text(fixture *f, const char *policy, const char *text)
+{
+    outcome o = fixture_run(f, policy);
+    assert_string_equal(o.err.text, "");
+    assert_string_equal(o.text, text);
+}
+
+#define ANSWER                                                                         \
+    "return function(call)\n"                                                          \
+    "  local s, f = src:call('get', {key = 'k', name = call.name})\n"                  \
+    "  if not s then return nil, f end\n"                                              \
+    "  return {secrets = {s}, text = tostring(asked)}\n"                               \
+    "end\n"
+
+static void test_one_call_for_many_coroutines(void **state)
+{
+    fixture *f = *state;
+    enum { N = 50 };
+    outcome all[N];
+    load(f, SOURCE "local src = lua_source('lua', slowly)\n" ANSWER);
+    for (int i = 0; i < N; i++) assert_non_null(fixture_start(f, &get_x, &all[i]));
+    for (int i = 0; i < N; i++) {
+        for (int turn = 0; turn < 20 && !all[i].n_done; turn++) {
+            ml_loop_turn(f->loop);
+            f->now_ms += 10;
+        }
+        assert_int_equal(all[i].n_done, 1);
+        assert_string_equal(all[i].value, "value of slow-k");
+        assert_string_equal(all[i].name, "x");
+        assert_string_equal(all[i].text, "1");
+    }
+    assert_int_equal(fake_asked.n_started, 1);
+    outcome again;
+    assert_non_null(fixture_start(f, &get_x, &again));
+    fixture_finish(f, &again);
+    assert_string_equal(again.text, "1");
+    f->now_ms += 11000;
+    assert_non_null(fixture_start(f, &get_x, &again));
+    fixture_finish(f, &again);
+    assert_string_equal(again.text, "2");
+}
+
+/* The coroutine that asks for all is canceled: one of the others asks. */
+static void test_who_asks_may_leave(void **state)
+{
+    fixture *f = *state;
+    outcome first, second, third;
+    load(f, SOURCE "local src = lua_source('lua', slowly)\n" ANSWER);
+    ml_op *op = fixture_start(f, &get_x, &first);
+    assert_non_null(fixture_start(f, &get_x, &second));
+    assert_non_null(fixture_start(f, &get_x, &third));
+    ml_loop_turn(f->loop);
+    ml_op_cancel(op);
+    fixture_finish(f, &first);
+    assert_int_equal(first.err.code, ML_ECANCELED);
+    fixture_finish(f, &second);
+    fixture_finish(f, &third);
+    assert_string_equal(second.value, "value of slow-k");
+    assert_string_equal(third.value, "value of slow-k");
+    assert_string_equal(third.text, "2");
+}
+
+/* One that raises tells nobody anything: the next one tries, and sees for itself. */
+static void test_who_asks_may_fail(void **state)
+{
+    fixture *f = *state;
+    outcome a, b;
+    load(f, SOURCE "local src = lua_source('lua', function(args)\n"
+                   "  slowly(args)\n"
+                   "  error({code = 'invalid', text = 'broken ' .. asked}, 0)\n"
+                   "end)\n" ANSWER);
+    assert_non_null(fixture_start(f, &get_x, &a));
+    assert_non_null(fixture_start(f, &get_x, &b));
+    fixture_finish(f, &a);
+    fixture_finish(f, &b);
+    assert_int_equal(a.err.code, ML_EINVALID);
+    assert_string_equal(a.err.text, "broken 1");
+    assert_string_equal(b.err.text, "broken 2");
+}
+
+/* The whole chain is named; nothing hangs, and what could be answered without it is. */
+static void test_a_cycle_is_an_error(void **state)
+{
+    fixture *f = *state;
+    outcome o;
+    load(f, SOURCE "local a, b\n"
+                   "a = lua_source('first', function() return b:call('get', "
+                   "{key = 'two'}) end)\n"
+                   "b = lua_source('second', function() return a:call('get', "
+                   "{key = 'ONE'}) end)\n"
+                   "return function(call) return a:call('get', {key = 'one'}) end\n");
+    assert_non_null(fixture_start(f, &get_x, &o));
+    fixture_finish(f, &o);
+    assert_int_equal(o.err.code, ML_EPOLICY);
+    assert_string_equal(
+        o.err.text, "a source waits for itself: first:one -> second:two -> first:one");
+    assert_string_equal(o.err.source, "first");
+}
+
+/* Two calls, each asking what the other one waits for. */
+static void test_a_cycle_between_calls(void **state)
+{
+    fixture *f = *state;
+    outcome one, two;
+    load(f, SOURCE "local a, b\n"
+                   "a = lua_source('a', function(args) slowly(args) return "
+                   "b:call('get', {key = 'k'}) end)\n"
+                   "b = lua_source('b', function(args) slowly(args) return "
+                   "a:call('get', {key = 'k'}) end)\n"
+                   "return function(call)\n"
+                   "  return (call.name == 'x' and a or b):call('get', {key = 'k'})\n"
+                   "end\n");
+    ml_call get_y = {ML_CALL_INIT, .verb = ML_GET, .name = "y"};
+    assert_non_null(fixture_start(f, &get_x, &one));
+    assert_non_null(fixture_start(f, &get_y, &two));
+    fixture_finish(f, &one);
+    fixture_finish(f, &two);
+    assert_int_equal(one.err.code, ML_EPOLICY);
+    assert_int_equal(two.err.code, ML_EPOLICY);
+    assert_non_null(strstr(one.err.text, "waits for itself"));
+    assert_non_null(strstr(two.err.text, " -> "));
+}
+
+static void test_states_and_stale(void **state)
+{
+    assert_text(
+        *state,
+        SOURCE
+        "local answer\n"
+        "local src = lua_source('lua', function() return answer() end)\n"
+        "local keep = {ttl_ms = 0, negative_ttl_ms = 1000, stale_ttl_ms = 5000,\n"
+        "              stale_throttled = true}\n"
+        "local out = {}\n"
+        "local function get()\n"
+        "  local s, f = src:call('get', {key = 'k', keep = keep})\n"
+        "  local old, age = src:stale('k', nil, 5000)\n"
+        "  out[#out + 1] = (s and 'found' or f.code) .. ' ' .. src:kept('K', nil, "
+        "keep)\n"
+        "    .. (old and ' old' or '')\n"
+        "end\n"
+        "local function failing(code)\n"
+        "  answer = function() return nil, {code = code, text = 't'} end\n"
+        "  get()\n"
+        "end\n"
+        "return function()\n"
+        "  answer = function() return core.secret('v') end\n"
+        "  get() failing('throttled') failing('unavailable') failing('forbidden')\n"
+        "  failing('missing') failing('forbidden')\n"
+        "  return {text = table.concat(out, ', ') .. ' ' .. asked}\n"
+        "end\n",
+        "found stale old, throttled resting old, throttled resting old, "
+        "throttled resting old, throttled resting old, throttled resting old 2");
+}
+
+static void test_what_the_source_says_counts(void **state)
+{
+    assert_text(
+        *state,
+        SOURCE
+        "local code\n"
+        "local src = lua_source('lua', function()\n"
+        "  if not code then return core.secret('v') end\n"
+        "  return nil, {code = code, text = 't'}\n"
+        "end)\n"
+        "local keep = {ttl_ms = 0, negative_ttl_ms = 1000, stale_ttl_ms = 5000,\n"
+        "              stale_throttled = true}\n"
+        "local function get(c)\n"
+        "  code = c\n"
+        "  local s, f = src:call('get', {key = 'k', keep = keep})\n"
+        "  return (s and 'found' or f.code) .. '/' .. src:kept('k', nil, keep) .. ' '\n"
+        "end\n"
+        "return function()\n"
+        "  return {text = get() .. get('forbidden') .. get() .. get('unavailable')\n"
+        "    .. get('missing') .. get()}\n"
+        "end\n",
+        "found/stale forbidden/empty found/stale unavailable/stale missing/negative "
+        "missing/negative ");
+}
+
+static void test_changes_forget(void **state)
+{
+    assert_text(
+        *state,
+        SOURCE
+        "local src = lua_source('lua', function() return core.secret('v') end)\n"
+        "local function get(key) assert(src:call('get', {key = key})) end\n"
+        "return function()\n"
+        "  get('a') get('b') get('A') get('b')\n"
+        "  assert(asked == 2)\n"
+        "  src:call('put', {key = 'a'})\n"
+        "  get('a') get('b')\n"
+        "  assert(asked == 4)\n"
+        "  src:call('restore', {key = 'x'})\n"
+        "  get('a') get('b')\n"
+        "  assert(asked == 7)\n"
+        "  src:call('list')\n"
+        "  get('a')\n"
+        "  assert(src:alias() == 'lua' and src:kind() == 'lua' and src:writable())\n"
+        "  local fine, why = src:check('bad')\n"
+        "  assert(not fine and why == 'why' and src:label() == 'a label')\n"
+        "  return {text = tostring(asked)}\n"
+        "end\n",
+        "8");
+}
+
+static void test_refresh(void **state)
+{
+    assert_text(*state,
+                SOURCE
+                "local src = lua_source('lua', function() return core.secret('v') "
+                "end)\n"
+                "local function get(how) assert(src:call('get', {key = 'k', refresh = "
+                "how})) end\n"
+                "return function()\n"
+                "  get() get(true) get('early') get()\n"
+                "  return {text = tostring(asked)}\n"
+                "end\n",
+                "2");
+}
+
+/* Without a cache the source is as it was. */
+static void test_switched_off(void **state)
+{
+    fixture *f = *state;
+    fixture_close(f);
+    ml_err e = {0};
+    assert_int_equal(fixture_open(f, NULL, NULL, &e), 0);
+    assert_text(f,
+                SOURCE
+                "local src = lua_source('lua', function() return core.secret('v') "
+                "end)\n"
+                "return function()\n"
+                "  src:call('get', {key = 'k'}) src:call('get', {key = 'k'})\n"
+                "  assert(env:stale('k') == nil and env:kept('k') == nil)\n"
+                "  core.keep_at_most(1)\n"
+                "  return {text = tostring(asked) .. tostring(src.stale)}\n"
+                "end\n",
+                "2nil");
+}
+
+int main(void)
+{
+#define TEST(fn) cmocka_unit_test_setup_teardown(fn, open_fixture, close_fixture)
+    const struct CMUnitTest tests[] = {
+        TEST(test_one_call_for_many_coroutines),
+        TEST(test_who_asks_may_leave),
+        TEST(test_who_asks_may_fail),
+        TEST(test_a_cycle_is_an_error),
+        TEST(test_a_cycle_between_calls),
+        TEST(test_states_and_stale),
+        TEST(test_what_the_source_says_counts),
+        TEST(test_changes_forget),
+        TEST(test_refresh),
+        TEST(test_switched_off),
+    };
+    return cmocka_run_group_tests(tests, NULL, NULL);
+}
