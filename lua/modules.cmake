@@ -22,6 +22,7 @@ set(ML_LUA_MODULES
   moonlatch/json_text.lua
   moonlatch/keep.lua
   moonlatch/kept.lua
+  moonlatch/later.lua
   moonlatch/list.lua
   moonlatch/loader.lua
   moonlatch/lua_source.lua

@@ -1,5 +1,5 @@
----@meta moonlatch.policy
 -- moonlatch_policy.lua - what editors with LuaLS show while a policy is written.
+---@meta moonlatch.policy
 --
 -- Nothing here runs.  In .luarc.json: { "workspace.library": ["DIR OF THIS FILE"] }
 

@@ -8,10 +8,11 @@
 -- compile(where, options) -> list of { shown = "field /user", run = function(secret) ->
 -- secret | nil, why }, with `transforms` set when Lua gets to see bytes, `changes` when
 -- the answer is not what is stored; or nil when there is nothing to do.
+local later = require "moonlatch.later"
 local core = require "moonlatch.core"
 local fault = require "moonlatch.fault"
 local options = require "moonlatch.options"
-local require_options = require "moonlatch.require_options"
+local require_options = later "moonlatch.require_options"
 
 local M = {}
 
@@ -38,7 +39,7 @@ local function check_field(v)
 end
 
 M.OPTIONS = {
-  require = require_options.check, decode = check_decode, field = check_field,
+  require = function(v) return require_options.check(v) end, decode = check_decode, field = check_field,
   transform = "function",
 }
 

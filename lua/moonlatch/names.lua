@@ -5,8 +5,9 @@
 --
 -- Backward gives candidates only: replacing and changing case lose information.  The
 -- caller maps each candidate forward again and keeps those that lead to the key.
+local later = require "moonlatch.later"
 local core = require "moonlatch.core"
-local encode = require "moonlatch.encode"
+local encode = later "moonlatch.encode"
 local template = require "moonlatch.template"
 
 local M = {}

@@ -34,11 +34,12 @@
 -- map: the compiled fast way.
 -- A handle is what ml.azure_key_vault{} or ml.environment{} returns.  Custom rules are
 -- trusted code of ours: captures and context are not copied for them.
+local later = require "moonlatch.later"
 local after = require "moonlatch.after"
 local core = require "moonlatch.core"
 local fault = require "moonlatch.fault"
 local index = require "moonlatch.index"
-local inverse = require "moonlatch.inverse"
+local inverse = later "moonlatch.inverse"
 local match = require "moonlatch.match"
 local place = require "moonlatch.place"
 

@@ -76,9 +76,10 @@
 -- {env} in strip, prefix, suffix, version and keys of names: from captures, then the
 -- context; not set or empty is an error.  {env:upper} and {env:lower} change its case.  A
 -- prefix with {env?} is left out when env is not set (template.lua).
-local case = require "moonlatch.case"
+local later = require "moonlatch.later"
+local case = later "moonlatch.case"
 local core = require "moonlatch.core"
-local encode = require "moonlatch.encode"
+local encode = later "moonlatch.encode"
 local fault = require "moonlatch.fault"
 local loader = require "moonlatch.loader"
 local options = require "moonlatch.options"
@@ -88,7 +89,7 @@ local rule_options = require "moonlatch.rule_options"
 local ruleset = require "moonlatch.ruleset"
 local source_tools = require "moonlatch.source_tools"
 local sources = require "moonlatch.sources"
-local team = require "moonlatch.team"
+local team = later "moonlatch.team"
 
 local M = {}
 

@@ -1,8 +1,9 @@
 -- rule.lua - ml.rule and ml.deny: options checked, then compiled into what plan.lua runs.
+local later = require "moonlatch.later"
 local after = require "moonlatch.after"
 local core = require "moonlatch.core"
 local fault = require "moonlatch.fault"
-local inverse = require "moonlatch.inverse"
+local inverse = later "moonlatch.inverse"
 local keep = require "moonlatch.keep"
 local match = require "moonlatch.match"
 local names = require "moonlatch.names"

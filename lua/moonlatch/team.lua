@@ -200,10 +200,10 @@ end
 local function load_file(scope, where, what, file, grants)
   local chunk, second = loader.read_below(scope, file)
   if not chunk then options.refuse(where, "%s: %s", what, second) end
-  core.begin_file()
+  core.renew_budget()
   local fine, made = pcall(scope.load, chunk, second,
     loader.team_scope(scope, file, grants.name, grants))
-  core.begin_file()
+  core.renew_budget()
   if fine then return made end
   local text = fault.of(made, "policy").text
   error(fault.new("policy", ('%s: team "%s": %s'):format(where, grants.name, text)), 0)
