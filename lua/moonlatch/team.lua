@@ -52,6 +52,14 @@ local function closed(here, name, grants)
   })
 end
 
+-- ml.given, where no team was given anything: what a team sees that tries its file alone.
+function M.nothing_given(here)
+  return setmetatable({}, { __metatable = false, __index = function()
+    options.refuse(here(), "ml.given is for files that an ml.team names: check and test "
+      .. "the policy with that ml.team, not this file alone")
+  end })
+end
+
 local function env_guarded(read, here, what, grants)
   return function(name, ...)
     if type(name) == "string" and not (grants.env and grants.env(name)) then
