@@ -218,10 +218,11 @@ local function load_file(scope, where, what, file, grants)
 end
 
 local function entry_of(where, name, patterns, confine, policy)
-  for _, rule in ipairs(policy.rules) do rule.team = name end
+  local confined = { test = confine.test, patterns = list_of(patterns) } -- for policy check
+  for _, rule in ipairs(policy.rules) do rule.team, rule.confined = name, confined end
   return {
     kind = "team", label = ("team %s"):format(name), where = where, reach = confine.reach,
-    first_segments = ruleset.heads(list_of(patterns)),
+    first_segments = ruleset.heads(confined.patterns),
     team = name, confine = confine.test, policy = policy,
     match = function(asked)
       if not confine.test(asked) then return nil, "outside its confine" end
