@@ -234,23 +234,11 @@ static int policy_names(lua_State *L)
     return problem ? push_problem(L, problem) : push_names(L, b);
 }
 
-/* core.begin_file(): what runs from now on is another file's, with a budget of its own:
- * one file cannot use up that of the next.  Raises when it is too late for that. */
-static int begin_file(lua_State *L)
-{
-    ml_budget *b = &ml_vm_of(L)->budget;
-    check_loading(L);
-    ml_budget_demand(b, L);
-    ml_budget_begin(b, L);
-    return 0;
-}
-
 void ml_script_add_files(lua_State *L)
 {
     static const luaL_Reg functions[] = {{"policy_file", policy_file},
                                          {"policy_file_below", policy_file_below},
                                          {"policy_names", policy_names},
-                                         {"begin_file", begin_file},
                                          {NULL, NULL}};
     luaL_setfuncs(L, functions, 0);
     luaL_newmetatable(L, CLASS);

@@ -68,7 +68,10 @@ void ml_script_charge(lua_State *L, size_t n)
 static void push_new(lua_State *L, ml_secret_handle *h, ml_secret *s,
                      ml_secret_handle **list)
 {
-    if (!s) ml_script_nomem(L);
+    if (!s) {
+        ml_script_nomem(L);
+        return; /* never */
+    }
     ml_script_open_handle(h, s, list);
     ml_script_charge(L, ml_secret_size(s)); /* a handle that raises is collected */
     h->alloc = &ml_vm_of(L)->alloc;

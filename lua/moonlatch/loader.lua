@@ -91,7 +91,7 @@ local function load_directory(load, shown, path)
   for i, name in ipairs(names) do
     local text, second = M.read_below(scope, name)
     if not text then refuse("policy %s", second) end
-    core.begin_file()
+    core.renew_budget()
     policies[i] = load(text, second, scope)
   end
   local policy = ruleset.join(policies)

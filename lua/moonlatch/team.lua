@@ -52,6 +52,14 @@ local function closed(here, name, grants)
   })
 end
 
+-- ml.given, where no team was given anything: what a team sees that tries its file alone.
+function M.nothing_given(here)
+  return setmetatable({}, { __metatable = false, __index = function()
+    options.refuse(here(), "ml.given is for files that an ml.team names: check and test "
+      .. "the policy with that ml.team, not this file alone")
+  end })
+end
+
 local function env_guarded(read, here, what, grants)
   return function(name, ...)
     if type(name) == "string" and not (grants.env and grants.env(name)) then
@@ -200,20 +208,21 @@ end
 local function load_file(scope, where, what, file, grants)
   local chunk, second = loader.read_below(scope, file)
   if not chunk then options.refuse(where, "%s: %s", what, second) end
-  core.begin_file()
+  core.renew_budget()
   local fine, made = pcall(scope.load, chunk, second,
     loader.team_scope(scope, file, grants.name, grants))
-  core.begin_file()
+  core.renew_budget()
   if fine then return made end
   local text = fault.of(made, "policy").text
   error(fault.new("policy", ('%s: team "%s": %s'):format(where, grants.name, text)), 0)
 end
 
 local function entry_of(where, name, patterns, confine, policy)
-  for _, rule in ipairs(policy.rules) do rule.team = name end
+  local confined = { test = confine.test, patterns = list_of(patterns) } -- for policy check
+  for _, rule in ipairs(policy.rules) do rule.team, rule.confined = name, confined end
   return {
     kind = "team", label = ("team %s"):format(name), where = where, reach = confine.reach,
-    first_segments = ruleset.heads(list_of(patterns)),
+    first_segments = ruleset.heads(confined.patterns),
     team = name, confine = confine.test, policy = policy,
     match = function(asked)
       if not confine.test(asked) then return nil, "outside its confine" end

@@ -1,6 +1,7 @@
 #!/usr/bin/env bats
 # `policy check`, `policy test` and `policy repl`: no server, no network.
 
+bats_require_minimum_version 1.5.0
 load support
 
 setup() {
@@ -28,7 +29,7 @@ LUA
 @test "check tells a broken policy by file and line" {
     write_rules 'ml.rule "a/*" { form = kv },'
     expect 7 policy check "$P"
-    [[ $stderr == *"$P:4: ml.rule has no option 'form'"* ]]
+    says "$P:4: ml.rule has no option 'form'"
 }
 
 @test "check ends with 7 on an error, and with --strict on a warning" {
@@ -71,13 +72,13 @@ assert data["findings"] == [] and data["rules"][0]["label"] == "a/*", data' \
       ml.case "a/x" { plan = "kv:x" },
       ml.case "a/y" { fakes = { kv = { y = "v" } }, answer = "w" } },'
     expect 1 policy test "$P" --junit "$BATS_TEST_TMPDIR/junit.xml"
-    diff - "$BATS_TEST_TMPDIR/stdout" <<TAP
+    diff - "$BATS_TEST_TMPDIR/stdout" <<END
 TAP version 13
 1..2
 ok 1 - a/x
 not ok 2 - a/y
 # $P:6: the value is another one than expected
-TAP
+END
     python3 - "$BATS_TEST_TMPDIR/junit.xml" <<'PY'
 import sys, xml.etree.ElementTree as tree
 root = tree.parse(sys.argv[1]).getroot()
@@ -88,7 +89,7 @@ PY
 
 @test "test takes cases from files, and no cases at all are a failure" {
     expect 1 policy test "$P"
-    [[ $stderr == *"has no cases"* ]]
+    says "has no cases"
     cat >"$BATS_TEST_TMPDIR/cases.lua" <<'LUA'
 local ml = require "moonlatch.policy"
 return { ml.case "a/x" { context = { env = "prod" }, plan = { "kv:prod-x", "kv:all-x" } } }
@@ -103,7 +104,7 @@ LUA
     grep -q 'prod-x' "$BATS_TEST_TMPDIR/out"
     grep -q 'dev-x' "$BATS_TEST_TMPDIR/out"
     grep -q "no command ':what'" "$BATS_TEST_TMPDIR/err"
-    ! grep -q 'a/y' "$BATS_TEST_TMPDIR/out"
+    run ! grep -q 'a/y' "$BATS_TEST_TMPDIR/out"
 }
 
 @test "repl says of a line that is too long what it is" {

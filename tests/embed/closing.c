@@ -10,13 +10,14 @@
 #include <arpa/inet.h>
 #include <pthread.h>
 #include <stdatomic.h>
+#include <stdbool.h>
 #include <sys/socket.h>
 #include <sys/wait.h>
 #include <unistd.h>
 
 #include "moonlatch.h"
 
-enum { BLOCKED = 4 };
+enum { BLOCKED = 4, CALM_MS = 50 };
 
 #define ENV_POLICY                                                                     \
     "local ml = require 'moonlatch.policy'\n"                                          \
@@ -25,7 +26,9 @@ enum { BLOCKED = 4 };
 typedef struct host {
     ml_resolver *r;
     int server;
-    atomic_int waiting, ended, canceled, dones;
+    atomic_int ended, canceled, dones;
+    atomic_int n_tids;
+    _Atomic pid_t tids[BLOCKED];
 } host;
 
 /* A vault that accepts connections and never says a word. */
@@ -56,10 +59,33 @@ static void *block(void *arg)
     host *h = arg;
     ml_secret *s = NULL;
     ml_err e;
-    h->waiting++;
+    h->tids[h->n_tids++] = gettid();
     if (ml_get(h->r, "hang/x", NULL, 0, &s, &e) == ML_ECANCELED) h->canceled++;
     h->ended++;
     return NULL;
+}
+
+static bool is_asleep(pid_t tid)
+{
+    char path[64], state = 0;
+    snprintf(path, sizeof(path), "/proc/self/task/%d/stat", (int)tid);
+    FILE *f = tid ? fopen(path, "r") : NULL;
+    if (!f) return false;
+    int n = fscanf(f, "%*d (%*[^)]) %c", &state);
+    fclose(f);
+    return n == 1 && state == 'S';
+}
+
+/* All of them sleep, and go on sleeping: they wait inside ml_get.  A thread that comes
+ * to a handle that was closed before would be the host's mistake. */
+static void await_sleepers(const host *h)
+{
+    for (int calm_ms = 0; calm_ms < CALM_MS; calm_ms++) {
+        for (int i = 0; i < BLOCKED; i++) {
+            if (!is_asleep(h->tids[i])) calm_ms = 0;
+        }
+        usleep(1000);
+    }
 }
 
 static void start_blocked(host *h, pthread_t threads[BLOCKED])
@@ -67,8 +93,7 @@ static void start_blocked(host *h, pthread_t threads[BLOCKED])
     for (int i = 0; i < BLOCKED; i++) {
         assert_int_equal(pthread_create(&threads[i], NULL, block, h), 0);
     }
-    while (h->waiting < BLOCKED) usleep(1000);
-    usleep(50 * 1000); /* into the wait; too early would be as good a test */
+    await_sleepers(h);
 }
 
 static void join_blocked(host *h, pthread_t threads[BLOCKED])

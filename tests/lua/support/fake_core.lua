@@ -332,7 +332,7 @@ function core.policy_file_below(dir, path)
   return nil, "No such file or directory"
 end
 
-function core.begin_file() end
+function core.renew_budget() end
 
 function core.policy_names(dir)
   local names, below = {}, dir:gsub("/*$", "/")
@@ -383,7 +383,6 @@ end
 core.limited = pcall
 function core.spend() end
 
-function core.renew_budget() end
 
 function core.used_instructions() return state.used_instructions or 0, 1000 end
 
