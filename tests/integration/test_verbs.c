@@ -2,7 +2,6 @@
 #include "support.h"
 
 #include <arpa/inet.h>
-#include <dirent.h>
 #include <fcntl.h>
 #include <poll.h>
 #include <sys/socket.h>
@@ -74,12 +73,9 @@ static void test_sockets_close_on_exec(void **state)
 {
     (void)state;
     put_text(r, "kept", "alive");
-    DIR *fds = opendir("/proc/self/fd");
-    struct dirent *entry;
     int sockets = 0;
-    while ((entry = readdir(fds))) {
+    for (int fd = 0; fd < 1024; fd++) {
         struct sockaddr_storage own = {0};
-        int fd = atoi(entry->d_name);
         if (getpeername(fd, (struct sockaddr *)&own, &(socklen_t){sizeof(own)}) != 0 ||
             (own.ss_family != AF_INET && own.ss_family != AF_INET6)) {
             continue; /* what libcurl talks to itself through */
@@ -87,7 +83,6 @@ static void test_sockets_close_on_exec(void **state)
         sockets++;
         assert_true(fcntl(fd, F_GETFD) & FD_CLOEXEC);
     }
-    closedir(fds);
     assert_true(sockets > 0);
 }
 
