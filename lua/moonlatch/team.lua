@@ -226,6 +226,7 @@ end
 
 local function entry_of(where, name, patterns, confine, policy)
   for _, rule in ipairs(policy.rules) do rule.team = name end
+  policy.confine = confine.test
   return {
     kind = "team", label = ("team %s"):format(name), where = where, reach = confine.reach,
     first_segments = ruleset.heads(list_of(patterns)),

@@ -132,6 +132,22 @@ describe("names outside the confine", function()
   end)
 end)
 
+describe("policy check", function()
+  it("tries the names of a team within its confine only", function()
+    local p = load { options = GIVEN, a = [[
+      return ml.policy { ml.rule "a/*" { strip = "a/", prefix = "a-", from = ml.given.vault },
+        examples = { "a/x", "ops/secret-map" }, tests = { ml.case "ops/x" { plan = "kv:x" } } }]],
+      behind = 'ml.rule "ops/**" { map = function() error("ONLY-OPS-KNOWS") end }' }
+    fake.tick = 100
+    local text = t.run(p, "check", "names", { value = "" }).text
+    fake.tick = nil
+    assert.falsy(text:find("ONLY-OPS-KNOWS", 1, true), text)
+    assert.truthy(text:find('"ops/secret-map\\" is outside the confine of the team', 1, true), text)
+    assert.truthy(text:find('"ops/x\\" is outside the confine of the team', 1, true), text)
+    assert.truthy(text:find('"names":1', 1, true), text)
+  end)
+end)
+
 describe("a source that was given", function()
   it("has the keys that were given, in any case of Key Vault's", function()
     local p = load { options = GIVEN,
