@@ -39,10 +39,11 @@ static void forget_answer(ml_lua_request *p)
 
 static bool keep_answer(ml_lua_request *p, const ml_answer *a)
 {
-    size_t n = ml_answer_count(a);
-    p->text = strdup(ml_answer_text(a));
+    size_t n = ml_answer_count(a), text_size = strlen(ml_answer_text(a)) + 1;
+    p->text = malloc(text_size);
     p->secrets = calloc(n + 1, sizeof(ml_secret *));
     if (!p->text || !p->secrets) return false;
+    memcpy(p->text, ml_answer_text(a), text_size);
     for (; p->n_secrets < n; p->n_secrets++) {
         p->secrets[p->n_secrets] = ml_secret_ref(ml_answer_at(a, p->n_secrets));
     }

@@ -403,6 +403,36 @@ static void test_bad_options(void **state)
     ml_close(NULL);
 }
 
+/* A program of an older header knows less of the structs; what it does not know is as
+ * if it were zero. */
+static void test_older_structs(void **state)
+{
+    (void)state;
+    ml_err e;
+    ml_resolver *r = NULL;
+    ml_answer *a = NULL;
+    ml_options o = {.size = offsetof(ml_options, negative_ttl_ms),
+                    .policy_text = ENV_POLICY,
+                    .env = env,
+                    .n_env = 3,
+                    .refresh_percent = -1000,
+                    .cache_max_entries = SIZE_MAX};
+    ml_call call = {.size = offsetof(ml_call, deadline_ms),
+                    .verb = ML_GET,
+                    .name = "ONE",
+                    .flags = ~0u};
+    assert_int_equal(ml_open(&r, &o, &e), 0);
+    assert_int_equal(ml_run(r, &call, &a, &e), 0);
+    assert_int_equal(ml_answer_count(a), 1);
+    ml_answer_free(a);
+    call.size = sizeof(call) + 1;
+    assert_int_equal(ml_run(r, &call, &a, &e), ML_EUSAGE);
+    assert_null(ml_start(r, &call, note, NULL, &e));
+    ml_close(r);
+    o.size = sizeof(o) + 1;
+    assert_int_equal(ml_open(&r, &o, &e), ML_EUSAGE);
+}
+
 /* The context takes part in names, and a hit belongs to its context. */
 static void test_context(void **state)
 {
@@ -446,6 +476,7 @@ int main(void)
         cmocka_unit_test(test_fork),
         cmocka_unit_test(test_explain_tells_of_the_cache),
         cmocka_unit_test(test_bad_options),
+        cmocka_unit_test(test_older_structs),
         cmocka_unit_test(test_context),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
