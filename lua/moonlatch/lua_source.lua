@@ -44,7 +44,7 @@ M.OPTIONS = {
 
 local function new_memo()
   local raw = core.memo()
-  local flights = {} -- name -> { failure = {...} } of who leads, or led last
+  local flights = {} -- name -> { failure = {...} } of who leads
   local memo = {}
   function memo.get(_, name) return raw:get(name) end
   function memo.put(_, name, secret, ttl_s) return raw:put(name, secret, ttl_s) end
@@ -53,6 +53,7 @@ local function new_memo()
   local function lead(name, make, flight)
     flights[name] = flight
     local secret, ttl_s, text, retry_after_ms = make()
+    flights[name] = nil -- those who wait have it
     if options.is_secret(secret) then
       raw:put(name, secret, type(ttl_s) == "number" and ttl_s or 0)
       return secret

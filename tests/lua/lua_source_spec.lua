@@ -233,6 +233,26 @@ describe("memo", function()
   end)
 end)
 
+describe("names of a memo", function()
+  it("that come and go leave nothing behind", function()
+    local p = load_source [[
+      local s = ml.source { get = function(key, ctx)
+        return ctx.memo:once(key, function() return ml.secret_text { "x" }, 0 end)
+      end }
+      return ml.policy { ml.rule "**" { from = s } }
+    ]]
+    local function used_by(first, last)
+      for i = first, last do assert.equal("lua:k" .. i .. "=x", t.get(p, "k" .. i)) end
+      fake.calls, fake.logs = {}, {}
+      collectgarbage()
+      collectgarbage()
+      return collectgarbage "count"
+    end
+    local before = used_by(1, 100)
+    assert.is_true(used_by(101, 5000) - before < 100)
+  end)
+end)
+
 describe("the constructor", function()
   it("is strict", function()
     tools.reset()
