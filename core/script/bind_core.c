@@ -80,8 +80,8 @@ static int core_spend(lua_State *L)
     return 0;
 }
 
-/* core.renew_budget(): what runs from now on is another file's, or about another name, and
- * has a budget of its own.  Raises when it is too late for that. */
+/* core.renew_budget(): what runs from now on is another file's, or about another name,
+ * and has a budget of its own.  Raises when it is too late for that. */
 static int core_renew_budget(lua_State *L)
 {
     ml_budget *b = &ml_vm_of(L)->budget;
@@ -136,8 +136,7 @@ static int core_log(lua_State *L)
 static int core_now_ms(lua_State *L)
 {
     const ml_trace *t = ml_task_trace(L);
-    lua_pushinteger(L,
-                    ml_mono_ms(ml_vm_of(L)->host->clock) - (t ? t->began_ms : 0));
+    lua_pushinteger(L, ml_mono_ms(ml_vm_of(L)->host->clock) - (t ? t->began_ms : 0));
     return 1;
 }
 
