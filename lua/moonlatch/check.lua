@@ -65,6 +65,8 @@ end
 
 local function reporter(findings)
   return function(severity, where, what, text, try)
+    local place = where .. ": "
+    if text:sub(1, #place) == place then text = text:sub(#place + 1) end -- said once
     findings[#findings + 1] = { severity = severity, where = where, what = what,
       text = text, try = try, order = #findings }
   end

@@ -20,6 +20,12 @@ local function planned(policy, name, context)
   return steps, second, third
 end
 
+-- A source that a team was given stands for the one that was given.
+local function mark_used(used, entry)
+  used[entry] = true
+  if entry.base then used[entry.base] = true end
+end
+
 -- What the step's source sees as the same key.
 local function mark_of(step)
   local key = step.source.kind == "key_vault" and step.key:lower() or step.key
@@ -81,7 +87,7 @@ end
 local function look_at(policy, item, taken, used, report)
   local steps, rule, third = planned(policy, item.name, item.context)
   if not steps then return report_no_plan(item, rule, third, report) end
-  for _, step in ipairs(steps) do used[step.source] = true end
+  for _, step in ipairs(steps) do mark_used(used, step.source) end
   check_keys(item, steps, rule, report)
   note_keys(item, steps, rule, taken, report)
 end
@@ -126,7 +132,7 @@ end
 function M.look(policy, rules, names, report)
   local taken, used = {}, {}
   for _, rule in ipairs(rules) do
-    for _, entry in ipairs(rule.entries or EMPTY) do used[entry] = true end
+    for _, entry in ipairs(rule.entries or EMPTY) do mark_used(used, entry) end
     look_for_pairs(policy, rule, report)
   end
   for _, item in ipairs(names) do look_at(policy, item, taken, used, report) end

@@ -4,6 +4,21 @@ local witness = require "moonlatch.witness"
 
 local M = {}
 
+-- Those of the names that a rule of a team may see, and what it matches of those that
+-- stand for its confine; nil when there are none.
+local function confined(rule, names)
+  local some = {}
+  for _, name in ipairs(names) do
+    if rule.confined.test(name) then some[#some + 1] = name end
+  end
+  for _, pattern in ipairs(rule.confined.patterns) do
+    for _, name in ipairs(witness.of(pattern)) do
+      if rule.match(name) then some[#some + 1] = name end
+    end
+  end
+  return #some > 0 and some or nil
+end
+
 -- Names that stand for all that the rule matches; nil when nobody can tell.
 local function witnesses_of(rule)
   local names = {}
@@ -14,7 +29,19 @@ local function witnesses_of(rule)
   for name in pairs(not rule.patterns and rule.spec and rule.spec.names or {}) do
     names[#names + 1] = name
   end
+  if rule.confined then return confined(rule, names) end
   return #names > 0 and names or nil
+end
+
+-- Does the rule of a team match nothing that it may see?
+local function is_outside(rule)
+  local texts = {}
+  for i, pattern in ipairs(rule.confined and rule.patterns or {}) do
+    if pattern.is_lua then return false end
+    texts[i] = pattern.text
+  end
+  return #texts > 0
+    and ruleset.disjoint(ruleset.heads(texts), ruleset.heads(rule.confined.patterns))
 end
 
 -- The rule that decides about name; nil too when its pattern cannot be tried.
@@ -25,6 +52,11 @@ local function decider(policy, name)
 end
 
 local function look_at(policy, rule, report)
+  if is_outside(rule) then
+    return report("warning", rule.where, "unreachable",
+      ("%s never decides: no name of team %s begins so"):format(rule.label, rule.team),
+      "remove it, or see what its ml.team has as confine")
+  end
   local by
   for _, name in ipairs(witnesses_of(rule) or {}) do
     by = decider(policy, name)

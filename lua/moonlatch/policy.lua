@@ -361,6 +361,7 @@ function M.new(here, scope)
   for name, make in pairs(registry.constructors) do ml[name] = make end
   ml.airflow = airflow_function(here, registry, rules, ml)
   ml.team = team_function(here, registry, rules, ml, scope)
+  ml.given = team.nothing_given(here)
   if scope.grants then ml = team.restricted(ml, here, scope.grants, registry) end
   return ml, function(value) return value ~= nil and policies[value] or nil end,
     function(list) return cases_of(here(), list, cases) end

@@ -59,7 +59,8 @@ function M.heads(patterns)
   return heads
 end
 
-local function disjoint(a, b)
+-- Can no name have a head of both?
+function M.disjoint(a, b)
   if not a or not b then return false end
   for head in pairs(a) do
     if b[head] then return false end
@@ -74,7 +75,7 @@ function M.flat(policy, pattern)
   for _, rule in ipairs(policy.rules) do
     if rule.kind ~= "team" then
       all[#all + 1] = rule
-    elseif not disjoint(rule.first_segments, heads) then
+    elseif not M.disjoint(rule.first_segments, heads) then
       local own = rule.policy.rules
       table.move(own, 1, #own, #all + 1, all)
     end

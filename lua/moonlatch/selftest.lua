@@ -82,13 +82,17 @@ local function faked(case, steps, unfaked)
 end
 
 local function unknown_fake(case, policy)
-  local known = {}
+  local known, words = {}, {}
   for _, file in ipairs(ruleset.files(policy)) do
-    for _, entry in ipairs(file.sources.all()) do known[entry.alias] = true end
+    for _, entry in ipairs(file.sources.all()) do
+      if not known[entry.alias] then words[#words + 1] = entry.alias end
+      known[entry.alias] = true
+    end
   end
   for alias in pairs(case.fakes) do
     if not known[alias] then
-      return ("fakes: the policy has no source '%s'"):format(alias)
+      return ("fakes: the policy has no source '%s'; it has %s"):format(alias,
+        #words > 0 and table.concat(words, ", ") or "none")
     end
   end
 end

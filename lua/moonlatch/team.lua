@@ -52,6 +52,14 @@ local function closed(here, name, grants)
   })
 end
 
+-- ml.given, where no team was given anything: what a team sees that tries its file alone.
+function M.nothing_given(here)
+  return setmetatable({}, { __metatable = false, __index = function()
+    options.refuse(here(), "ml.given is for files that an ml.team names: check and test "
+      .. "the policy with that ml.team, not this file alone")
+  end })
+end
+
 local function env_guarded(read, here, what, grants)
   return function(name, ...)
     if type(name) == "string" and not (grants.env and grants.env(name)) then
@@ -225,11 +233,12 @@ local function load_file(scope, where, what, file, grants)
 end
 
 local function entry_of(where, name, patterns, confine, policy)
-  for _, rule in ipairs(policy.rules) do rule.team = name end
+  local confined = { test = confine.test, patterns = list_of(patterns) } -- for policy check
+  for _, rule in ipairs(policy.rules) do rule.team, rule.confined = name, confined end
   policy.confine = confine.test
   return {
     kind = "team", label = ("team %s"):format(name), where = where, reach = confine.reach,
-    first_segments = ruleset.heads(list_of(patterns)),
+    first_segments = ruleset.heads(confined.patterns),
     team = name, confine = confine.test, policy = policy,
     match = function(asked)
       if not confine.test(asked) then return nil, "outside its confine" end

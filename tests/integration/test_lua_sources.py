@@ -335,10 +335,10 @@ return ml.policy { ml.rule "**" { map = function() ml.http { url = "https://x/" 
 
 
 class Readme(Case):
-    """The example of the README does what it says."""
+    """The example of lua/README.md does what it says."""
 
     def test_example(self):
-        with open(os.path.join(SOURCE, "README.md"), encoding="utf-8") as f:
+        with open(os.path.join(SOURCE, "lua", "README.md"), encoding="utf-8") as f:
             blocks = [b.split("```")[0] for b in f.read().split("```lua\n")[1:]]
         policy = next(b for b in blocks if "ml.source {" in b)
         policy = policy.replace("https://inventory.example", self.server.url)

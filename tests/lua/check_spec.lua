@@ -122,6 +122,11 @@ describe("keys and plans", function()
     assert.equal("error no-plan", found('ml.rule "*" { prefix = "{env}-", from = kv }, '
       .. 'examples = { "x", { "y", env = "prod" } }'))
   end)
+  it("that a function fails for are told with one line", function()
+    local text, f = text_of("no-plan", 'ml.rule "*" { map = function(r) return r.x.y end }', { "n" })
+    assert.equal("p.lua:5", f.where)
+    assert.is_truthy(text:find("^attempt to index"), text)
+  end)
   it("take the caller's context where an example has none", function()
     assert.equal("", found('ml.rule "*" { prefix = "{env}-", from = kv }, '
       .. 'examples = { "x" }', {}, { env = "prod" }))
@@ -171,5 +176,50 @@ describe("examples", function()
   it("are the only named options, besides tests", function()
     local f = t.refused(HEAD:format('ml.rule "*" { from = kv }, example = {}'))
     assert.is_truthy(f.text:find("no option 'example'", 1, true), f.text)
+  end)
+end)
+
+describe("files of teams", function()
+  local REQUIRE = 'local ml = require "moonlatch.policy"\n'
+
+  -- "severity what file:line" of each finding; rules: of the file of team a.
+  local function found_in_team(rules, tests)
+    local p = t.load_path { files = {
+      ["/etc/ml/policy.lua"] = REQUIRE .. [[
+        local kv = ml.azure_key_vault { vault_url = "https://kv.vault.azure.net" }
+        local rest = ml.environment {}
+        return ml.policy {
+          ml.team "a" { confine = { "a/**", "x/y" }, file = "a.lua", sources = { kv = kv } },
+          ml.rule "a/**" { from = rest }, ml.rule "**" { from = rest }, tests = { ]]
+            .. (tests or "") .. " } }",
+      ["/etc/ml/a.lua"] = REQUIRE .. "return ml.policy { " .. rules .. " }",
+    } }
+    local answer, f = t.run(p, "check", nil, { value = "" })
+    t.ok(answer, f)
+    local words = {}
+    for i, one in ipairs(cjson.decode(answer.text).findings) do
+      words[i] = one.severity .. " " .. one.what .. " " .. one.where
+    end
+    return table.concat(words, ", ")
+  end
+
+  local ALL = 'ml.rule "**" { from = ml.given.kv }'
+  it("may say ** for all that is theirs", function()
+    -- and then nothing of theirs is left for what is behind the team
+    assert.equal("warning unreachable policy.lua:6", found_in_team(ALL))
+    assert.equal("", found_in_team 'ml.rule { "*/b", "x/*" } { from = ml.given.kv }')
+    assert.equal("", found_in_team 'ml.rule "a/*" { from = ml.given.kv }')
+  end)
+  it("have rules that never decide, too", function()
+    assert.equal("warning unreachable a.lua:2, warning unreachable policy.lua:6",
+      found_in_team(ALL .. ', ml.rule "a/b" { from = ml.given.kv }'))
+    assert.equal("warning unreachable a.lua:2, warning unreachable policy.lua:6",
+      found_in_team('ml.rule "b/**" { from = ml.given.kv }, ' .. ALL))
+  end)
+  it("that ask what they were given use the policy's own source", function()
+    local map = 'ml.rule "a/*" { map = function(r) return ml.given.kv:key(r.leaf) end }'
+    assert.equal("warning unused-source policy.lua:2, note no-inverse a.lua:2", found_in_team(map))
+    assert.equal("note no-inverse a.lua:2",
+      found_in_team(map, 'ml.case "a/x" { plan = "kv:x" }'))
   end)
 end)

@@ -57,6 +57,12 @@ describe("a team", function()
     assert.truthy(text:find("team a .*matches"), text)
     assert.truthy(text:find("teams/a.lua:2", 1, true), text)
   end)
+  it("that tries its file alone is told what is missing", function()
+    local f = t.refused(MAPPED)
+    assert.equal("policy", f.code)
+    assert.truthy(f.text:find("p.lua:2: ml.given is for files that an ml.team names", 1, true),
+      f.text)
+  end)
   it("that has no rule for a name lets the policy go on", function()
     local p = load { a = 'return ml.policy { ml.deny "a/secret" }',
       behind = 'ml.rule "**" { from = kv, replace = { ["/"] = "-" } }' }
