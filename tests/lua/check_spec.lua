@@ -43,7 +43,8 @@ describe("a finding", function()
   it("says what to do, whatever it is", function()
     local data = check([[
       ml.rule "a/*" { from = kv }, ml.rule "a/b" { from = kv }, ml.missing "m/**",
-      ml.rule "r/*" { strip = "r/", from = env, replace = { ["-"] = "_" }, transform = function(v) return v end },
+      ml.rule "r/*" { strip = "r/", from = env, replace = { ["-"] = "_" },
+        transform = function(v) return v end },
       ml.rule "e/*" { prefix = "{env}-", from = kv }, ml.rule "f/*" { map = function() error "x" end }
     ]], { "a/_", "e/x", "f/x", "r/a-b", "r/a_b", "nothing", ("n"):rep(2000) })
     local seen = {}
