@@ -92,8 +92,10 @@ local function broken(s, verb, text)
     s.alias, text)))
 end
 
+-- What is missing is returned; what was raised is no absence, whatever it says.
 local function raised(s, verb, value)
   local f = fault.of(value, "policy")
+  if f.code == "missing" then f = fault.new("policy", f.text) end
   local text = short(f.text)
   local line, rest = text:match("^([^%s:]+:%d+): (.*)$")
   return fault.retold(f, ("%s: %s of the source %s failed: %s"):format(line or s.where, verb,

@@ -83,6 +83,8 @@ describe("get", function()
     { "return {}", "returned a table" },
     { 'return "x", 1', "returned more than a value, and no table" },
     { 'error "oops"', "p.lua:2: get of the source mine failed: oops" },
+    { "error { code = 'missing', text = 'not here' }",
+      "p.lua:2: get of the source mine failed: not here" },
     { "error {}", "p.lua:2: get of the source mine failed: the policy raised a table" },
     { "local x = nil; return x.y", "p.lua:2: get of the source mine failed: attempt to index" },
     { 'error(("x"):rep(5000))', "xxx..." },
