@@ -12,14 +12,14 @@ int ml_forget(ml_resolver *r, const char *pattern, ml_err *e)
     int rc = ml_resolver_check_alive(r, e);
     if (rc == 0 && pattern) rc = ml_glob_check(ml_str_of(pattern), e);
     if (rc < 0) return rc;
-    pthread_mutex_lock(&r->lock);
+    ml_resolver_enter(r);
     r->generation++; /* calls under way are not kept either */
     if (r->kept) ml_kept_forget(r->kept, ml_str_of(pattern));
     if (r->cache && pattern)
         ml_cache_forget(r->cache, ml_str_of(pattern));
     else if (r->cache)
         ml_cache_clear(r->cache);
-    pthread_mutex_unlock(&r->lock);
+    ml_resolver_leave(r);
     return 0;
 }
 

@@ -188,9 +188,10 @@ ML_API ML_MUST int ml_open(ml_resolver **out, const ml_options *opt, ml_err *e);
  * load, those that the cache answers do not.  ML_EBUSY inside a done. */
 ML_API ML_MUST int ml_reload(ml_resolver *r, ml_err *e);
 /* Ends what is in flight (each done, and each blocked caller, sees ML_ECANCELED), waits
- * for other threads to leave, then frees.  Accepts NULL.  Called from inside a done, it
- * takes effect when the step ends.  In a forked child it does nothing: sockets and TLS
- * are the parent's, and what was copied goes with the child's exit or exec. */
+ * for other threads to leave, then frees; no call may begin any more.  Accepts NULL.
+ * Called from inside a done, it takes effect when the step ends.  In a forked child it
+ * does nothing: sockets and TLS are the parent's, and what was copied goes with the
+ * child's exit or exec. */
 ML_API void ml_close(ml_resolver *r);
 
 /* ---- calls --------------------------------------------------------------------- */

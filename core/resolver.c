@@ -27,6 +27,20 @@ static bool closes_here(const ml_resolver *r)
     return r->closes_after_step && pthread_equal(r->leader, pthread_self());
 }
 
+/* Counted before it has the lock: who closes with the lock waits for this one, too. */
+void ml_resolver_enter(ml_resolver *r)
+{
+    atomic_fetch_add(&r->n_inside, 1);
+    pthread_mutex_lock(&r->lock);
+}
+
+void ml_resolver_leave(ml_resolver *r)
+{
+    atomic_fetch_sub(&r->n_inside, 1);
+    if (r->is_closing) pthread_cond_broadcast(&r->changed);
+    pthread_mutex_unlock(&r->lock);
+}
+
 /* ---- leading ------------------------------------------------------------------------
  */
 
@@ -150,22 +164,13 @@ void ml_close(ml_resolver *r)
     pthread_mutex_unlock(&r->lock);
 }
 
-static void enter(ml_resolver *r)
-{
-    pthread_mutex_lock(&r->lock);
-    r->n_inside++;
-}
-
-/* Gives the lock back; the handle may be gone afterwards. */
+/* Gives the lock back after a call that may have led; the handle may be gone then. */
 static void leave(ml_resolver *r)
 {
-    if (closes_here(r)) {
+    if (closes_here(r))
         close_locked(r, 1);
-        return;
-    }
-    r->n_inside--;
-    if (r->is_closing) pthread_cond_broadcast(&r->changed);
-    pthread_mutex_unlock(&r->lock);
+    else
+        ml_resolver_leave(r);
 }
 
 /* ---- stepping -----------------------------------------------------------------------
@@ -175,10 +180,9 @@ int ml_step(ml_resolver *r, int max_wait_ms)
 {
     int n = ml_resolver_check_alive(r, NULL);
     if (n < 0) return n;
-    enter(r);
+    ml_resolver_enter(r);
     if (is_inside_done(r)) {
-        r->n_inside--;
-        pthread_mutex_unlock(&r->lock);
+        ml_resolver_leave(r);
         return ML_EBUSY;
     }
     if (!r->has_leader && !r->is_closing)
@@ -197,9 +201,9 @@ int ml_fd(const ml_resolver *r)
 int ml_timeout_ms(ml_resolver *r)
 {
     if (!ml_resolver_is_alive(r)) return -1;
-    pthread_mutex_lock(&r->lock);
+    ml_resolver_enter(r);
     int ms = ml_loop_poll_ms(r->loop);
-    pthread_mutex_unlock(&r->lock);
+    ml_resolver_leave(r);
     return ms;
 }
 
@@ -217,9 +221,9 @@ int ml_add_source(ml_resolver *r, const char *name, const ml_source_ops *ops, vo
     if (!name || !*name || !full.get) {
         return ml_fail(e, ML_EUSAGE, "a source needs a name and a get function");
     }
-    pthread_mutex_lock(&r->lock);
+    ml_resolver_enter(r);
     rc = ml_hosted_add(r->hosted, name, &full, arg, e);
-    pthread_mutex_unlock(&r->lock);
+    ml_resolver_leave(r);
     return rc;
 }
 
@@ -261,9 +265,9 @@ ml_request *ml_start(ml_resolver *r, const ml_call *call, ml_done *done, void *a
         ml_fail(e, ML_EUSAGE, "a done function is missing");
         return NULL;
     }
-    pthread_mutex_lock(&r->lock);
+    ml_resolver_enter(r);
     ml_request *q = start(r, &full, done, arg, e);
-    pthread_mutex_unlock(&r->lock);
+    ml_resolver_leave(r);
     return q;
 }
 
@@ -271,9 +275,9 @@ void ml_cancel(ml_request *q)
 {
     ml_resolver *r = q->resolver;
     if (!ml_resolver_is_alive(r)) return;
-    pthread_mutex_lock(&r->lock);
+    ml_resolver_enter(r);
     ml_op_cancel(q->op);
-    pthread_mutex_unlock(&r->lock);
+    ml_resolver_leave(r);
 }
 
 /* ---- blocking: start + step until done ----------------------------------------------
@@ -317,10 +321,9 @@ int ml_run(ml_resolver *r, const ml_call *call, ml_answer **out, ml_err *e)
     int rc = ml_resolver_check_alive(r, e);
     if (rc == 0) rc = ml_call_widen(call, &full, e);
     if (rc < 0) return rc;
-    enter(r);
+    ml_resolver_enter(r);
     if (is_inside_done(r)) {
-        r->n_inside--;
-        pthread_mutex_unlock(&r->lock);
+        ml_resolver_leave(r);
         return ml_fail(e, ML_EBUSY, "blocking calls are not allowed inside a done");
     }
     rc = run(r, &full, out, e);
@@ -365,7 +368,7 @@ int ml_reload(ml_resolver *r, ml_err *e)
     ml_err_clear(e);
     int rc = ml_resolver_check_alive(r, e);
     if (rc < 0) return rc;
-    enter(r);
+    ml_resolver_enter(r);
     if (is_inside_done(r))
         rc = ml_fail(e, ML_EBUSY, "a reload is not allowed inside a done");
     else if (r->is_closing)

@@ -46,7 +46,7 @@ struct ml_resolver {
     atomic_bool is_reporting; /* the leader is inside done functions */
     bool is_closing;          /* nothing new begins */
     bool closes_after_step;   /* ml_close came from inside a done of `leader` */
-    int n_inside;             /* threads that step or wait */
+    atomic_int n_inside;      /* threads in a call, or about to lock for one */
     pthread_t leader;
     ml_request *finished_first, *finished_last; /* their done is due */
 
@@ -76,6 +76,9 @@ struct ml_resolver {
         (ml_err){0}.text)]; /* said already; "" after a good one */
 };
 
+/* The lock, for a call that does not lead; ml_close waits until all have left. */
+void ml_resolver_enter(ml_resolver *r);
+void ml_resolver_leave(ml_resolver *r);
 /* The lock was taken before; after fork the child sees false. */
 bool ml_resolver_is_alive(const ml_resolver *r);
 /* The same as 0 or ML_EFORKED. */

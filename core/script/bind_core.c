@@ -80,8 +80,8 @@ static int core_spend(lua_State *L)
     return 0;
 }
 
-/* core.renew_budget(): what runs from now on is another file's, or about another name, and
- * has a budget of its own.  Raises when it is too late for that. */
+/* core.renew_budget(): what runs from now on is another file's, or about another name,
+ * and has a budget of its own.  Raises when it is too late for that. */
 static int core_renew_budget(lua_State *L)
 {
     ml_budget *b = &ml_vm_of(L)->budget;

@@ -54,7 +54,7 @@ enum { FLAGS = O_RDONLY | O_CLOEXEC | O_NOCTTY };
 int ml_script_walk_below(int dir, const char *path)
 {
     char part[NAME_MAX + 1];
-    int at = dup(dir);
+    int at = fcntl(dir, F_DUPFD_CLOEXEC, 0);
     while (at >= 0) {
         size_t n = strcspn(path, "/");
         bool is_last = path[n] == '\0';

@@ -9,6 +9,7 @@
 #include <string.h>
 
 #include "base/err.h"
+#include "base/mem.h"
 #include "source/ready.h"
 
 typedef struct environment {
@@ -30,14 +31,14 @@ static int check(const ml_source *s, ml_str key, ml_secret *value, ml_err *e)
 
 static void get(environment *v, const ml_source_call *c, ml_op *op)
 {
-    char name[512];
-    const char *value = NULL;
     if (check(&v->source, c->key, NULL, &op->err) < 0) return;
-    if (c->key.n < sizeof(name)) {
-        memcpy(name, c->key.p, c->key.n);
-        name[c->key.n] = '\0';
-        value = ml_env_get(v->env, name);
+    char *name = ml_dup_n(c->key.p, c->key.n);
+    if (!name) {
+        ml_fail(&op->err, ML_ENOMEM, "out of memory");
+        return;
     }
+    const char *value = ml_env_get(v->env, name);
+    free(name);
     ml_trace_add(c->trace, "env", "%s", value ? "set" : "not set");
     if (!value) {
         ml_fail(&op->err, ML_EMISSING, "variable %.*s is not set", (int)c->key.n,

@@ -170,6 +170,8 @@ static void walk_entry(walk *w, int dir_fd, const char *name, size_t n, int dept
     if (is_file) ml_files_listed(w->f, w->op, (ml_str){w->path, n});
     if (!S_ISDIR(st.st_mode)) return;
     int fd = openat(dir_fd, name, O_RDONLY | O_DIRECTORY | O_NOFOLLOW | O_CLOEXEC);
+    /* one that was removed is none, not no list at all */
+    if (fd < 0 && (errno == ENOENT || errno == ENOTDIR)) return;
     size_t before = w->n;
     w->path[n] = '/';
     w->n = n + 1;

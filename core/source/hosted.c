@@ -234,6 +234,16 @@ static void take_names(ml_fetch *f, const ml_fetched *got)
     ml_source_sort(&f->list);
 }
 
+/* Numbers without what they count. */
+static bool is_broken(const ml_fetched *got, bool is_list)
+{
+    if (!is_list) return got->value_len && !got->value;
+    for (size_t i = 0; i < got->n_keys; i++) {
+        if (!got->keys || !got->keys[i]) return true;
+    }
+    return false;
+}
+
 static void take(ml_fetch *f, const ml_fetched *given)
 {
     ml_fetched got = {.code = ML_EINVALID, .text = "no ML_FETCHED_INIT"};
@@ -242,6 +252,10 @@ static void take(ml_fetch *f, const ml_fetched *given)
         memcpy(&got, given, given->size);
     }
     if (got.code != ML_OK) {
+        take_failure(f, &got);
+    } else if (is_broken(&got, f->verb == ML_LIST)) {
+        got.text = "what it brought is incomplete: a value or a key is NULL";
+        got.code = ML_EINVALID;
         take_failure(f, &got);
     } else if (f->verb == ML_LIST) {
         take_names(f, &got);

@@ -19,7 +19,9 @@ function M.object(...)
   return o
 end
 
+-- Text that is not UTF-8, also one that was cut in a letter, loses its odd bytes.
 local function scalar(v)
+  if type(v) == "string" and not utf8.len(v) then v = v:gsub("[\x80-\xff]", "?") end
   return (cjson.encode(v):gsub("\\/", "/"))
 end
 

@@ -107,6 +107,13 @@ LUA
     run ! grep -q 'a/y' "$BATS_TEST_TMPDIR/out"
 }
 
+@test "repl says of a line that is too long what it is" {
+    head -c 100000 /dev/zero | tr '\0' a >"$BATS_TEST_TMPDIR/line"
+    run ml policy repl "$P" <"$BATS_TEST_TMPDIR/line"
+    [ "$status" -eq 1 ]
+    [[ $output == "moonlatch: cannot read stdin: the line is too long" ]]
+}
+
 @test "help knows verbs of two words" {
     expect 0 help policy check
     prints "--names FILE"

@@ -19,6 +19,10 @@
 
 enum { BLOCKED = 4, CALM_MS = 50 };
 
+#define ENV_POLICY                                                                     \
+    "local ml = require 'moonlatch.policy'\n"                                          \
+    "return ml.policy { ml.rule '**' { from = ml.environment {} } }\n"
+
 typedef struct host {
     ml_resolver *r;
     int server;
@@ -136,6 +140,63 @@ static void test_inside_done_with_others(void **state)
     assert_int_equal(h.dones, 1);
 }
 
+/* A crowd at the door: one call is inside and holds it shut (in its log function),
+ * ml_close waits behind it, and behind that a call that had begun all the same. */
+typedef struct door {
+    ml_resolver *r;
+    atomic_bool is_held, may_open;
+} door;
+
+static void hold(void *arg, ml_log_level level, const char *area, const char *text)
+{
+    door *d = arg;
+    (void)level;
+    (void)area;
+    (void)text;
+    d->is_held = true;
+    while (!d->may_open) usleep(1000);
+}
+
+static void *get_home(void *arg)
+{
+    ml_secret *s = NULL;
+    if (ml_get(((door *)arg)->r, "HOME", NULL, 0, &s, NULL) == 0) ml_secret_unref(s);
+    return NULL;
+}
+
+static void *close_door(void *arg)
+{
+    ml_close(((door *)arg)->r);
+    return NULL;
+}
+
+static void test_while_others_come_in(void **state)
+{
+    (void)state;
+    for (int i = 0; i < 5; i++) {
+        door d = {0};
+        pthread_t inside, closer, late;
+        ml_err e;
+        ml_options o = {ML_OPTIONS_INIT,
+                        .log = hold,
+                        .log_arg = &d,
+                        .log_level = ML_LOG_INFO,
+                        .policy_text = ENV_POLICY,
+                        .cache_ttl_ms = -1};
+        if (ml_open(&d.r, &o, &e) < 0) fail_msg("%s", e.text);
+        assert_int_equal(pthread_create(&inside, NULL, get_home, &d), 0);
+        while (!d.is_held) usleep(1000);
+        assert_int_equal(pthread_create(&closer, NULL, close_door, &d), 0);
+        usleep(20 * 1000);
+        assert_int_equal(pthread_create(&late, NULL, get_home, &d), 0);
+        usleep(20 * 1000);
+        d.may_open = true;
+        pthread_join(inside, NULL);
+        pthread_join(late, NULL);
+        pthread_join(closer, NULL);
+    }
+}
+
 static void *hit_for_a_while(void *arg)
 {
     ml_resolver *r = arg;
@@ -178,6 +239,7 @@ int main(void)
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(test_from_another_thread),
         cmocka_unit_test(test_inside_done_with_others),
+        cmocka_unit_test(test_while_others_come_in),
         cmocka_unit_test(test_child_closes),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);

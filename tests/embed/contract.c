@@ -68,6 +68,23 @@ static void step_until(ml_resolver *r, const int *calls, int wanted)
     assert_int_equal(*calls, wanted);
 }
 
+/* However long its name is, a variable that is set is not missing. */
+static void test_long_name(void **state)
+{
+    (void)state;
+    char name[1001];
+    ml_err e;
+    ml_secret *s = NULL;
+    ml_resolver *r = open_text(ENV_POLICY, 0);
+    memset(name, 'N', sizeof(name) - 1);
+    name[sizeof(name) - 1] = '\0';
+    assert_int_equal(setenv(name, "found", 1), 0);
+    assert_int_equal(ml_get(r, name, NULL, 0, &s, &e), 0);
+    ml_secret_unref(s);
+    unsetenv(name);
+    ml_close(r);
+}
+
 static void test_blocking(void **state)
 {
     (void)state;
@@ -355,6 +372,7 @@ int main(void)
 {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(test_blocking),
+        cmocka_unit_test(test_long_name),
         cmocka_unit_test(test_done_is_never_early),
         cmocka_unit_test(test_inside_done),
         cmocka_unit_test(test_close_inside_done),

@@ -203,6 +203,8 @@ static void test_outcomes(void **state)
         h.answer.code = strange[i];
         assert_int_equal(get_code(&h, "both/x", &e), ML_EINVALID);
     }
+    h.answer = (ml_fetched){ML_FETCHED_INIT, .value_len = 4096}; /* of nothing */
+    assert_int_equal(get_code(&h, "both/x", &e), ML_EINVALID);
     h.answer = (ml_fetched){0}; /* without ML_FETCHED_INIT */
     assert_int_equal(get_code(&h, "both/x", &e), ML_EINVALID);
     ml_close(h.r);
@@ -229,6 +231,11 @@ static void test_list(void **state)
     }
     assert_int_equal(found, 4); /* a and b, each also as both/... */
     ml_answer_free(a);
+    h.answer = (ml_fetched){ML_FETCHED_INIT, .n_keys = 3}; /* of nothing */
+    assert_int_equal(ml_list(h.r, NULL, NULL, 0, &a, &e), ML_EINVALID);
+    keys[1] = NULL;
+    h.answer = (ml_fetched){ML_FETCHED_INIT, .keys = keys, .n_keys = 3};
+    assert_int_equal(ml_list(h.r, NULL, NULL, 0, &a, &e), ML_EINVALID);
     h.answer = (ml_fetched){ML_FETCHED_INIT, .code = ML_EFORBIDDEN};
     assert_int_equal(ml_list(h.r, NULL, NULL, 0, &a, &e), ML_EFORBIDDEN);
     assert_int_equal(ml_put(h.r, "x", "v", 1, NULL, 0, &e), ML_EUSAGE);

@@ -250,17 +250,20 @@ static void *read_on(void *arg)
     return NULL;
 }
 
-static void open_mounts(void)
+/* One whose only source is this directory. */
+static ml_resolver *open_on_directory(const char *name)
 {
+    ml_resolver *opened = NULL;
     char text[400];
     ml_err e;
     ml_options o = {ML_OPTIONS_INIT, .policy_text = text, .cache_ttl_ms = -1};
     snprintf(text, sizeof(text),
              "local ml = require 'moonlatch.policy'\n"
-             "local mnt = ml.directory { path = '%s/mnt' }\n"
+             "local mnt = ml.directory { path = '%s/%s' }\n"
              "return ml.policy { ml.rule '**' { from = mnt } }\n",
-             dir);
-    if (ml_open(&mounts, &o, &e) < 0) fail_msg("%s", e.text);
+             dir, name);
+    if (ml_open(&opened, &o, &e) < 0) fail_msg("%s", e.text);
+    return opened;
 }
 
 static void swap(int n)
@@ -289,7 +292,7 @@ static void test_swaps(void **state)
     enum { READERS = 3, SWAPS = 300 };
     pthread_t readers[READERS];
     char last[16];
-    open_mounts();
+    mounts = open_on_directory("mnt");
     for (int i = 0; i < READERS; i++) pthread_create(&readers[i], NULL, read_on, NULL);
     for (int n = 2; n <= SWAPS; n++) swap(n);
     snprintf(last, sizeof(last), "u%d", SWAPS);
@@ -299,6 +302,41 @@ static void test_swaps(void **state)
     assert_int_equal(wrong, 0);
     assert_true(right > 0);
     ml_close(mounts);
+}
+
+/* Directories that come and go below hide nothing of what stays. */
+static void *come_and_go(void *arg)
+{
+    char path[128];
+    (void)arg;
+    for (int i = 0; !is_over; i++) {
+        snprintf(path, sizeof(path), "%s/plain/brief%d", dir, i % 30);
+        mkdir(path, 0755);
+        snprintf(path, sizeof(path), "%s/plain/brief%d", dir, (i + 1) % 30);
+        rmdir(path);
+    }
+    return NULL;
+}
+
+static void test_removed_below(void **state)
+{
+    (void)state;
+    pthread_t mover;
+    int short_lists = 0;
+    ml_resolver *plain = open_on_directory("plain");
+    is_over = false;
+    pthread_create(&mover, NULL, come_and_go, NULL);
+    for (int i = 0; i < 3000; i++) {
+        ml_answer *a = NULL;
+        ml_err e;
+        int code = ml_list(plain, NULL, NULL, 0, &a, &e);
+        if (code != 0 || ml_answer_count(a) != 3) short_lists++;
+        ml_answer_free(a);
+    }
+    is_over = true;
+    pthread_join(mover, NULL);
+    ml_close(plain);
+    assert_int_equal(short_lists, 0);
 }
 
 /* Nothing stays open. */
@@ -318,9 +356,10 @@ static void test_descriptors(void **state)
 int main(void)
 {
     const struct CMUnitTest tests[] = {
-        cmocka_unit_test(test_gets),        cmocka_unit_test(test_lists),
-        cmocka_unit_test(test_mistakes),    cmocka_unit_test(test_permissions),
-        cmocka_unit_test(test_descriptors), cmocka_unit_test(test_swaps),
+        cmocka_unit_test(test_gets),          cmocka_unit_test(test_lists),
+        cmocka_unit_test(test_mistakes),      cmocka_unit_test(test_permissions),
+        cmocka_unit_test(test_descriptors),   cmocka_unit_test(test_swaps),
+        cmocka_unit_test(test_removed_below),
     };
     return cmocka_run_group_tests(tests, open_all, close_all);
 }

@@ -2,6 +2,7 @@
 #include "support.h"
 
 #include <arpa/inet.h>
+#include <fcntl.h>
 #include <poll.h>
 #include <sys/socket.h>
 #include <unistd.h>
@@ -65,6 +66,24 @@ static void test_put_get_update(void **state)
     assert_string_equal(ml_secret_key(s), "full");
     assert_int_equal(strlen(ml_secret_version(s)), 32);
     ml_answer_free(a);
+}
+
+/* A host that starts programs does not hand our connections to them. */
+static void test_sockets_close_on_exec(void **state)
+{
+    (void)state;
+    put_text(r, "kept", "alive");
+    int sockets = 0;
+    for (int fd = 0; fd < 1024; fd++) {
+        struct sockaddr_storage own = {0};
+        if (getpeername(fd, (struct sockaddr *)&own, &(socklen_t){sizeof(own)}) != 0 ||
+            (own.ss_family != AF_INET && own.ss_family != AF_INET6)) {
+            continue; /* what libcurl talks to itself through */
+        }
+        sockets++;
+        assert_true(fcntl(fd, F_GETFD) & FD_CLOEXEC);
+    }
+    assert_true(sockets > 0);
 }
 
 static void test_versions(void **state)
@@ -324,6 +343,7 @@ int main(void)
 {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(test_put_get_update),
+        cmocka_unit_test(test_sockets_close_on_exec),
         cmocka_unit_test(test_versions),
         cmocka_unit_test(test_disabled),
         cmocka_unit_test(test_deleted_and_back),

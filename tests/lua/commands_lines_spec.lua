@@ -48,5 +48,5 @@ end)
 it("a broken stdin is an error", function()
     local got, _, _, problem = run { { "a" }, { nil, "Input/output error" } }
     assert.equal("a", got)
-    assert.equal("cannot read stdin: Input/output error", problem)
+    assert.equal("cannot read stdin: Input/output error", problem.text)
 end)

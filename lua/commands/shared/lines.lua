@@ -1,5 +1,7 @@
 -- lines: the lines of stdin, for commands that run as long as somebody types.  SIGHUP
 -- between them reads the policy again; the line that is being typed is not lost.
+local report = require "moonlatch.commands.shared.report"
+
 local M = {}
 
 -- Reads the policy of a session (session.lua) again.  A bad one was logged: the policy
@@ -17,7 +19,7 @@ function M.each(s, app)
         while true do
             local line, why = app.system.read_line()
             if why ~= "hup" then
-                if why then error("cannot read stdin: " .. why, 0) end
+                if why then error(report.failure("cannot read stdin: " .. why)) end
                 return line
             end
             M.reload(s, app)
