@@ -25,8 +25,9 @@ local RANK = { error = 1, warning = 2, note = 3 }
 
 -- ---- the names to try ----
 
--- The policy's examples and cases, then the caller's names, a line each.
-local function names_of(policy, call)
+-- The policy's examples and cases, then the caller's names, a line each.  Those of a team
+-- are tried within its confine only: what is found out is told to the team.
+local function names_of(policy, call, report)
   local names, seen = {}, {}
   local function add(name, context, where)
     local mark = { name }
@@ -37,13 +38,18 @@ local function names_of(policy, call)
     seen[mark] = true
     names[#names + 1] = { name = name, context = context, where = where }
   end
+  local function add_own(file, name, context, where)
+    if not file.confine or file.confine(name) then return add(name, context, where) end
+    report("warning", where, "outside", ('"%s" is outside the confine of the team'):format(name),
+      "take it out, or widen the confine in its ml.team")
+  end
   for _, file in ipairs(ruleset.files(policy)) do
     for _, example in ipairs(file.examples) do
-      add(example.name, example.context or call.context, file.where)
+      add_own(file, example.name, example.context or call.context, file.where)
     end
     for _, case in ipairs(file.tests) do
       if not case.outcome or case.outcome == "found" then
-        add(case.name, case.context or {}, case.where)
+        add_own(file, case.name, case.context or {}, case.where)
       end
     end
   end
@@ -135,7 +141,7 @@ function M.run(policy, call)
   local findings, summaries = {}, {}
   local report, rules = reporter(findings), ruleset.flat(policy)
   for i, rule in ipairs(rules) do summaries[i] = plan.summary(rule) end
-  local names = names_of(policy, call)
+  local names = names_of(policy, call, report)
   reach.look(policy, rules, report)
   local used = keys.look(policy, rules, names, report)
   note_sources(policy, rules, used, report)

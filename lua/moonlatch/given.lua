@@ -22,8 +22,11 @@ local function admitting(base, patterns)
   return function(key) return test(fold and key:lower() or key) ~= nil end
 end
 
--- A raw source (see sources.lua) in front of base.raw.
-local function fronted(base, admits, refusal)
+-- A backup says itself which key it restores, so keys cannot be held to.
+local ANY_KEY = { restore = true }
+
+-- A raw source (see sources.lua) in front of base.raw; has_all: every key was given.
+local function fronted(base, admits, refusal, has_all)
   local raw = {}
   for _, name in ipairs { "alias", "kind", "label", "writable" } do
     raw[name] = function() return base.raw[name](base.raw) end
@@ -32,14 +35,19 @@ local function fronted(base, admits, refusal)
     if not admits(key) then return nil, refusal, "policy" end
     return base.raw:check(key, ...)
   end
-  function raw.stale(_, key, ...)
-    if admits(key) then return base.raw:stale(key, ...) end
+  for _, name in ipairs { "stale", "kept" } do -- of what has a cache before it
+    local look = base.raw[name]
+    raw[name] = look and function(_, key, ...)
+      if admits(key) then return look(base.raw, key, ...) end
+    end
   end
   function raw.call(_, verb, args)
     local key = args and args.key
     if key == nil then return M.admitted(admits, base.raw:call(verb, args)) end
-    if admits(key) then return base.raw:call(verb, args) end
-    local f = fault.new("policy", ('the key "%s" is refused: %s'):format(key, refusal))
+    local may = has_all or not ANY_KEY[verb]
+    if may and admits(key) then return base.raw:call(verb, args) end
+    local what = may and ('the key "%s"'):format(key) or verb .. ", which may be of any key,"
+    local f = fault.new("policy", ("%s is refused: %s"):format(what, refusal))
     f.source, f.key = base.alias, key
     return nil, f
   end
@@ -66,7 +74,7 @@ function M.entry(base, keys, team, where)
     team, keys and table.concat(keys, ", ") or "", where)
   return {
     alias = base.alias, kind = base.kind, label = base.label, writable = base.writable,
-    raw = fronted(base, admits, refusal), base = base, admits = admits, is_given = true,
+    raw = fronted(base, admits, refusal, keys == nil), base = base, admits = admits, is_given = true,
   }
 end
 

@@ -47,7 +47,7 @@ local M = {}
 
 M.MAX_NAME = 1024 -- bytes
 
-local MAX_STEPS = 64
+M.MAX_STEPS = 64 -- of one plan
 
 local function copy(t)
   local c = {}
@@ -73,8 +73,8 @@ local function check_steps(rule, given)
     return nil, "map must return a step (source:key(...)) or a list of them, not "
       .. (type(given) == "table" and "an empty list" or type(given))
   end
-  if #given > MAX_STEPS then
-    return nil, ("map returned %d steps, at most %d are allowed"):format(#given, MAX_STEPS)
+  if #given > M.MAX_STEPS then
+    return nil, ("map returned %d steps, at most %d are allowed"):format(#given, M.MAX_STEPS)
   end
   local steps = {}
   for i = 1, #given do

@@ -8,6 +8,7 @@ local keep = require "moonlatch.keep"
 local match = require "moonlatch.match"
 local names = require "moonlatch.names"
 local options = require "moonlatch.options"
+local plan = require "moonlatch.plan"
 local rule_options = require "moonlatch.rule_options"
 local sandbox = require "moonlatch.sandbox"
 local template = require "moonlatch.template"
@@ -102,6 +103,11 @@ local function add_mapping(rule, registry, o)
   local spec, problem = names.compile(o)
   if not spec then options.refuse(rule.where, "ml.rule: %s", problem) end
   rule.entries = entries_of(registry, o.from)
+  local n = #spec.prefixes * #rule.entries
+  if n > plan.MAX_STEPS then
+    options.refuse(rule.where, "ml.rule: 'prefix' and 'from' make %d steps, at most %d are "
+      .. "allowed", n, plan.MAX_STEPS)
+  end
   rule.steps = steps_function(rule, spec, rule.entries)
   if o.version then rule.steps = pinned(rule, rule.steps, o.version) end
   if rule.after then rule.steps = followed(rule.steps, rule.after) end

@@ -89,6 +89,20 @@ local function vault_guarded(make, here, grants)
   end
 end
 
+-- By itself ml.airflow reads the host's settings: its vault, identity and variables.
+local function airflow_guarded(make, here, grants)
+  return function(o)
+    local has_from = type(o) == "table" and o.from ~= nil
+    if not has_from or o.then_environment and not grants.allow.environment then
+      options.refuse(here(), 'ml.airflow %s is not open to team "%s": %s (%s)',
+        has_from and "with 'then_environment'" or "without 'from'", grants.name, has_from
+        and 'allow = { "environment" } in its ml.team opens it'
+        or "from = ml.given.NAME, or a vault of the team's own", grants.where)
+    end
+    return make(o)
+  end
+end
+
 local function given_handles(registry, grants)
   local handles = {}
   for name, g in pairs(grants.given) do
@@ -107,6 +121,7 @@ function M.restricted(full, here, grants, registry)
   ml.env = env_guarded(full.env, here, "ml.env", grants)
   ml.env_secret = env_guarded(full.env_secret, here, "ml.env_secret", grants)
   ml.azure_key_vault = vault_guarded(full.azure_key_vault, here, grants)
+  if grants.allow.airflow then ml.airflow = airflow_guarded(full.airflow, here, grants) end
   ml.given = given_handles(registry, grants)
   return ml
 end
@@ -220,6 +235,7 @@ end
 local function entry_of(where, name, patterns, confine, policy)
   local confined = { test = confine.test, patterns = list_of(patterns) } -- for policy check
   for _, rule in ipairs(policy.rules) do rule.team, rule.confined = name, confined end
+  policy.confine = confine.test
   return {
     kind = "team", label = ("team %s"):format(name), where = where, reach = confine.reach,
     first_segments = ruleset.heads(confined.patterns),

@@ -145,6 +145,8 @@ local REFUSED = {
     "policy = 'stale'" },
   { "local r = ml.rule 'x' { map = print or next, version = 'v1' }", "policy", "p.lua:2: ",
     "remove 'version'" },
+  { VAULT .. "local p = {} for i = 1, 33 do p[i] = 'p' .. i end local r = ml.rule 'x' { "
+    .. "from = { kv, kv }, prefix = p }", "policy", "p.lua:3: ", "make 66 steps, at most 64" },
   { "local r = ml.rule 'x' { map = next, inverse = next }", "policy", "p.lua:2: ",
     "'inverse' needs 'from'" },
   { "ml.missing(1)", "policy", "p.lua:2: ", "pattern" },

@@ -2,6 +2,7 @@
 -- however hard he tries.
 local t = require "support.policy"
 local team = require "moonlatch.team"
+local tools = require "support.fake_tools"
 local fake = t.fake
 
 local HEAD = 'local ml = require "moonlatch.policy"\n'
@@ -137,6 +138,22 @@ describe("names outside the confine", function()
   end)
 end)
 
+describe("policy check", function()
+  it("tries the names of a team within its confine only", function()
+    local p = load { options = GIVEN, a = [[
+      return ml.policy { ml.rule "a/*" { strip = "a/", prefix = "a-", from = ml.given.vault },
+        examples = { "a/x", "ops/secret-map" }, tests = { ml.case "ops/x" { plan = "kv:x" } } }]],
+      behind = 'ml.rule "ops/**" { map = function() error("ONLY-OPS-KNOWS") end }' }
+    fake.tick = 100
+    local text = t.run(p, "check", "names", { value = "" }).text
+    fake.tick = nil
+    assert.falsy(text:find("ONLY-OPS-KNOWS", 1, true), text)
+    assert.truthy(text:find('"ops/secret-map\\" is outside the confine of the team', 1, true), text)
+    assert.truthy(text:find('"ops/x\\" is outside the confine of the team', 1, true), text)
+    assert.truthy(text:find('"names":1', 1, true), text)
+  end)
+end)
+
 describe("a source that was given", function()
   it("has the keys that were given, in any case of Key Vault's", function()
     local p = load { options = GIVEN,
@@ -183,6 +200,32 @@ describe("a source that was given", function()
         from = ml.given.vault, map = function(req) return ml.given.vault:key(req.leaf) end,
         inverse = function(key) seen[#seen + 1] = key; return "a/" .. key end } }]] }
     assert.equal("a/A-Two a/a-one", (t.names(p, "a/**")))
+  end)
+  it("refuses a backup, which may be of any key", function()
+    local p = load { options = GIVEN, a = MAPPED }
+    local blob = { value = fake.secret("blob of ops-root") }
+    local answer, f = t.run(p, "restore", "a/one", blob)
+    t.fails(answer, f, "policy", "restore, which may be of any key, is refused")
+    assert.equal("", t.asked())
+    p = load { options = "sources = { vault = kv }", a = MAPPED }
+    t.ok(t.run(p, "restore", "a/one", blob))
+  end)
+  it("stays what it is when there is no cache: an outage", function()
+    local s = script { a = [[return ml.policy { ml.rule "a/**" { from = ml.given.lua,
+      on = { unavailable = "stale" } } }]] }
+    s.files["/etc/ml/policy.lua"] = HEAD .. [[
+      local lua = ml.source { get = function() return nil, "unavailable", "down" end }
+      return ml.policy { ml.team "a" { confine = "a/**", file = "teams/a.lua",
+        sources = { lua = lua } } }]]
+    tools.reset()
+    local answer, f = t.get(t.load_path(s), "a/x")
+    t.fails(answer, f, "unavailable", "down")
+  end)
+  it("has the cache of the one who gives, also for explain", function()
+    local p = load { options = GIVEN, a = MAPPED }
+    fake.keep("acme:a-one", { state = "fresh", ms = 5000 })
+    local text = t.run(p, "explain", "a/one", { plan_only = true }).text
+    assert.truthy(text:find("cache: fresh for another 5.0 s", 1, true), text)
   end)
   it("may be given whole", function()
     local p = load { options = "sources = { vault = kv }",
@@ -281,6 +324,24 @@ describe("constructors", function()
     refused_with({ options = 'allow = "envirnoment"', a = MAPPED }, "policy.lua:4", "envirnoment")
     refused_with({ options = 'allow = "team"', a = MAPPED }, "policy.lua:4", "ml.team")
   end)
+end)
+
+describe("ml.airflow of a team", function()
+  local function airflow(options, more)
+    return { options = GIVEN .. ', allow = { "airflow"' .. (more or "") .. " }",
+      a = "return ml.policy { ml.airflow " .. options .. " }" }
+  end
+  it("asks what it was given", function()
+    load(airflow "{ from = ml.given.vault }")
+    load(airflow("{ from = ml.given.vault, then_environment = true }", ', "environment"'))
+  end)
+  for _, options in ipairs { "{}", "{ vault_url = 'https://other.vault.azure.net' }",
+    "{ vault_url = 'https://v.evil.example', authority = 'https://evil.example' }",
+    "{ from = ml.given.vault, then_environment = true }" } do
+    it("does not reach for what is the host's: " .. options, function()
+      refused_with(airflow(options), "teams/a.lua:2", "is not open to team", "policy.lua:4")
+    end)
+  end
 end)
 
 describe("a hostile file", function()
