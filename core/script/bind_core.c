@@ -131,11 +131,12 @@ static int core_log(lua_State *L)
     return 0;
 }
 
-/* core.now_ms() -> milliseconds since this call began; 0 while a policy loads */
+/* core.now_ms() -> milliseconds since this call began; while a policy loads, since any
+ * time before */
 static int core_now_ms(lua_State *L)
 {
     const ml_trace *t = ml_task_trace(L);
-    lua_pushinteger(L, t ? ml_mono_ms(t->clock) - t->began_ms : 0);
+    lua_pushinteger(L, ml_mono_ms(ml_vm_of(L)->host->clock) - (t ? t->began_ms : 0));
     return 1;
 }
 

@@ -46,7 +46,8 @@ local function report_no_plan(item, f, rule, report)
     report("warning", item.where, "no-rule", ('no rule matches "%s"'):format(item.name),
       "add a rule for it, or take it out of the names")
   else
-    report("error", rule and rule.where or item.where, "no-plan", f.text)
+    report("error", rule and rule.where or item.where, "no-plan", f.text,
+      'mend the rule, or say what the name needs: { "name", env = "..." } in examples')
   end
 end
 

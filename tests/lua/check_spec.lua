@@ -39,6 +39,27 @@ local function text_of(what, rules, names, context)
   error("no finding " .. what)
 end
 
+describe("a finding", function()
+  it("says what to do, whatever it is", function()
+    local data = check([[
+      ml.rule "a/*" { from = kv }, ml.rule "a/b" { from = kv }, ml.missing "m/**",
+      ml.rule "r/*" { strip = "r/", from = env, replace = { ["-"] = "_" },
+        transform = function(v) return v end },
+      ml.rule "e/*" { prefix = "{env}-", from = kv }, ml.rule "f/*" { map = function() error "x" end }
+    ]], { "a/_", "e/x", "f/x", "r/a-b", "r/a_b", "nothing", ("n"):rep(2000) })
+    local seen = {}
+    for _, f in ipairs(data.findings) do
+      seen[f.what] = true
+      assert.truthy(f.where:find(":%d+$"), f.where)
+      assert.truthy(f.try and f.try ~= "", f.what)
+    end
+    for _, what in ipairs { "unreachable", "illegal-key", "collision", "no-plan", "no-rule",
+      "no-inverse", "transform" } do
+      assert.is_true(seen[what], what)
+    end
+  end)
+end)
+
 describe("unreachable rules", function()
   it("are told, with the rule that takes their names", function()
     local text, f = text_of("unreachable",

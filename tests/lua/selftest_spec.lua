@@ -151,6 +151,20 @@ describe("tests = { }", function()
     answer, f = t.run(p, "test", "more.lua", { value = "\nreturn 7" })
     t.fails(answer, f, "policy", "a list of ml.case is needed")
   end)
+  it("have no more time in a reload than others can wait", function()
+    local selftest = require "moonlatch.selftest"
+    t.fake.reset()
+    local cases = {}
+    for i = 1, 20 do cases[i] = ('ml.case "x%d" { plan = "up:x%d" }'):format(i, i) end
+    local p = t.load('return ml.policy { ml.rule "*" { from = ml.environment { alias = "up" } }, '
+      .. "tests = { " .. table.concat(cases, ", ") .. " } }", {})
+    assert.is_nil(selftest.failures(p))
+    t.fake.tick = 1000
+    local problem = selftest.failures(p)
+    t.fake.tick = nil
+    assert.truthy(problem:find('of "x6" fails: the cases before it took more than 5000 ms', 1, true), problem)
+    assert.truthy(problem:find("(and 14 more)", 1, true), problem)
+  end)
   it("say in one line what fails, for reload", function()
     local selftest = require "moonlatch.selftest"
     local _, p = problems 'ml.case "b/x" { plan = "up:y" }, ml.case "b/y" { plan = "up:x" }'
