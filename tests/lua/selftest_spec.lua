@@ -178,10 +178,10 @@ describe("tests = { }", function()
       .. "tests = { " .. table.concat(cases, ", ") .. " } }", {})
     assert.is_nil(selftest.failures(p))
     t.fake.tick = 1000
-    local problem = selftest.failures(p)
+    local why = selftest.failures(p)
     t.fake.tick = nil
-    assert.truthy(problem:find('of "x6" fails: the cases before it took more than 5000 ms', 1, true), problem)
-    assert.truthy(problem:find("(and 14 more)", 1, true), problem)
+    assert.truthy(why:find('of "x6" fails: the cases before it took more than 5000 ms', 1, true), why)
+    assert.truthy(why:find("(and 14 more)", 1, true), why)
   end)
   it("say in one line what fails, for reload", function()
     local selftest = require "moonlatch.selftest"
