@@ -113,7 +113,7 @@ local function look_for_pair(policy, rule, name, report)
     local a, b = with_text(name, from), with_text(name, to)
     local mark = first_mark(policy, rule, a)
     if mark and mark == first_mark(policy, rule, b) then
-      report("warning", rule.where, "collision",
+      report("note", rule.where, "may-collide",
         ('%s: names that differ in "%s" and "%s" lead to one key, as "%s" and "%s" to %s')
           :format(rule.label, from, to, a, b, mark),
         "keep such names apart, or use encode = true")
