@@ -14,8 +14,12 @@ local M = {}
 local EMPTY = {}
 
 local function planned(policy, name, context)
-  core.renew_budget()
   local fine, steps, second, third = pcall(plan.make, policy, name, context)
+  local overrun = core.renew_budget()
+  if overrun then -- "file:line: what": the line that ran, of whichever rule
+    local where, text = overrun:match("^(.-:%d+): (.+)$")
+    return nil, fault.new("policy", text or overrun), { where = where }
+  end
   if not fine then return nil, fault.of(steps, "policy") end
   return steps, second, third
 end
