@@ -2,6 +2,8 @@
 local moonlatch = require "moonlatch"
 local world = {}
 
+collectgarbage("incremental", 10, 1000) -- always at work: what nobody holds goes at once
+
 local policy = [[
 local ml = require 'moonlatch.policy'
 local kv = ml.azure_key_vault { vault_url = ml.env 'VAULT_URL' }
