@@ -12,20 +12,20 @@ enum { SILENT_S = 8, SOON_MS = 4000, DEADLINE_MS = 200 };
 static atomic_int asked;
 
 /* Seen by libcurl before that of the C library. */
-__attribute__((visibility("default"))) int getaddrinfo(const char *host,
+__attribute__((visibility("default"))) int getaddrinfo(const char *name,
                                                        const char *service,
-                                                       const struct addrinfo *hints,
-                                                       struct addrinfo **out)
+                                                       const struct addrinfo *req,
+                                                       struct addrinfo **pai)
 {
     int (*real)(const char *, const char *, const struct addrinfo *,
                 struct addrinfo **) = NULL;
-    if (host && strstr(host, "silent")) {
+    if (name && strstr(name, "silent")) {
         asked++;
         sleep(SILENT_S);
         return EAI_AGAIN;
     }
     *(void **)&real = dlsym(RTLD_NEXT, "getaddrinfo");
-    return real(host, service, hints, out);
+    return real(name, service, req, pai);
 }
 
 static const char policy[] =
