@@ -46,7 +46,7 @@ typedef struct job {
     need needs[MAX_NEEDS];
     int n_needs, n_awaited, runs;
     int code; /* the first failure of this run */
-    char text[sizeof((ml_err){0}.text)];
+    char text[512];
     pid_t pid; /* 0: not running */
 } job;
 
