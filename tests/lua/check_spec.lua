@@ -252,6 +252,12 @@ describe("files of teams", function()
     assert.equal("warning unreachable a.lua:2, warning unreachable policy.lua:6",
       found_in_team('ml.rule "b/**" { from = ml.given.kv }, ' .. ALL))
   end)
+  it("whose confine is a name, not a pattern, are told of what is below it", function()
+    for _, pattern in ipairs { "x/y/**", "x/*/z", "x" } do
+      assert.equal("warning unreachable a.lua:2, warning unreachable policy.lua:6",
+        found_in_team(('ml.rule "%s" { from = ml.given.kv }, '):format(pattern) .. ALL))
+    end
+  end)
   it("that ask what they were given use the policy's own source", function()
     local map = 'ml.rule "a/*" { map = function(r) return ml.given.kv:key(r.leaf) end }'
     assert.equal("warning unused-source policy.lua:2, note no-inverse a.lua:2", found_in_team(map))
