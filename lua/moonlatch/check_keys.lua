@@ -15,8 +15,12 @@ local M = {}
 local EMPTY = {}
 
 local function planned(policy, name, context)
-  core.renew_budget()
   local fine, steps, second, third = pcall(plan.make, policy, name, context)
+  local overrun = core.renew_budget()
+  if overrun then -- "file:line: what": the line that ran, of whichever rule
+    local where, text = overrun:match("^(.-:%d+): (.+)$")
+    return nil, fault.new("policy", text or overrun), { where = where }
+  end
   if not fine then return nil, fault.of(steps, "policy") end
   return steps, second, third
 end
@@ -141,7 +145,7 @@ local function look_for_pair(policy, rule, name, from, report)
   local a, b = with_text(name, from), with_text(name, to)
   local mark = first_mark(policy, rule, a)
   if not mark or mark ~= first_mark(policy, rule, b) then return end
-  report("warning", rule.where, "collision",
+  report("note", rule.where, "may-collide",
     ('%s: names that differ in "%s" and "%s" lead to one key, as "%s" and "%s" to %s')
       :format(rule.label, from, to, a, b, mark),
     "keep such names apart, or use encode = true")

@@ -136,12 +136,12 @@ end
 -- ends_ms: nil, or when those that are left have to fail.
 local function add_results(results, policy, cases, ends_ms)
   for _, case in ipairs(cases) do
-    core.renew_budget()
     local is_late = ends_ms and core.now_ms() > ends_ms
     local fine, problem = true, ("the cases before it took more than %d ms, which is all "
       .. "that a reload has: they are for policy test"):format(RELOAD_MS)
     if not is_late then fine, problem = pcall(problem_of, policy, case) end
     if not fine then problem = fault.of(problem, "policy").text end
+    problem = core.renew_budget() or problem
     results[#results + 1] = { name = case.name .. context_text(case.context),
       where = case.where, problem = problem }
   end

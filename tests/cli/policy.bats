@@ -87,6 +87,22 @@ assert [c.attrib["name"] for c in root.iter("testcase")] == ["a/x", "a/y"]
 PY
 }
 
+@test "a function that never ends costs its own case and finding, not the others" {
+    write_rules 'ml.rule "spin" { map = function() while true do end end },
+      ml.rule "*" { from = kv }, examples = { "spin", "a_b" },
+      tests = { ml.case "x" { plan = "kv:x" }, ml.case "spin" { plan = "kv:y" },
+        ml.case "z" { plan = "kv:z" } },'
+    expect 1 policy test "$P"
+    prints "ok 1 - x"
+    prints "not ok 2 - spin"
+    prints "p.lua:4: the policy ran too long"
+    prints "ok 3 - z"
+    expect 7 policy check "$P"
+    prints "p.lua:4: error: "
+    prints "the policy ran too long"
+    prints 'error: "a_b": '
+}
+
 @test "test takes cases from files, and no cases at all are a failure" {
     expect 1 policy test "$P"
     says "has no cases"

@@ -86,6 +86,24 @@ describe("a case about the answer", function()
     fails_with("the outcome is unavailable", fakes(
       'up = { ["*"] = { outcome = "unavailable" } }', 'answer = "v"'))
   end)
+  it("finds an older value where the case gives one", function()
+    t.fake.reset()
+    local p = t.load([[
+      local up = ml.azure_key_vault { vault_url = "https://up.vault.azure.net" }
+      return ml.policy {
+        ml.rule "*" { from = up, stale_ttl = 3600, on = { unavailable = "stale" } },
+        tests = {
+          ml.case "x" { fakes = { up = { x = { outcome = "unavailable", stale = "old" } } },
+            answer = "old", from = "up:x" },
+          ml.case "x" { fakes = { up = { x = { outcome = "unavailable" } } },
+            outcome = "unavailable" },
+          ml.case "x" { fakes = { up = { x = { outcome = "forbidden", stale = "old" } } },
+            outcome = "forbidden" },
+        },
+      }
+    ]])
+    assert.is_nil(require("moonlatch.selftest").failures(p))
+  end)
   it("tells which step answered instead", function()
     fails_with("answered by up:prod-x; expected low:prod-x", fakes(
       'up = { ["prod-x"] = "v" }', 'from = "low:prod-x"'))
@@ -160,10 +178,10 @@ describe("tests = { }", function()
       .. "tests = { " .. table.concat(cases, ", ") .. " } }", {})
     assert.is_nil(selftest.failures(p))
     t.fake.tick = 1000
-    local problem = selftest.failures(p)
+    local why = selftest.failures(p)
     t.fake.tick = nil
-    assert.truthy(problem:find('of "x6" fails: the cases before it took more than 5000 ms', 1, true), problem)
-    assert.truthy(problem:find("(and 14 more)", 1, true), problem)
+    assert.truthy(why:find('of "x6" fails: the cases before it took more than 5000 ms', 1, true), why)
+    assert.truthy(why:find("(and 14 more)", 1, true), why)
   end)
   it("say in one line what fails, for reload", function()
     local selftest = require "moonlatch.selftest"
