@@ -5,7 +5,7 @@ local VAULT = 'local kv = ml.azure_key_vault { vault_url = "https://acme.vault.a
 
 -- text, code, what the message begins with, what it says
 local REFUSED = {
-  { "return 1", "policy", "p.lua:", "must return ml.policy" },
+  { "return 1", "policy", "p.lua:", "must return ml.policy { ... }, not a number" },
   { "", "policy", "p.lua:", "must return ml.policy { ... }, not nil" },
   { "x = = 1", "policy", "p.lua:2: ", "unexpected symbol" },
   { "\n\nlocal x = nil; x.y = 1", "policy", "p.lua:4: ", "nil value" },
