@@ -12,20 +12,21 @@ enum { SILENT_S = 8, SOON_MS = 4000, DEADLINE_MS = 200 };
 static atomic_int asked;
 
 /* Seen by libcurl before that of the C library. */
-__attribute__((visibility("default"))) int getaddrinfo(const char *name,
+/* NOLINTNEXTLINE(readability-inconsistent-declaration-parameter-name): the header's */
+__attribute__((visibility("default"))) int getaddrinfo(const char *host,
                                                        const char *service,
-                                                       const struct addrinfo *req,
-                                                       struct addrinfo **pai)
+                                                       const struct addrinfo *hints,
+                                                       struct addrinfo **out)
 {
     int (*real)(const char *, const char *, const struct addrinfo *,
                 struct addrinfo **) = NULL;
-    if (name && strstr(name, "silent")) {
+    if (host && strstr(host, "silent")) {
         asked++;
         sleep(SILENT_S);
         return EAI_AGAIN;
     }
     *(void **)&real = dlsym(RTLD_NEXT, "getaddrinfo");
-    return real(name, service, req, pai);
+    return real(host, service, hints, out);
 }
 
 static const char policy[] =
