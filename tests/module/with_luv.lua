@@ -32,7 +32,7 @@ case("20 coroutines wait, a timer ticks meanwhile", function()
     end)()
   end
   run_until(function() return n == 20 end)
-  assert(ticks > 1)
+  assert(ticks > 0)
   poll:close()
   clock:close()
   uv.run()
