@@ -62,12 +62,14 @@ install(FILES ${PROJECT_SOURCE_DIR}/lua/meta/moonlatch_policy.lua COMPONENT prog
 install(DIRECTORY ${ML_MANUAL}/man1 COMPONENT program DESTINATION ${CMAKE_INSTALL_MANDIR})
 install(DIRECTORY ${ML_MANUAL}/man3 COMPONENT development DESTINATION ${CMAKE_INSTALL_MANDIR})
 
-# Texts, and examples: a policy, and hosts in C.
+# Texts, and examples: a policy, sources in Lua to write others after, hosts in C.
 install(FILES ${PROJECT_SOURCE_DIR}/README.md COMPONENT program
   DESTINATION ${CMAKE_INSTALL_DOCDIR})
 install(FILES ${PROJECT_SOURCE_DIR}/lua/README.md COMPONENT program
   DESTINATION ${CMAKE_INSTALL_DOCDIR}/lua)
 install(FILES ${PROJECT_SOURCE_DIR}/scripts/demo.lua COMPONENT program
+  DESTINATION ${data}/moonlatch/examples)
+install(DIRECTORY ${PROJECT_SOURCE_DIR}/lua/moonlatch/source COMPONENT program
   DESTINATION ${data}/moonlatch/examples)
 install(FILES ${PROJECT_SOURCE_DIR}/tests/embed/hello.c
   ${PROJECT_SOURCE_DIR}/tests/embed/host_source.c

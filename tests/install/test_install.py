@@ -72,7 +72,8 @@ class Install(unittest.TestCase):
         for end in ["include/moonlatch.h", "libmoonlatch.so", "libmoonlatch.so.0",
                     "pkgconfig/moonlatch.pc", "cmake/moonlatch/moonlatchConfig.cmake",
                     "share/moonlatch/meta/moonlatch_policy.lua",
-                    "share/moonlatch/examples/hello.c", "doc/moonlatch/README.md"]:
+                    "share/moonlatch/examples/hello.c", "examples/source/vault.lua",
+                    "doc/moonlatch/README.md"]:
             self.path(end)
         for shell, end in [("bash", "bash-completion/completions/moonlatch"),
                            ("zsh", "_moonlatch"), ("fish", "moonlatch.fish")]:
