@@ -14,8 +14,12 @@ local M = {}
 local EMPTY = {}
 
 local function planned(policy, name, context)
-  core.renew_budget()
   local fine, steps, second, third = pcall(plan.make, policy, name, context)
+  local overrun = core.renew_budget()
+  if overrun then -- "file:line: what": the line that ran, of whichever rule
+    local where, text = overrun:match("^(.-:%d+): (.+)$")
+    return nil, fault.new("policy", text or overrun), { where = where }
+  end
   if not fine then return nil, fault.of(steps, "policy") end
   return steps, second, third
 end
@@ -46,7 +50,8 @@ local function report_no_plan(item, f, rule, report)
     report("warning", item.where, "no-rule", ('no rule matches "%s"'):format(item.name),
       "add a rule for it, or take it out of the names")
   else
-    report("error", rule and rule.where or item.where, "no-plan", f.text)
+    report("error", rule and rule.where or item.where, "no-plan", f.text,
+      'mend the rule, or say what the name needs: { "name", env = "..." } in examples')
   end
 end
 
@@ -112,7 +117,7 @@ local function look_for_pair(policy, rule, name, report)
     local a, b = with_text(name, from), with_text(name, to)
     local mark = first_mark(policy, rule, a)
     if mark and mark == first_mark(policy, rule, b) then
-      report("warning", rule.where, "collision",
+      report("note", rule.where, "may-collide",
         ('%s: names that differ in "%s" and "%s" lead to one key, as "%s" and "%s" to %s')
           :format(rule.label, from, to, a, b, mark),
         "keep such names apart, or use encode = true")
