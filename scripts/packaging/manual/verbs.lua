@@ -55,16 +55,15 @@ end
 local function purpose(verb, root)
     local path = ("%s/lua/commands/%s.lua"):format(root, (verb:gsub("[ -]", "_")))
     local f = assert(io.open(path))
-    local first, words = f:read("l"):match("^%-%- [^:]+: (%l)(.*)$"), {}
-    assert(first, path .. ": its first line is not '-- verb: what it does'")
-    f:seek "set"
+    local words = {}
     for line in f:lines() do
         local word = line:match("^%-%- (.*)$")
         if not word then break end
         words[#words + 1] = word
     end
     f:close()
-    local text = table.concat(words, " "):gsub("^[^:]+: ", "")
+    local text = table.concat(words, " "):match("^[^:]+: (.+)$")
+    assert(text, path .. ": its first line is not '-- verb: what it does'")
     return (text:gsub("^%l", string.upper))
 end
 
