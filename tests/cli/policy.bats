@@ -32,6 +32,12 @@ LUA
     says "$P:4: ml.rule has no option 'form'"
 }
 
+@test "check ends with 7 also for a source that cannot be" {
+    sed -i 's,https://acme.vault.azure.net,http://acme.vault.azure.net,' "$P"
+    expect 7 policy check "$P"
+    says "$P:2: "
+}
+
 @test "check ends with 7 on an error, and with --strict on a warning" {
     write_rules 'ml.rule "a/**" { from = kv }, ml.rule "a/b" { from = kv },'
     expect 0 policy check "$P"
