@@ -27,6 +27,10 @@ extern "C" {
 #endif
 
 #define ML_VERSION "0.1.0"
+/* Counts changes that old programs do not survive; the number in the library's name.
+ * Structs with a `size` may grow at their end, and functions and codes may be added,
+ * without one. */
+#define ML_ABI 0
 
 #if defined(__GNUC__)
 #define ML_API  __attribute__((visibility("default")))
@@ -72,6 +76,8 @@ typedef struct ml_err {
     char text[400];        /* what failed, on what, and what to try */
 } ml_err;
 
+/* ML_VERSION of the library that runs; that of the header was compiled in. */
+ML_API const char *ml_version(void);
 /* The word of a code: "missing", "forbidden", ... ; and its sentence. Static text. */
 ML_API const char *ml_outcome(int code);
 ML_API const char *ml_strerror(int code);
@@ -287,9 +293,18 @@ typedef void ml_done(ml_request *q, const ml_answer *answer, const ml_err *e,
  * start (ML_EUSAGE, ML_ENOMEM, ML_EFORKED); done is not called then. */
 ML_API ml_request *ml_start(ml_resolver *r, const ml_call *call, ml_done *done,
                             void *arg, ml_err *e);
+/* The same for the commonest call.  Every other verb is started with an ml_call. */
+ML_API ml_request *ml_get_start(ml_resolver *r, const char *name,
+                                const ml_pair *context, size_t n_context, ml_done *done,
+                                void *arg, ml_err *e);
 /* Its done will see ML_ECANCELED, unless the call had ended already.  Only before its
  * done has been called: afterwards the request is gone. */
 ML_API void ml_cancel(ml_request *q);
+/* Brings the end forward: in ms milliseconds at the latest (0: at the next step) its
+ * done sees ML_EUNAVAILABLE, unless the call had ended already.  A later end than it
+ * has is not possible: what waits for an answer was told when to give up.  As
+ * ml_cancel, only before its done. */
+ML_API void ml_request_deadline(ml_request *q, int ms);
 
 /* The one descriptor to watch for reading; it stays the same while r lives. */
 ML_API int ml_fd(const ml_resolver *r);
