@@ -174,6 +174,16 @@ static void on_hit(ml_op *op, void *arg)
     finish(q);
 }
 
+/* Failed ones may have changed something, too.  The source has forgotten the key; when
+ * a reload came in between, the sources of the policy after it have not. */
+static void note_changed(ml_request *q)
+{
+    ml_resolver *r = q->resolver;
+    ml_request_note_change(r);
+    if (r->kept && q->policy_generation != atomic_load(&r->policy_generation))
+        ml_kept_forget(r->kept, (ml_str){0});
+}
+
 static void on_task(ml_op *op, void *arg)
 {
     ml_request *q = arg;
@@ -183,8 +193,7 @@ static void on_task(ml_op *op, void *arg)
         q->answer->text = ml_dup(ml_task_text(op));
         if (!q->answer->text) ml_fail(&q->err, ML_ENOMEM, "out of memory");
     }
-    if (q->changes_store)
-        ml_request_note_change(q->resolver); /* failed ones may have, too */
+    if (q->changes_store) note_changed(q);
     remember(q, op);
     finish(q);
 }

@@ -87,6 +87,7 @@ int main(int argc, char **argv)
     get_once(r);
     bench_sample("cached_ns", 1e9 / rate(r, 1, ms));
     bench_sample("cached_2_threads", rate(r, 2, ms));
+    bench_sample("cached_4_threads", rate(r, 4, ms));
     bench_sample("cached_8_threads", rate(r, 8, ms));
     bench_sample("copy_ns", copy_ns(r));
     ml_close(r);

@@ -1,14 +1,33 @@
 """report.py - samples on stdin ("NAME VALUE" a line) -> the table of scripts/bench, or JSON.
 
+    report.py table|json [--save]
+
 Every row of ROWS is printed; a sample that is missing is an error, not an empty row.
+Ratios that are 15 % worse than those of the last run that was saved (last.json, in the
+repository) are told on stderr, and fail nothing: machines differ.  --save saves these.
 """
 import json
 import operator
+import pathlib
 import statistics
 import sys
 
-# name, value, unit, ratio, what the ratio is to, budget (on "ratio" or "value"): from
-# medians m[...].
+LAST = pathlib.Path(__file__).with_name("last.json")
+WORSE = 1.15
+
+
+def of_threads(n, few):
+    """Value, unit, ratio and reference of gets by n threads, against so few."""
+    def rate(m, threads):
+        return 1e9 / m["cached_ns"] if threads == 1 else m[f"cached_{threads}_threads"]
+
+    them = "1 thread" if few == 1 else f"{few} threads"
+    return (lambda m: rate(m, n) / 1e6, "M gets/s", lambda m: rate(m, n) / rate(m, few),
+            lambda m: f"{them}, {rate(m, few) / 1e6:.2f} M gets/s")
+
+
+# name, value, unit, ratio, what the ratio is to, budget (on "ratio" or "value"; None: which
+# way is better, and no limit): from medians m[...].
 ROWS = [
     ("cold gets, concurrent", lambda m: m["gets_per_s"], "gets/s",
      lambda m: m["gets_per_s"] / m["bare_gets_per_s"],
@@ -44,12 +63,28 @@ ROWS = [
      lambda m: m["memory_kib"] / m["memory_open_kib"],
      lambda m: f"a handle without secrets, {m['memory_open_kib'] / 1024:.2f} MiB",
      ("value", "<=", 12)),
+    ("memory of a cached secret", lambda m: m["memory_secret_bytes"], "bytes",
+     lambda m: m["memory_secret_bytes"] / 80,
+     lambda m: "its name and value, 80 bytes", ("value", "<=", None)),
+    ("first answer after ml_open", lambda m: m["first_answer_ms"], "ms",
+     lambda m: m["first_answer_ms"] / m["bare_process_ms"],
+     lambda m: f"bare libcurl, a process, {m['bare_process_ms']:.2f} ms",
+     ("ratio", "<=", None)),
     ("cached get, 1 thread", lambda m: m["cached_ns"], "ns",
      lambda m: m["cached_ns"] / m["copy_ns"],
      lambda m: f"malloc + memcpy + free, {m['copy_ns']:.0f} ns", ("value", "<=", 150)),
-    ("cached gets, 8 threads", lambda m: m["cached_8_threads"] / 1e6, "M gets/s",
-     lambda m: m["cached_8_threads"] / m["cached_2_threads"],
-     lambda m: f"2 threads, {m['cached_2_threads'] / 1e6:.2f} M gets/s", ("ratio", ">=", 0.95)),
+    ("cached get, 10,000 names", lambda m: m["cached_names_ns"], "ns",
+     lambda m: m["cached_names_ns"] / m["cached_ns"],
+     lambda m: f"one name, {m['cached_ns']:.0f} ns", ("ratio", "<=", None)),
+    ("cached gets, 2 threads", *of_threads(2, 1), ("ratio", ">=", None)),
+    ("cached gets, 4 threads", *of_threads(4, 2), ("ratio", ">=", None)),
+    ("cached gets, 8 threads", *of_threads(8, 2), ("ratio", ">=", 0.95)),
+    ("hit in a miss storm, p50", lambda m: m["storm_p50_ns"], "ns",
+     lambda m: m["storm_p50_ns"] / m["quiet_p50_ns"],
+     lambda m: f"in quiet, {m['quiet_p50_ns']:.0f} ns", ("ratio", "<=", None)),
+    ("hit in a miss storm, p99", lambda m: m["storm_p99_ns"], "ns",
+     lambda m: m["storm_p99_ns"] / m["quiet_p99_ns"],
+     lambda m: f"in quiet, {m['quiet_p99_ns']:.0f} ns", ("ratio", "<=", None)),
 ]
 COMPARE = {"<=": operator.le, ">=": operator.ge}
 
@@ -62,7 +97,14 @@ def medians(lines):
     return {name: statistics.median(values) for name, values in samples.items()}
 
 
+def budget_of(what, sign, limit, unit):
+    if limit is None:
+        return "none"
+    return f"{what} {sign} {limit}" + (f" {unit}" if what == "value" else "")
+
+
 def rows(m):
+    last = json.loads(LAST.read_text()) if LAST.exists() else {}
     for name, value, unit, ratio, reference, (what, sign, limit) in ROWS:
         numbers = {"value": value(m), "ratio": ratio(m)}
         yield {
@@ -70,17 +112,30 @@ def rows(m):
             "value": round(numbers["value"], 3),
             "unit": unit,
             "ratio": round(numbers["ratio"], 3),
+            "last": last.get(name),
             "reference": reference(m),
-            "budget": f"{what} {sign} {limit}" + (f" {unit}" if what == "value" else ""),
-            "ok": COMPARE[sign](numbers[what], limit),
+            "budget": budget_of(what, sign, limit, unit),
+            "ok": limit is None or COMPARE[sign](numbers[what], limit),
         }
 
 
+def worse(made):
+    """What is worse than last time, one line each."""
+    signs = {row[0]: row[-1][1] for row in ROWS}
+    for r in made:
+        now, last = r["ratio"], r["last"]
+        if not last or not now:
+            continue
+        factor = now / last if signs[r["name"]] == "<=" else last / now
+        if factor > WORSE:
+            yield f"{r['name']}: ratio {now:.2f}, was {last:.2f}: {100 * factor - 100:.0f} % worse"
+
+
 def table(made):
-    head = ["name", "value", "unit", "ratio", "reference", "budget", "ok"]
+    head = ["name", "value", "unit", "ratio", "last", "reference", "budget", "ok"]
     cells = [head] + [
-        [r["name"], f"{r['value']:.2f}", r["unit"], f"{r['ratio']:.2f}", r["reference"],
-         r["budget"], "ok" if r["ok"] else "MISSED"] for r in made
+        [r["name"], f"{r['value']:.2f}", r["unit"], f"{r['ratio']:.2f}",
+         f"{r['last']:.2f}" if r["last"] else "-", r["reference"], r["budget"], "ok" if r["ok"] else "MISSED"] for r in made
     ]
     widths = [max(len(row[i]) for row in cells) for i in range(len(head))]
     for row in cells:
@@ -92,7 +147,11 @@ def main():
         made = list(rows(medians(sys.stdin)))
     except KeyError as missing:
         sys.exit(f"report.py: no sample of {missing}")
-    if sys.argv[1:] == ["json"]:
+    for line in worse(made):
+        print(f"warning: {line}", file=sys.stderr)
+    if sys.argv[2:] == ["--save"]:
+        LAST.write_text(json.dumps({r["name"]: r["ratio"] for r in made}, indent=1) + "\n")
+    if sys.argv[1] == "json":
         print(json.dumps(made, indent=1))
     else:
         table(made)

@@ -9,7 +9,7 @@ import subprocess
 import tempfile
 
 root = pathlib.Path(__file__).resolve().parents[2]
-fields = {"name", "value", "unit", "ratio", "reference", "budget", "ok"}
+fields = {"name", "value", "unit", "ratio", "last", "reference", "budget", "ok"}
 
 with tempfile.TemporaryDirectory() as tmp:
     ran = subprocess.run(
@@ -18,7 +18,7 @@ with tempfile.TemporaryDirectory() as tmp:
     )
     assert not os.listdir(tmp), "temporary files were left behind"
 rows = json.loads(ran.stdout)
-assert len(rows) == 13, f"{len(rows)} rows"
+assert len(rows) == 20, f"{len(rows)} rows"
 for row in rows:
     assert set(row) == fields, row
     assert row["value"] > 0 and row["ratio"] > 0, row

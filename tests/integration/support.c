@@ -13,7 +13,7 @@
 #include <time.h>
 #include <unistd.h>
 
-enum { MAX_FLAGS = 32, START_MS = 30000, CALL_MS = 60000 };
+enum { MAX_FLAGS = 48, START_MS = 30000, CALL_MS = 60000 };
 
 ml_err last_error;
 

@@ -226,6 +226,33 @@ static void test_changes_are_seen(void **state)
     assert_true(get_code(resolver, "strict") < 0);
 }
 
+static void note_code(ml_request *q, const ml_answer *a, const ml_err *e, void *arg)
+{
+    (void)q;
+    (void)a;
+    *(int *)arg = e->code;
+}
+
+/* Also one that a reload overtakes: the policy after it has sources of its own, and
+ * they have asked before the change happened. */
+static void test_a_change_that_is_overtaken(void **state)
+{
+    (void)state;
+    ml_err e;
+    int code = 1;
+    ml_call put = {ML_CALL_INIT,   .verb = ML_PUT, .name = "name",
+                   .value = "new", .value_len = 3, .deadline_ms = 60000};
+    vault_again(vault, "--seed", seed, "--fault", "503:first=1,op=set,retry-after=2",
+                NULL);
+    assert_non_null(ml_start(resolver, &put, note_code, &code, &e));
+    while (requests(vault, "set", 503) == 0) ml_step(resolver, 10);
+    assert_int_equal(ml_reload(resolver, &e), 0);
+    assert_value(resolver, "name", "value"); /* it tries again in two seconds */
+    while (code == 1) ml_step(resolver, 100);
+    assert_int_equal(code, 0);
+    assert_value(resolver, "name", "new");
+}
+
 /* explain and get with ML_REFRESH ask the vault whatever is kept. */
 static void test_refresh(void **state)
 {
@@ -241,9 +268,16 @@ int main(void)
 {
 #define TEST(fn) cmocka_unit_test_setup_teardown(fn, set_up, tear_down)
     const struct CMUnitTest tests[] = {
-        TEST(test_unavailable), TEST(test_throttled), TEST(test_dead),
-        TEST(test_it_rests),    TEST(test_forbidden), TEST(test_disabled),
-        TEST(test_missing),     TEST(test_refresh),   TEST(test_changes_are_seen),
+        TEST(test_unavailable),
+        TEST(test_throttled),
+        TEST(test_dead),
+        TEST(test_it_rests),
+        TEST(test_forbidden),
+        TEST(test_disabled),
+        TEST(test_missing),
+        TEST(test_refresh),
+        TEST(test_changes_are_seen),
+        TEST(test_a_change_that_is_overtaken),
     };
     return cmocka_run_group_tests(tests, set_up_all, tear_down_all);
 }
