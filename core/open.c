@@ -141,6 +141,12 @@ static int set_proxy(ml_resolver *r, const ml_options *o, ml_err *e)
     return ml_fail(e, ML_ENOMEM, "out of memory");
 }
 
+/* 0: as documented; negative: none. */
+static void set_limit(ml_azure *a, ml_request_kind kind, int given)
+{
+    if (given) a->limits[kind] = given > 0 ? given : 0;
+}
+
 static int open_io(ml_resolver *r, const ml_options *o, ml_err *e)
 {
     pthread_once(&curl_once, init_curl);
@@ -160,7 +166,10 @@ static int open_io(ml_resolver *r, const ml_options *o, ml_err *e)
                                  .retry = {RETRY_TRIES, RETRY_BASE_MS, RETRY_CAP_MS}};
     r->azure = ml_azure_new(&r->client, &r->env);
     r->hosted = ml_hosted_new(r->loop);
-    return r->azure && r->hosted ? 0 : ml_fail(e, ML_ENOMEM, "out of memory");
+    if (!r->azure || !r->hosted) return ml_fail(e, ML_ENOMEM, "out of memory");
+    set_limit(r->azure, ML_READS, o->vault_reads_in_10_s);
+    set_limit(r->azure, ML_WRITES, o->vault_writes_in_10_s);
+    return 0;
 }
 
 static int open_vm(ml_resolver *r, const ml_options *o, ml_err *e)

@@ -392,6 +392,23 @@ void ml_exchange_stop(ml_exchange *x)
 /* ---- judging ------------------------------------------------------------------------
  */
 
+bool ml_exchange_is_outage(CURLcode code)
+{
+    switch (code) {
+    case CURLE_COULDNT_RESOLVE_HOST:
+    case CURLE_COULDNT_RESOLVE_PROXY:
+    case CURLE_COULDNT_CONNECT:
+    case CURLE_SSL_CONNECT_ERROR:
+    case CURLE_OPERATION_TIMEDOUT:
+    case CURLE_GOT_NOTHING:
+    case CURLE_SEND_ERROR:
+    case CURLE_RECV_ERROR:
+    case CURLE_HTTP2:
+    case CURLE_HTTP2_STREAM: return true;
+    default: return false;
+    }
+}
+
 bool ml_exchange_may_repeat(const ml_exchange *x, CURLcode code)
 {
     switch (code) {
