@@ -111,6 +111,12 @@ static int open_ground(ml_resolver *r, const ml_options *o, ml_err *e)
     pthread_condattr_destroy(&monotonic);
     r->clock = o->clock ? *o->clock : ml_system_clock;
     r->log = (ml_log){o->log, o->log_arg, o->log_level};
+    r->meter = (ml_meter){.metric = o->metric,
+                          .metric_arg = o->metric_arg,
+                          .keeps = o->keep_metrics,
+                          .span = o->span,
+                          .traceparent = o->traceparent,
+                          .span_arg = o->span_arg};
     r->deadline_ms = or_default(o->deadline_ms, DEADLINE_MS);
     r->cache_ttl_ms = o->cache_ttl_ms ? o->cache_ttl_ms : CACHE_TTL_MS;
     int rc = map_alive(r, e);
@@ -158,6 +164,7 @@ static int open_io(ml_resolver *r, const ml_options *o, ml_err *e)
     if (rc < 0) return rc;
     r->loop = ml_loop_new(&r->clock, &r->log, e);
     if (!r->loop) return e ? e->code : ML_ENOMEM;
+    ml_loop_set_meter(r->loop, &r->meter);
     r->client = (ml_http_client){.loop = r->loop,
                                  .tls = &r->tls,
                                  .proxy = r->proxy,
@@ -226,6 +233,7 @@ void ml_resolver_free(ml_resolver *r)
     ml_tls_fini(&r->tls);
     ml_cache_free(r->cache);
     ml_kept_free(r->kept);
+    ml_meter_fini(&r->meter);
     ml_env_fini(&r->env);
     ml_policy_forget(r);
     if (r->proxy) ml_scrub_free(r->proxy, strlen(r->proxy)); /* may hold a password */

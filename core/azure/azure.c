@@ -39,6 +39,20 @@ ml_gate *ml_azure_gate_of(ml_azure *a, const char *origin, ml_request_kind kind)
     return g->gate;
 }
 
+ml_azure_counts ml_azure_count(const ml_azure *a)
+{
+    ml_azure_counts all = {0};
+    int64_t now_ms = ml_loop_now_ms(a->client->loop);
+    for (const ml_azure_gate *g = a->gates; g; g = g->next) {
+        const ml_limiter *l = ml_gate_limiter(g->gate);
+        all.in_flight += (uint64_t)l->in_flight;
+        all.waiting += ml_gate_waiting(g->gate);
+        all.paused += ml_limiter_paused_until(l, now_ms) > 0;
+        all.broken += l->is_broken;
+    }
+    return all;
+}
+
 static void free_gates(ml_azure *a)
 {
     while (a->gates) {

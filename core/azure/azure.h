@@ -27,5 +27,10 @@ ml_azure *ml_azure_new(const ml_http_client *client, const ml_env *env);
 /* The gate of one vault, by its origin, made when it is first asked for.  It lives as
  * long as a.  NULL: out of memory. */
 ml_gate *ml_azure_gate_of(ml_azure *a, const char *origin, ml_request_kind kind);
+/* What goes on at all gates now. */
+typedef struct ml_azure_counts {
+    uint64_t in_flight, waiting, paused, broken;
+} ml_azure_counts;
+ml_azure_counts ml_azure_count(const ml_azure *a);
 /* No op may be under way: free the loop first.  Accepts NULL. */
 void ml_azure_free(ml_azure *a);

@@ -83,6 +83,8 @@ static bool add_headers(ml_exchange *x)
     }
     bool ok = add_header(x, ML_LIT("x-ms-client-request-id: "),
                          ml_str_of(q->client_request_id));
+    if (ok && q->traceparent[0])
+        ok = add_header(x, ML_LIT("traceparent: "), ml_str_of(q->traceparent));
     if (ok && q->content_type) {
         ok = add_header(x, ML_LIT("Expect:"), (ml_str){0}) &&
              add_header(x, ML_LIT("Content-Type: "), ml_str_of(q->content_type));

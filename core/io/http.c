@@ -15,6 +15,7 @@
 #include "base/err.h"
 #include "base/mem.h"
 #include "io/exchange.h"
+#include "io/span.h"
 
 enum { MAX_TRIES_WITHOUT_ANSWER = 3, TELLING_MS = 1000 };
 
@@ -25,6 +26,7 @@ struct ml_http {
     ml_exchange exchange;
     ml_timer wait;
     ml_turn turn;
+    ml_span_at span; /* of the try under way */
     bool may_retry;
     int tries;
     CURLcode last_code; /* of the last try */
@@ -65,6 +67,67 @@ static int64_t left_ms(const ml_http *h)
     return h->request.deadline_ms - ml_loop_now_ms(h->op.loop);
 }
 
+/* ---- what is told ------------------------------------------------------------------
+ */
+
+/* Of the last try; 0: no answer came. */
+static int status_of(const ml_http *h)
+{
+    return h->last_code == CURLE_OK ? h->response.status : 0;
+}
+
+static void note_status(ml_meter *m, ml_metric_id id, const char *method, int status,
+                        double value)
+{
+    char text[16];
+    if (!ml_meter_is_on(m)) return;
+    snprintf(text, sizeof(text), "%d", status);
+    const char *const labels[] = {method ? method : text, text};
+    ml_meter_note(m, id, labels, value);
+}
+
+static void begin_telling(ml_http *h)
+{
+    ml_meter *m = ml_loop_meter(h->op.loop);
+    const ml_trace *trace = h->exchange.trace;
+    if (m) m->counts.requests++;
+    if (m && h->tries > 1) {
+        m->counts.retries++;
+        note_status(m, ML_METRIC_RETRY, NULL, status_of(h), 1);
+    }
+    if (!trace || !trace->span.trace_id[0]) return;
+    ml_span_begin(h->op.loop, &trace->span, &h->span,
+                  &(ml_span){.what = "request", .verb = h->request.method});
+    ml_span_write(&h->span, h->request.traceparent);
+}
+
+static void end_telling(ml_http *h, int status)
+{
+    ml_meter *m = ml_loop_meter(h->op.loop);
+    if (m && status == 0) m->counts.unanswered++;
+    if (m && status == 429) m->counts.throttled++;
+    int64_t took_ms = ml_loop_now_ms(h->op.loop) - h->exchange.began_ms;
+    note_status(m, ML_METRIC_REQUEST, h->request.method, status,
+                (double)took_ms / 1000);
+    if (!h->span.span_id[0]) return;
+    ml_span_end(h->op.loop, &h->exchange.trace->span, &h->span,
+                &(ml_span){.what = "request",
+                           .verb = h->request.method,
+                           .http_status = status});
+    h->span.span_id[0] = '\0';
+}
+
+static void tell_wait(ml_http *h, bool is_sent, int64_t waited_ms)
+{
+    ml_meter *m = ml_loop_meter(h->op.loop);
+    if (!m) return;
+    if (waited_ms >= 0) m->counts.waited++;
+    if (!is_sent) m->counts.refused++;
+    const char *outcome = is_sent ? "sent" : "refused";
+    ml_meter_note(m, ML_METRIC_WAIT, &outcome,
+                  waited_ms > 0 ? (double)waited_ms / 1000 : 0);
+}
+
 /* Who was answered before reports that. */
 static void end_late(ml_http *h)
 {
@@ -85,7 +148,9 @@ static void send_now(ml_http *h)
         return;
     }
     h->tries++;
+    begin_telling(h);
     if (ml_exchange_start(&h->exchange, left, &h->op.err) == 0) return;
+    end_telling(h, 0);
     if (h->request.gate) ml_gate_drop(h->request.gate, &h->turn);
     ml_op_finish(&h->op);
 }
@@ -110,6 +175,7 @@ static void on_turn(ml_turn *t, ml_turn_word word)
     int64_t waited_ms = ml_loop_now_ms(h->op.loop) - t->since_ms;
     ml_trace_add(h->exchange.trace, "budget", "%s after %d ms in the queue",
                  word == ML_TURN_GO ? "its turn" : "no turn", (int)waited_ms);
+    tell_wait(h, word == ML_TURN_GO, waited_ms);
     if (word == ML_TURN_GO)
         send_now(h);
     else
@@ -126,7 +192,7 @@ static void send_in_turn(ml_http *h)
     switch (ml_gate_enter(gate, &h->turn, h->request.deadline_ms, on_turn)) {
     case ML_TURN_GO: send_now(h); return;
     case ML_TURN_WAIT: return;
-    default: give_up(h);
+    default: tell_wait(h, false, -1); give_up(h);
     }
 }
 
@@ -205,8 +271,9 @@ static void on_exchange(ml_exchange *x, CURLcode code, void *arg)
         h->last_status = h->response.status;
         h->last_retry_after_ms = h->response.retry_after_ms;
     }
-    int status = code == CURLE_OK ? h->response.status : 0;
+    int status = status_of(h);
     ml_gate *gate = h->request.gate;
+    end_telling(h, status);
     if (gate) {
         ml_gate_leave(gate, &h->turn, heard(h, code), h->response.retry_after_ms);
         if (status == 429 && h->may_retry) {
@@ -227,6 +294,7 @@ static void on_exchange(ml_exchange *x, CURLcode code, void *arg)
 static void cancel(ml_op *op)
 {
     ml_http *h = (ml_http *)op;
+    if (h->exchange.easy) end_telling(h, 0);
     ml_exchange_stop(&h->exchange);
     ml_timer_stop(op->loop, &h->wait);
     if (h->request.gate) ml_gate_drop(h->request.gate, &h->turn);

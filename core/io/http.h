@@ -23,6 +23,7 @@ typedef struct ml_http_request {
     bool is_idempotent;       /* may be sent again when no answer came */
     ml_gate *gate;            /* every try waits for its turn here; NULL: none */
     char client_request_id[40];
+    char traceparent[56]; /* "": none; of each try, made here */
     /* For services that are not Azure's.  Bare: no headers but these and User-Agent, no
      * retry but max_tries - 1, and no word of vaults in errors. */
     bool is_bare;
