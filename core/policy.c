@@ -1,28 +1,14 @@
 /* policy.c - which policy a handle has: kept from its options, loaded, loaded again. */
-#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
-#include <unistd.h>
 
 #include "base/err.h"
 #include "base/log.h"
 #include "base/mem.h"
+#include "base/path.h"
 #include "resolver.h"
 
 /* ---- kept ---------------------------------------------------------------------- */
-
-/* What a relative path means now: the host may change its directory later.  NULL when
- * out of memory, or when there is no current directory to speak of. */
-static char *absolute(const char *path)
-{
-    if (path[0] == '/') return ml_dup(path);
-    char *dir = getcwd(NULL, 0);
-    size_t n = dir ? strlen(dir) + 1 + strlen(path) + 1 : 0;
-    char *whole = dir ? malloc(n) : NULL;
-    if (whole) snprintf(whole, n, "%s/%s", dir, path);
-    free(dir);
-    return whole;
-}
 
 int ml_policy_keep(ml_resolver *r, const ml_options *o, ml_err *e)
 {
@@ -32,7 +18,7 @@ int ml_policy_keep(ml_resolver *r, const ml_options *o, ml_err *e)
     const char *name = o->policy_name ? o->policy_name : "policy";
     r->policy_name = ml_dup(o->policy_file ? o->policy_file : name);
     if (o->policy_file)
-        r->policy_path = absolute(o->policy_file);
+        r->policy_path = ml_path_absolute(o->policy_file);
     else
         r->policy_text = ml_dup(o->policy_text);
     if (r->policy_name && (r->policy_path || r->policy_text)) return 0;

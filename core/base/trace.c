@@ -37,7 +37,7 @@ static ml_trace_event *next_event(ml_trace *t)
         t->dropped++;
         return NULL;
     }
-    if (t->n) memcpy(events, t->events, t->n * sizeof(*events));
+    if (t->events) memcpy(events, t->events, t->n * sizeof(*events));
     free(t->events);
     t->events = events;
     t->cap = cap;

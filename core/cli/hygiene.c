@@ -2,6 +2,7 @@
  *
  * Only the program does this: the library changes nothing that belongs to its host. */
 #include <curl/curl.h>
+#include <fcntl.h>
 #include <openssl/crypto.h>
 #include <signal.h>
 #include <stdint.h>
@@ -84,9 +85,21 @@ static void crypto_release(void *p, const char *file, int line)
     scrub_release(p);
 }
 
+/* A closed stdout would be the number of what is opened next, and a value would go to a
+ * socket or a database.  What takes its place refuses to be written, or read. */
+static int hold_standard(void)
+{
+    for (int fd = 0; fd <= 2; fd++) {
+        if (fcntl(fd, F_GETFD) >= 0) continue;
+        if (open("/dev/null", fd == 0 ? O_WRONLY : O_RDONLY) != fd) return -1;
+    }
+    return 0;
+}
+
 int ml_cli_harden(void)
 {
-    int failed = prctl(PR_SET_DUMPABLE, 0, 0, 0, 0);
+    int failed = hold_standard();
+    failed |= prctl(PR_SET_DUMPABLE, 0, 0, 0, 0);
     failed |= setrlimit(RLIMIT_CORE, &(struct rlimit){0, 0});
     /* A write to a connection that is gone must be an error, not the end. */
     failed |= signal(SIGPIPE, SIG_IGN) == SIG_ERR;

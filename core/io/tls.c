@@ -7,6 +7,7 @@
 
 #include "base/err.h"
 #include "base/mem.h"
+#include "base/path.h"
 
 static bool is_given(const char *text)
 {
@@ -19,7 +20,7 @@ static int set_path(char **out, const char *path, const char *what, ml_err *e)
         return ml_fail(e, ML_EUSAGE, "%s %s cannot be read: check the path", what,
                        path);
     }
-    *out = ml_dup(path);
+    *out = ml_path_absolute(path);
     return *out ? 0 : ml_fail(e, ML_ENOMEM, "out of memory");
 }
 

@@ -80,14 +80,19 @@ static int core_spend(lua_State *L)
     return 0;
 }
 
-/* core.renew_budget(): what runs from now on is another file's, or about another name,
- * and has a budget of its own.  Raises when it is too late for that. */
+/* core.renew_budget() -> nothing, or what was exceeded: what runs from now on is
+ * another file's, or about another name, and has a budget of its own.  Inside the door
+ * it is too late for that once the budget was exceeded: raises. */
 static int core_renew_budget(lua_State *L)
 {
     ml_budget *b = &ml_vm_of(L)->budget;
-    ml_budget_demand(b, L);
+    ml_err e = {0};
+    if (lua_gethookmask(L) != 0) ml_budget_demand(b, L);
+    int code = ml_budget_check(b, &e);
     ml_budget_begin(b, L);
-    return 0;
+    if (code == 0) return 0;
+    lua_pushstring(L, e.text);
+    return 1;
 }
 
 /* core.used_instructions() -> those of the policy's code that ran last, and the budget
@@ -131,11 +136,12 @@ static int core_log(lua_State *L)
     return 0;
 }
 
-/* core.now_ms() -> milliseconds since this call began; 0 while a policy loads */
+/* core.now_ms() -> milliseconds since this call began; while a policy loads, since any
+ * time before */
 static int core_now_ms(lua_State *L)
 {
     const ml_trace *t = ml_task_trace(L);
-    lua_pushinteger(L, t ? ml_mono_ms(t->clock) - t->began_ms : 0);
+    lua_pushinteger(L, ml_mono_ms(ml_vm_of(L)->host->clock) - (t ? t->began_ms : 0));
     return 1;
 }
 

@@ -39,6 +39,7 @@ typedef struct memo {
 struct guard {
     memo *memo; /* NULL: closed */
     char name[MAX_NAME];
+    const ml_task *leader;
     guard *next;
 };
 
@@ -185,23 +186,25 @@ static int memo_drop(lua_State *L)
     return 0;
 }
 
-static bool is_led(const memo *m, const char *name)
+/* Of who leads; NULL: nobody does. */
+static const guard *guard_of(const memo *m, const char *name)
 {
     const guard *g = m->guards;
     while (g && strcmp(g->name, name) != 0) g = g->next;
-    return g != NULL;
+    return g;
 }
 
 static int memo_lead(lua_State *L)
 {
     memo *m = check_memo(L);
     const char *name = check_name(L);
-    if (is_led(m, name)) {
+    const ml_task *t = ml_task_self(L);
+    if (guard_of(m, name)) {
         lua_pushnil(L);
         return 1;
     }
     guard *g = lua_newuserdatauv(L, sizeof(*g), 1);
-    *g = (guard){0};
+    *g = (guard){.leader = t};
     snprintf(g->name, sizeof(g->name), "%s", name);
     lua_pushvalue(L, 1);
     lua_setiuservalue(L, -2, 1);
@@ -239,10 +242,16 @@ static int memo_wait(lua_State *L)
     const char *name = check_name(L);
     ml_task *t = ml_task_self(L); /* before there is an op that could be left behind */
     if (ml_task_is_late(L, t)) return ml_script_push_late(L);
-    if (!is_led(m, name)) {
+    const guard *g = guard_of(m, name);
+    if (!g) {
         lua_pushboolean(L, 1);
         return 1;
     }
+    if (g->leader == t)
+        return luaL_error(L,
+                          "memo:once(\"%s\") waits for itself: it is asked inside of "
+                          "its own function",
+                          name);
     waiter *w = calloc(1, sizeof(*w));
     if (!w) return ml_script_nomem(L);
     ml_op_init(&w->op, ml_vm_of(L)->host->loop, cancel, destroy);

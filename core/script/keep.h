@@ -13,7 +13,7 @@
 ml_keep_call ml_script_keep_call(lua_State *L, int args, const ml_kept *c,
                                  bool is_pinned);
 /* From the table of keep itself, or nil. */
-ml_keep ml_script_keep(lua_State *L, int keep, const ml_kept *c, bool is_pinned);
+ml_keep ml_script_keep(lua_State *L, int index, const ml_kept *c, bool is_pinned);
 
 /* (key, version, max_age_ms | keep) -> secret, age_ms | nil; the answer that is made of
  * it is kept no longer than the source rests.  The arguments begin at `first`. */

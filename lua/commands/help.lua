@@ -1,7 +1,5 @@
 -- help: the verbs, or one verb's flags.
 local flags = require "moonlatch.commands.shared.flags"
-local report = require "moonlatch.commands.shared.report"
-local text = require "moonlatch.commands.shared.text"
 local verbs = require "moonlatch.commands.shared.verbs"
 
 local M = {}
@@ -36,10 +34,7 @@ function M.run(args, app)
         return 0
     end
     local module = verbs.load(verb)
-    if not module then
-        error(report.usage(("there is no verb '%s'"):format(text.printable(verb)),
-            "moonlatch help"))
-    end
+    if not module then error(verbs.unknown(verb)) end
     app.write(flags.parser(verb, module):get_help() .. "\n")
     return 0
 end

@@ -57,9 +57,17 @@ local function cost_line(rule)
         some(rule.names, "name"))
 end
 
+-- A policy that does not load is what is looked for here, whatever is wrong in it.
+local function opened(args, app)
+    local fine, s = pcall(session.open, args, app)
+    if fine then return s end
+    if type(s) == "table" and s.text and s.text:find("^[^:]+:%d+: ") then s.exit = 7 end
+    error(s, 0)
+end
+
 function M.run(args, app)
     policy_file.take(args)
-    local s = session.open(args, app)
+    local s = opened(args, app)
     local answer = assert(s.resolver:check(args.names, names_text(args, app), s.opts()))
     local data = cjson.decode(answer.text)
     local n = counted(data.findings)

@@ -171,7 +171,7 @@ function Memo:once(name, make) end
 ---@field answer? string the value that is found
 ---@field from? string "source:key" of the step that answers
 
----@alias moonlatch.FakeAnswer string|{value: string, version?: string, content_type?: string, tags?: table<string, string>, delay_ms?: integer}|{outcome: moonlatch.Outcome, delay_ms?: integer}
+---@alias moonlatch.FakeAnswer string|{value: string, version?: string, content_type?: string, tags?: table<string, string>, delay_ms?: integer}|{outcome: moonlatch.Outcome, delay_ms?: integer, stale?: string}
 
 ---@class moonlatch.policy
 local ml = {}

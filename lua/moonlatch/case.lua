@@ -7,7 +7,8 @@
 --   fakes        { kv = { key = answer, ["*"] = answer } }   by alias of the source
 --                answer: text, a value that is found; or { value =, version =,
 --                content_type =, tags = {}, delay_ms = }; or { outcome = "throttled",
---                delay_ms = }.  A key that is not there is missing, unless "*" is
+--                delay_ms =, stale = text }, stale being the older value that on =
+--                "stale" finds.  A key that is not there is missing, unless "*" is
 --   timeout_ms   number                            of the whole walk; delays count
 --   outcome      "found" | "missing" | "forbidden" | ...     of the walk over the fakes,
 --                or of the plan when there are no fakes
@@ -50,7 +51,7 @@ end
 
 local FOUND = { value = "string", version = "string", content_type = "string",
   tags = string_map, delay_ms = milliseconds }
-local FAILED = { outcome = outcome_word, delay_ms = milliseconds }
+local FAILED = { outcome = outcome_word, delay_ms = milliseconds, stale = "string" }
 
 -- nil, or what is wrong with one answer of a fake source.
 local function answer_problem(answer)

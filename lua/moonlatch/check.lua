@@ -82,7 +82,8 @@ local function note_rules(rules, summaries, report)
     end
     if summary.transforms then
       report("note", rule.where, "transform",
-        ("%s: a function of the policy sees the values"):format(rule.label))
+        ("%s: a function of the policy sees the values"):format(rule.label),
+        "decode, field and require do without, where they are enough")
     end
   end
 end

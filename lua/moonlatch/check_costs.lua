@@ -66,6 +66,7 @@ function M.measure(policy, rules, names)
       if rule.map and rule.kind ~= "custom" then
         out[i].instructions, out[i].budget = core.used_instructions()
       end
+      core.renew_budget()
     end
   end
   return out

@@ -2,7 +2,8 @@
 -- fail, and two names that end at one key.
 --
 -- Names come from the author and the caller; for the rules that replace text, pairs of
--- names are made up as well, which differ only in what the rule makes the same.
+-- names are made up as well, which differ only in what the rule makes the same.  What a
+-- rule writes into each such key, and its source never takes, is told as well.
 local after = require "moonlatch.after"
 local core = require "moonlatch.core"
 local fault = require "moonlatch.fault"
@@ -14,8 +15,12 @@ local M = {}
 local EMPTY = {}
 
 local function planned(policy, name, context)
-  core.renew_budget()
   local fine, steps, second, third = pcall(plan.make, policy, name, context)
+  local overrun = core.renew_budget()
+  if overrun then -- "file:line: what": the line that ran, of whichever rule
+    local where, text = overrun:match("^(.-:%d+): (.+)$")
+    return nil, fault.new("policy", text or overrun), { where = where }
+  end
   if not fine then return nil, fault.of(steps, "policy") end
   return steps, second, third
 end
@@ -39,6 +44,12 @@ local function context_mark(context)
   return table.concat(words, "\0")
 end
 
+-- A finding says where it is itself.
+local function without(where, text)
+  local head = where .. ": "
+  return text:sub(1, #head) == head and text:sub(#head + 1) or text
+end
+
 -- ---- names that were given ----
 
 local function report_no_plan(item, f, rule, report)
@@ -46,15 +57,18 @@ local function report_no_plan(item, f, rule, report)
     report("warning", item.where, "no-rule", ('no rule matches "%s"'):format(item.name),
       "add a rule for it, or take it out of the names")
   else
-    report("error", rule and rule.where or item.where, "no-plan", f.text)
+    report("error", rule and rule.where or item.where, "no-plan", f.text,
+      'mend the rule, or say what the name needs: { "name", env = "..." } in examples')
   end
 end
 
 local function check_keys(item, steps, rule, report)
   local fine, f = plan.check(steps, rule)
   if fine then return end
-  report("error", rule.where, "illegal-key", ('"%s": %s'):format(item.name, f.text),
-    "replace what the source cannot have, or use encode = true")
+  report("error", rule.where, "illegal-key",
+    ('"%s": %s'):format(item.name, without(rule.where, f.text)),
+    f.code == "policy" and "make another key, or let the ml.team give it this one"
+      or "replace what the source cannot have, or use encode = true")
 end
 
 -- variables/x and airflow/variables/x mean the same.
@@ -107,24 +121,47 @@ local function with_text(name, text)
   return name .. "zq" .. text .. "zr"
 end
 
-local function look_for_pair(policy, rule, name, report)
-  for from, to in pairs(rule.spec.replace.map) do
-    local a, b = with_text(name, from), with_text(name, to)
-    local mark = first_mark(policy, rule, a)
-    if mark and mark == first_mark(policy, rule, b) then
-      report("warning", rule.where, "collision",
-        ('%s: names that differ in "%s" and "%s" lead to one key, as "%s" and "%s" to %s')
-          :format(rule.label, from, to, a, b, mark),
-        "keep such names apart, or use encode = true")
-      return true
-    end
-  end
+local function refusal(policy, rule, name)
+  local steps, by = planned(policy, name, ANY)
+  if not steps or by ~= rule then return nil end
+  local _, f = plan.check(steps, rule)
+  return f
+end
+
+-- Is it the replacement of `from` that the source refuses?
+local function look_for_refusal(policy, rule, name, from, report)
+  local a = with_text(name, from)
+  local f = refusal(policy, rule, a)
+  if not f or refusal(policy, rule, with_text(name, "")) then return end
+  report("warning", rule.where, "illegal-key",
+    ('%s: names with "%s" have no key, as "%s": %s'):format(rule.label, from, a,
+      without(rule.where, f.text)),
+    "replace it with what the source can have, or use encode = true")
+  return true
+end
+
+local function look_for_pair(policy, rule, name, from, report)
+  local to = rule.spec.replace.map[from]
+  local a, b = with_text(name, from), with_text(name, to)
+  local mark = first_mark(policy, rule, a)
+  if not mark or mark ~= first_mark(policy, rule, b) then return end
+  report("note", rule.where, "may-collide",
+    ('%s: names that differ in "%s" and "%s" lead to one key, as "%s" and "%s" to %s')
+      :format(rule.label, from, to, a, b, mark),
+    "keep such names apart, or use encode = true")
+  return true
 end
 
 local function look_for_pairs(policy, rule, report)
   if not rule.spec or not rule.spec.replace then return end
+  local replaced = {}
+  for from in pairs(rule.spec.replace.map) do replaced[#replaced + 1] = from end
+  table.sort(replaced)
   for _, name in ipairs(reach.witnesses_of(rule) or EMPTY) do
-    if look_for_pair(policy, rule, name, report) then return end
+    for _, from in ipairs(replaced) do
+      if look_for_refusal(policy, rule, name, from, report)
+        or look_for_pair(policy, rule, name, from, report) then return end
+    end
   end
 end
 

@@ -33,15 +33,24 @@ local function witnesses_of(rule)
   return #names > 0 and names or nil
 end
 
--- Does the rule of a team match nothing that it may see?
+-- Does the rule of a team match nothing that it may see?  Names without wildcards can be
+-- tried; of others the first segment tells.
 local function is_outside(rule)
   local texts = {}
   for i, pattern in ipairs(rule.confined and rule.patterns or {}) do
     if pattern.is_lua then return false end
     texts[i] = pattern.text
   end
-  return #texts > 0
-    and ruleset.disjoint(ruleset.heads(texts), ruleset.heads(rule.confined.patterns))
+  if #texts == 0 then return false end
+  local heads = ruleset.heads(texts)
+  for _, pattern in ipairs(rule.confined.patterns) do
+    local is_name = not pattern:find("[*{]")
+    if is_name and rule.match(pattern)
+      or not is_name and not ruleset.disjoint(heads, ruleset.heads { pattern }) then
+      return false
+    end
+  end
+  return true
 end
 
 -- The rule that decides about name; nil too when its pattern cannot be tried.
@@ -54,8 +63,9 @@ end
 local function look_at(policy, rule, report)
   if is_outside(rule) then
     return report("warning", rule.where, "unreachable",
-      ("%s never decides: no name of team %s begins so"):format(rule.label, rule.team),
-      "remove it, or see what its ml.team has as confine")
+      ("%s never decides: it matches no name of team %s"):format(rule.label, rule.team),
+      ("remove it, or widen confine in the ml.team, which is %s"):format(
+        table.concat(rule.confined.patterns, ", ")))
   end
   local by
   for _, name in ipairs(witnesses_of(rule) or {}) do

@@ -7,6 +7,7 @@
 local core = require "moonlatch.core"
 local fault = require "moonlatch.fault"
 local loader = require "moonlatch.loader"
+local options = require "moonlatch.options"
 local place = require "moonlatch.place"
 local policy = require "moonlatch.policy"
 local sandbox = require "moonlatch.sandbox"
@@ -50,7 +51,8 @@ local function load_text(text, chunkname, scope)
   local here, value, policy_of = run_file(text, chunkname, scope)
   local made = policy_of(value)
   if not made then
-    refuse(("%s: the file must return ml.policy { ... }, not %s"):format(here(), type(value)))
+    local got = value == nil and "nil" or options.article(type(value))
+    refuse(("%s: the file must return ml.policy { ... }, not %s"):format(here(), got))
   end
   return made
 end

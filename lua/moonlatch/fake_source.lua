@@ -55,7 +55,11 @@ end
 function M.entry(entry, keys, clock, unfaked)
   local raw = {}
   function raw.check(_, ...) return entry.raw:check(...) end
-  function raw.stale() return nil end
+  function raw.stale(_, key)
+    local answer = keys and answer_of(keys, entry, key)
+    if type(answer) ~= "table" or not answer.stale then return nil end
+    return core.describe(answer.stale, { source = entry.alias, key = key }), 0
+  end
   function raw.call(_, verb, args)
     if keys and verb == "get" then return call(entry, keys, clock, args) end
     unfaked(entry.alias)

@@ -5,6 +5,8 @@
 -- "invalid".
 local M = {}
 
+local match, sub = string.match, string.sub -- not the bounded methods, which may raise
+
 -- The outcomes that a rule's `on` may speak about.  Everything else (canceled, busy, ...)
 -- always stops a walk.
 M.outcomes = {
@@ -21,9 +23,23 @@ function M.new(code, text)
   return { code = code, text = text }
 end
 
+-- What the sandbox leaves out, and people reach for.
+local INSTEAD = {
+  os = "ml.env reads variables",
+  io = "ml.file, ml.dotenv and ml.directory read files, as sources",
+  print = "policy repl and explain show plans",
+}
+
+-- Lua's own words, and what to try when they are about INSTEAD.
+local function hinted(text)
+  local name = match(sub(text, -60), "nil value %(global '(%l+)'%)$")
+  if not name or not INSTEAD[name] then return text end
+  return text .. ": a policy has no '" .. name .. "', " .. INSTEAD[name]
+end
+
 -- The text of what a policy raised: an address would tell nobody anything.
 function M.text_of(raised)
-  if type(raised) == "string" or type(raised) == "number" then return tostring(raised) end
+  if type(raised) == "string" or type(raised) == "number" then return hinted(tostring(raised)) end
   if raised == nil then return "the policy raised nil" end
   return "the policy raised a " .. type(raised)
 end

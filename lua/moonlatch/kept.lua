@@ -36,12 +36,14 @@ local function get(raw, shelf, args)
   end
 end
 
+-- What was asked in between is forgotten, too, even if the call is canceled: the change
+-- may have happened all the same.
 local function change(raw, shelf, verb, args)
   local key = verb ~= "restore" and args.key or nil
-  shelf:forget(key)
-  local result, f = raw:call(verb, args)
-  shelf:forget(key) -- what was asked in between
-  return result, f
+  local function forget() shelf:forget(key) end
+  forget()
+  local _ <close> = setmetatable({}, { __close = forget })
+  return raw:call(verb, args)
 end
 
 function M.wrap(raw, ignores_case)

@@ -44,7 +44,7 @@ M.OPTIONS = {
 
 local function new_memo()
   local raw = core.memo()
-  local flights = {} -- name -> { failure = {...} } of who leads, or led last
+  local flights = {} -- name -> { failure = {...} } of who leads
   local memo = {}
   function memo.get(_, name) return raw:get(name) end
   function memo.put(_, name, secret, ttl_s) return raw:put(name, secret, ttl_s) end
@@ -53,6 +53,7 @@ local function new_memo()
   local function lead(name, make, flight)
     flights[name] = flight
     local secret, ttl_s, text, retry_after_ms = make()
+    flights[name] = nil -- those who wait have it
     if options.is_secret(secret) then
       raw:put(name, secret, type(ttl_s) == "number" and ttl_s or 0)
       return secret
@@ -91,8 +92,10 @@ local function broken(s, verb, text)
     s.alias, text)))
 end
 
+-- What is missing is returned; what was raised is no absence, whatever it says.
 local function raised(s, verb, value)
   local f = fault.of(value, "policy")
+  if f.code == "missing" then f = fault.new("policy", f.text) end
   local text = short(f.text)
   local line, rest = text:match("^([^%s:]+:%d+): (.*)$")
   return fault.retold(f, ("%s: %s of the source %s failed: %s"):format(line or s.where, verb,

@@ -339,6 +339,19 @@ local function policy_function(here, rules, cases, policies, registry)
   end
 end
 
+-- A typo would be a nil that is called, or worse, handed on.
+local function strict(here, ml)
+  return setmetatable(ml, { __metatable = false, __index = function(_, name)
+    local folded, meant = tostring(name):lower():gsub("[^a-z0-9]", ""), nil
+    for known in pairs(ml) do
+      local is_close = type(known) == "string" and known:gsub("_", "") == folded
+      if is_close then meant = known end
+    end
+    options.refuse(here(), "there is no ml.%s%s", tostring(name),
+      meant and (": is ml.%s meant?"):format(meant) or "; lua/README.md has what there is")
+  end })
+end
+
 -- The constructors for one file, a function that says what policy a value stands for, and
 -- one that says what cases a list of them stands for.  scope: see loader.lua.
 function M.new(here, scope)
@@ -363,7 +376,7 @@ function M.new(here, scope)
   ml.team = team_function(here, registry, rules, ml, scope)
   ml.given = team.nothing_given(here)
   if scope.grants then ml = team.restricted(ml, here, scope.grants, registry) end
-  return ml, function(value) return value ~= nil and policies[value] or nil end,
+  return strict(here, ml), function(value) return value ~= nil and policies[value] or nil end,
     function(list) return cases_of(here(), list, cases) end
 end
 

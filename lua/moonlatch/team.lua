@@ -103,12 +103,15 @@ local function airflow_guarded(make, here, grants)
   end
 end
 
-local function given_handles(registry, grants)
+local function given_handles(here, registry, grants)
   local handles = {}
   for name, g in pairs(grants.given) do
     handles[name] = registry.adopt(given.entry(g.entry, g.keys, grants.name, grants.where))
   end
-  return handles
+  return setmetatable(handles, { __metatable = false, __index = function(_, name)
+    options.refuse(here(), 'there is no ml.given.%s: sources = { ... } of the ml.team "%s" '
+      .. "has what is given (%s)", tostring(name), grants.name, grants.where)
+  end })
 end
 
 -- The constructors that a file without a team would have -> those of a team's file.
@@ -122,7 +125,7 @@ function M.restricted(full, here, grants, registry)
   ml.env_secret = env_guarded(full.env_secret, here, "ml.env_secret", grants)
   ml.azure_key_vault = vault_guarded(full.azure_key_vault, here, grants)
   if grants.allow.airflow then ml.airflow = airflow_guarded(full.airflow, here, grants) end
-  ml.given = given_handles(registry, grants)
+  ml.given = given_handles(here, registry, grants)
   return ml
 end
 
@@ -158,7 +161,7 @@ end
 local function allowed(where, what, names, ml)
   local set = {}
   for _, name in ipairs(list_of(names or {})) do
-    if ml[name] == nil or name == "team" then
+    if rawget(ml, name) == nil or name == "team" then
       options.refuse(where, "%s, option 'allow': there is no ml.%s that a team could have",
         what, name)
     end

@@ -213,6 +213,14 @@ print(resource.getrusage(resource.RUSAGE_CHILDREN).ru_maxrss)' "$ML" "$@" 3>&-
     [ "$(field exit <"$BATS_TEST_TMPDIR/stderr")" = 3 ]
 }
 
+@test "a stdout that is closed is an error, and nothing else is written to" {
+    status=0
+    ml get hello >&- 2>"$BATS_TEST_TMPDIR/err" || status=$?
+    [ "$status" -eq 1 ]
+    grep -q "Bad file descriptor" "$BATS_TEST_TMPDIR/err"
+    expect 0 get hello <&-
+}
+
 @test "a full disk is an error" {
     [ -w /dev/full ] || skip "no /dev/full"
     status=0

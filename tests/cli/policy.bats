@@ -32,6 +32,12 @@ LUA
     says "$P:4: ml.rule has no option 'form'"
 }
 
+@test "check ends with 7 also for a source that cannot be" {
+    sed -i 's,https://acme.vault.azure.net,http://acme.vault.azure.net,' "$P"
+    expect 7 policy check "$P"
+    says "$P:2: "
+}
+
 @test "check ends with 7 on an error, and with --strict on a warning" {
     write_rules 'ml.rule "a/**" { from = kv }, ml.rule "a/b" { from = kv },'
     expect 0 policy check "$P"
@@ -87,6 +93,22 @@ assert [c.attrib["name"] for c in root.iter("testcase")] == ["a/x", "a/y"]
 PY
 }
 
+@test "a function that never ends costs its own case and finding, not the others" {
+    write_rules 'ml.rule "spin" { map = function() while true do end end },
+      ml.rule "*" { from = kv }, examples = { "spin", "a_b" },
+      tests = { ml.case "x" { plan = "kv:x" }, ml.case "spin" { plan = "kv:y" },
+        ml.case "z" { plan = "kv:z" } },'
+    expect 1 policy test "$P"
+    prints "ok 1 - x"
+    prints "not ok 2 - spin"
+    prints "p.lua:4: the policy ran too long"
+    prints "ok 3 - z"
+    expect 7 policy check "$P"
+    prints "p.lua:4: error: "
+    prints "the policy ran too long"
+    prints 'error: "a_b": '
+}
+
 @test "test takes cases from files, and no cases at all are a failure" {
     expect 1 policy test "$P"
     says "has no cases"
@@ -105,6 +127,40 @@ LUA
     grep -q 'dev-x' "$BATS_TEST_TMPDIR/out"
     grep -q "no command ':what'" "$BATS_TEST_TMPDIR/err"
     run ! grep -q 'a/y' "$BATS_TEST_TMPDIR/out"
+}
+
+# appears WORDS FILE : within ten seconds.
+appears() {
+    for _ in $(seq 200); do
+        grep -q -- "$1" "$2" && return 0
+        sleep 0.05
+    done
+    printf 'not in time: %s\n' "$1"
+    cat "$2"
+    return 1
+}
+
+@test "repl reads the policy again on SIGHUP, and keeps it when the new one is bad" {
+    local out=$BATS_TEST_TMPDIR/out err=$BATS_TEST_TMPDIR/err pid
+    mkfifo "$BATS_TEST_TMPDIR/in"
+    timeout 60 "$ML" policy repl "$P" <"$BATS_TEST_TMPDIR/in" >"$out" 2>"$err" 3>&- &
+    pid=$!
+    exec 4>"$BATS_TEST_TMPDIR/in"
+    echo 'a/x env=prod' >&4
+    appears 'kv  prod-x' "$out"
+    write_rules 'ml.rule "a/*" { strip = "a/", prefix = "second-", from = kv },'
+    kill -HUP "$(pgrep -P "$pid")"
+    appears 'loaded again' "$err"
+    echo 'a/x' >&4
+    appears 'kv  second-x' "$out"
+    write_rules 'ml.rule "a/*" { form = kv },'
+    kill -HUP "$(pgrep -P "$pid")"
+    appears "no option 'form'" "$err"
+    echo 'a/y' >&4
+    appears 'kv  second-y' "$out"
+    echo ':quit' >&4
+    exec 4>&-
+    wait "$pid"
 }
 
 @test "repl says of a line that is too long what it is" {

@@ -27,11 +27,13 @@ typedef struct input {
 static input current;
 
 /* AddressSanitizer asks for this one. */
+/* NOLINTBEGIN(readability-identifier-naming): its name */
 const char *__asan_default_options(void);
 const char *__asan_default_options(void)
 {
     return "abort_on_error=1:handle_abort=0";
 }
+/* NOLINTEND(readability-identifier-naming) */
 
 static void leave_behind(int signal_number)
 {
@@ -171,7 +173,7 @@ int main(int argc, char **argv)
     if (argc == 3 && strcmp(argv[1], "-f") == 0) return run_file(argv[2]);
     signal(SIGABRT, leave_behind);
     if (argc >= 3 && strcmp(argv[1], "-t") == 0)
-        return run_for(atol(argv[2]), argc > 3 ? argv[3] : NULL);
+        return run_for(strtol(argv[2], NULL, 10), argc > 3 ? argv[3] : NULL);
     unsigned long rounds = argc > 1 ? strtoul(argv[1], NULL, 10) : ROUNDS;
     uint32_t state = random_state(argc > 2 ? argv[2] : NULL);
     size_t seeds = seed_count();

@@ -51,7 +51,9 @@ void policy_vm_claim(const ml_err *e)
 {
     if (e->code == 0) return;
     FUZZ_CLAIM(e->code != ML_ENOMEM && e->code != ML_ECANCELED);
-    FUZZ_CLAIM(e->text[0] && !strstr(e->text, "canary"));
+    /* All of it: a policy of the seeds says "canary" itself, and Lua quotes its text.
+     */
+    FUZZ_CLAIM(e->text[0] && !strstr(e->text, "canary-4711"));
     FUZZ_CLAIM(strcmp(e->text, "the engine") != 0);
 }
 

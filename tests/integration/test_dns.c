@@ -12,6 +12,7 @@ enum { SILENT_S = 8, SOON_MS = 4000, DEADLINE_MS = 200 };
 static atomic_int asked;
 
 /* Seen by libcurl before that of the C library. */
+/* NOLINTNEXTLINE(readability-inconsistent-declaration-parameter-name): the header's */
 __attribute__((visibility("default"))) int getaddrinfo(const char *host,
                                                        const char *service,
                                                        const struct addrinfo *hints,

@@ -23,7 +23,7 @@ BLOCK = re.compile(r"(?:^<!-- (\w+) -->\n)?^```lua\n(.*?)^```$", re.M | re.S)
 BESIDE = re.compile(r"-- (\S+/\S+\.lua)\n")
 VARIABLE = re.compile(r'ml\.env(?:_secret)? ?\(?"(\w+)"')
 # What an example may be told: of a short one, that it does not use the whole prelude.
-USUAL = {"collision", "no-inverse", "transform"}
+USUAL = {"collision", "may-collide", "no-inverse", "transform"}
 
 
 class Block:

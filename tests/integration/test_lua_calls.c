@@ -167,6 +167,29 @@ static void test_closed(void **state)
     for (int i = 0; i < N_CALLS; i++) assert_int_equal(w.codes[i], ML_ECANCELED);
 }
 
+/* At once, not when the deadline comes. */
+static void test_a_login_inside_of_itself(void **state)
+{
+    (void)state;
+    static const char text[] =
+        "local ml = require 'moonlatch.policy'\n"
+        "local s = ml.source { alias = 'mine', get = function(key, ctx)\n"
+        "  return ctx.memo:once('token', function()\n"
+        "    return ctx.memo:once('other', function() return ctx.memo:once('token', "
+        "print) end)\n"
+        "  end)\n"
+        "end }\n"
+        "return ml.policy { ml.rule '**' { from = s } }\n";
+    ml_err e;
+    ml_resolver *r;
+    ml_secret *s;
+    ml_options o = {ML_OPTIONS_INIT, .policy_text = text, .deadline_ms = 5000};
+    if (ml_open(&r, &o, &e) < 0) fail_msg("%s", e.text);
+    assert_int_equal(ml_get(r, "x", NULL, 0, &s, &e), ML_EPOLICY);
+    assert_non_null(strstr(e.text, "memo:once(\"token\") waits for itself"));
+    ml_close(r);
+}
+
 static void test_not_allowed(void **state)
 {
     (void)state;
@@ -181,9 +204,12 @@ static void test_not_allowed(void **state)
 int main(void)
 {
     const struct CMUnitTest tests[] = {
-        cmocka_unit_test(test_one_login),   cmocka_unit_test(test_refused),
-        cmocka_unit_test(test_canceled),    cmocka_unit_test(test_closed),
+        cmocka_unit_test(test_one_login),
+        cmocka_unit_test(test_refused),
+        cmocka_unit_test(test_canceled),
+        cmocka_unit_test(test_closed),
         cmocka_unit_test(test_not_allowed),
+        cmocka_unit_test(test_a_login_inside_of_itself),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }

@@ -68,6 +68,24 @@ static void test_put_get_update(void **state)
     ml_answer_free(a);
 }
 
+/* A daemon leaves the directory that its options were relative to. */
+static void test_relative_ca_file(void **state)
+{
+    (void)state;
+    char before[512];
+    server near = *vault;
+    const char *name = strrchr(vault->ca_file, '/') + 1;
+    snprintf(near.ca_file, sizeof(near.ca_file), "%s", name);
+    assert_non_null(getcwd(before, sizeof(before)));
+    put_text(r, "near", "by");
+    assert_int_equal(chdir(server_file(vault, ".")), 0);
+    ml_resolver *daemon = open_on(&near);
+    assert_int_equal(chdir("/"), 0);
+    assert_value(daemon, "near", "by");
+    ml_close(daemon);
+    assert_int_equal(chdir(before), 0);
+}
+
 /* A host that starts programs does not hand our connections to them. */
 static void test_sockets_close_on_exec(void **state)
 {
@@ -343,6 +361,7 @@ int main(void)
 {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(test_put_get_update),
+        cmocka_unit_test(test_relative_ca_file),
         cmocka_unit_test(test_sockets_close_on_exec),
         cmocka_unit_test(test_versions),
         cmocka_unit_test(test_disabled),

@@ -1,11 +1,11 @@
 -- airflow_union_spec.lua - what Airflow's official secrets backends can do with names and
 -- values, each as a few lines of policy; Azure's own is ml.airflow (airflow_spec.lua).
 --
--- Not a matter of names, and not here: looking a secret up by label instead of by name (a
--- Lua source can; `tag` can only check), telling URI from JSON (whoever reads the value
+-- Not a matter of names, and not here: telling URI from JSON (whoever reads the value
 -- does).  On purpose not to be had: a refusal or an outage that counts as an absence; `on`
 -- may let it pass to the next step, but when nothing else has the name, it is the answer.
 local t = require "support.policy"
+local tools = require "support.fake_tools"
 local fake = t.fake
 
 local SOURCES = [[
@@ -190,4 +190,28 @@ it("a refusal passes where the policy says so, and is the answer when nobody els
   assert.equal("env:y=low", t.get(p, "y"))
   local v, f = t.get(p, "x")
   t.fails(v, f, "forbidden")
+end)
+
+-- A source in Lua decides what a key is, here a label, and which of several hits counts.
+it("a secret is looked up by its label, not its name; of several the first counts (Kubernetes)", function()
+  tools.reset { answer = function(request)
+    local id = request.url:match "labelSelector=connection%%3D(.*)$"
+    local hits = { db = [[{"items":[{"data":{"value":"Zmlyc3Q="}},{"data":{"value":"eA=="}}]}]] }
+    return { status = 200, body = fake.secret(hits[id] or [[{"items":[]}]]) }
+  end }
+  local p = t.load([[
+    local cluster = ml.source { alias = "k8s", get = function(key)
+      local answer, outcome, text = ml.http { url = "https://cluster/secrets?labelSelector="
+        .. ml.url_encode("connection=" .. key) }
+      if not answer then return nil, outcome, text end
+      if answer.status ~= 200 then return nil, "unavailable" end
+      local value = ml.json.field(answer.body, "/items/0/data/value")
+      if not value then return nil, "missing" end
+      return value
+    end }
+    return ml.policy { ml.rule "airflow/connections/*" { from = cluster, strip = "airflow/connections/",
+      decode = "base64" } }]], {})
+  assert.equal("k8s:db=first", t.get(p, "airflow/connections/db"))
+  local v, f = t.get(p, "airflow/connections/other")
+  t.fails(v, f, "missing")
 end)

@@ -54,6 +54,18 @@ describe("the program", function()
         assert.equal("3", data.openssl)
     end)
 
+    it("says which second words a verb has", function()
+        for _, words in ipairs { { "policy" }, { "policy", "--json" }, { "help", "policy" } } do
+            local code, _, err = run(world(), table.unpack(words))
+            assert.equal(2, code)
+            assert.truthy(err:find("'policy' has a second word: policy check, policy test, "
+                .. "policy repl", 1, true), err)
+        end
+        local code, _, err = run(world(), "help", "polcy", "check")
+        assert.equal(2, code)
+        assert.truthy(err:find("try: moonlatch policy check", 1, true), err)
+    end)
+
     it("completes every verb in every shell", function()
         for _, shell in ipairs { "bash", "zsh", "fish" } do
             local code, out = run(world(), "completion", shell)

@@ -83,6 +83,8 @@ describe("get", function()
     { "return {}", "returned a table" },
     { 'return "x", 1', "returned more than a value, and no table" },
     { 'error "oops"', "p.lua:2: get of the source mine failed: oops" },
+    { "error { code = 'missing', text = 'not here' }",
+      "p.lua:2: get of the source mine failed: not here" },
     { "error {}", "p.lua:2: get of the source mine failed: the policy raised a table" },
     { "local x = nil; return x.y", "p.lua:2: get of the source mine failed: attempt to index" },
     { 'error(("x"):rep(5000))', "xxx..." },
@@ -230,6 +232,26 @@ describe("memo", function()
     assert.equal("mine:a=t2", t.get(p, "a"))
     assert.equal("mine:drop=t2", t.get(p, "drop"))
     assert.equal("mine:a=t3", t.get(p, "a"))
+  end)
+end)
+
+describe("names of a memo", function()
+  it("that come and go leave nothing behind", function()
+    local p = load_source [[
+      local s = ml.source { get = function(key, ctx)
+        return ctx.memo:once(key, function() return ml.secret_text { "x" }, 0 end)
+      end }
+      return ml.policy { ml.rule "**" { from = s } }
+    ]]
+    local function used_by(first, last)
+      for i = first, last do assert.equal("lua:k" .. i .. "=x", t.get(p, "k" .. i)) end
+      fake.calls, fake.logs = {}, {}
+      collectgarbage()
+      collectgarbage()
+      return collectgarbage "count"
+    end
+    local before = used_by(1, 100)
+    assert.is_true(used_by(101, 5000) - before < 100)
   end)
 end)
 

@@ -5,10 +5,16 @@ local VAULT = 'local kv = ml.azure_key_vault { vault_url = "https://acme.vault.a
 
 -- text, code, what the message begins with, what it says
 local REFUSED = {
-  { "return 1", "policy", "p.lua:", "must return ml.policy" },
+  { "return 1", "policy", "p.lua:", "must return ml.policy { ... }, not a number" },
   { "", "policy", "p.lua:", "must return ml.policy { ... }, not nil" },
   { "x = = 1", "policy", "p.lua:2: ", "unexpected symbol" },
   { "\n\nlocal x = nil; x.y = 1", "policy", "p.lua:4: ", "nil value" },
+  { "local x = os.getenv 'A'", "policy", "p.lua:2: ",
+    "a policy has no 'os', ml.env reads variables" },
+  { "print 'x'", "policy", "p.lua:2: ", "a policy has no 'print', policy repl" },
+  { "error(('x'):rep(100000) .. \"nil value (global 'os')\")", "policy", "p.lua:2: xxx",
+    "a policy has no 'os'" },
+  { "local x = os2.y", "policy", "p.lua:2: ", "nil value (global 'os2')" },
   { "error('mine')", "policy", "p.lua:2: ", "mine" },
   { "error({})", "policy", "p.lua:", "the policy raised a table" },
   { "error(nil)", "policy", "p.lua:", "the policy raised nil" },
@@ -22,6 +28,10 @@ local REFUSED = {
   { "\nlocal x = ml.airflow { bare_name = true }", "policy", "p.lua:3: ",
     "no option 'bare_name'" },
   { "local x = ml.airflow { from = 1 }", "policy", "p.lua:2: ", "must be a source" },
+  { "local f = ml.dot_env { path = 'x' }", "policy", "p.lua:2: ",
+    "there is no ml.dot_env: is ml.dotenv meant?" },
+  { "\nml.Rule 'x' {}", "policy", "p.lua:3: ", "is ml.rule meant?" },
+  { "ml[{}] = 1; local x = ml.nope", "policy", "p.lua:2: ", "there is no ml.nope; lua/README" },
   { "return ml.policy {}", "policy", "p.lua:", "no rules" },
   { "return ml.policy 'x'", "policy", "p.lua:", "needs a list" },
   { VAULT .. "\nlocal p = ml.policy { kv }", "policy", "p.lua:4: ", "entry 1" },

@@ -86,6 +86,24 @@ describe("a case about the answer", function()
     fails_with("the outcome is unavailable", fakes(
       'up = { ["*"] = { outcome = "unavailable" } }', 'answer = "v"'))
   end)
+  it("finds an older value where the case gives one", function()
+    t.fake.reset()
+    local p = t.load([[
+      local up = ml.azure_key_vault { vault_url = "https://up.vault.azure.net" }
+      return ml.policy {
+        ml.rule "*" { from = up, stale_ttl = 3600, on = { unavailable = "stale" } },
+        tests = {
+          ml.case "x" { fakes = { up = { x = { outcome = "unavailable", stale = "old" } } },
+            answer = "old", from = "up:x" },
+          ml.case "x" { fakes = { up = { x = { outcome = "unavailable" } } },
+            outcome = "unavailable" },
+          ml.case "x" { fakes = { up = { x = { outcome = "forbidden", stale = "old" } } },
+            outcome = "forbidden" },
+        },
+      }
+    ]])
+    assert.is_nil(require("moonlatch.selftest").failures(p))
+  end)
   it("tells which step answered instead", function()
     fails_with("answered by up:prod-x; expected low:prod-x", fakes(
       'up = { ["prod-x"] = "v" }', 'from = "low:prod-x"'))
@@ -150,6 +168,20 @@ describe("tests = { }", function()
     t.fails(answer, f, "policy", "more.lua:1:")
     answer, f = t.run(p, "test", "more.lua", { value = "\nreturn 7" })
     t.fails(answer, f, "policy", "a list of ml.case is needed")
+  end)
+  it("have no more time in a reload than others can wait", function()
+    local selftest = require "moonlatch.selftest"
+    t.fake.reset()
+    local cases = {}
+    for i = 1, 20 do cases[i] = ('ml.case "x%d" { plan = "up:x%d" }'):format(i, i) end
+    local p = t.load('return ml.policy { ml.rule "*" { from = ml.environment { alias = "up" } }, '
+      .. "tests = { " .. table.concat(cases, ", ") .. " } }", {})
+    assert.is_nil(selftest.failures(p))
+    t.fake.tick = 1000
+    local why = selftest.failures(p)
+    t.fake.tick = nil
+    assert.truthy(why:find('of "x6" fails: the cases before it took more than 5000 ms', 1, true), why)
+    assert.truthy(why:find("(and 14 more)", 1, true), why)
   end)
   it("say in one line what fails, for reload", function()
     local selftest = require "moonlatch.selftest"

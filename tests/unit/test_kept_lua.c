@@ -264,6 +264,39 @@ static void test_changes_forget(void **state)
         "8");
 }
 
+/* The change may have happened: what was asked before it is not kept. */
+static void test_a_canceled_change_forgets(void **state)
+{
+    fixture *f = *state;
+    static const ml_call put_x = {ML_CALL_INIT, .verb = ML_PUT, .name = "x"};
+    outcome put, get;
+    load(f, SOURCE "local src = lua_source('lua', function() return core.secret('v') "
+                   "end)\n"
+                   "local slow = kept.wrap(setmetatable({ call = function(_, verb, a)\n"
+                   "  if verb == 'put' then return slowly(a) end\n"
+                   "  asked = asked + 1\n"
+                   "  return core.secret('v')\n"
+                   "end }, { __index = src }))\n"
+                   "return function(call)\n"
+                   "  if call.verb == 'put' then return slow:call('put', {key = 'k'}) "
+                   "end\n"
+                   "  assert(slow:call('get', {key = 'k'}))\n"
+                   "  return {text = tostring(asked)}\n"
+                   "end\n");
+    ml_op *op = fixture_start(f, &put_x, &put);
+    ml_loop_turn(f->loop);
+    assert_non_null(fixture_start(f, &get_x, &get));
+    fixture_finish(f, &get);
+    assert_string_equal(get.text, "1");
+    assert_int_equal(put.n_done, 0);
+    ml_op_cancel(op);
+    fixture_finish(f, &put);
+    assert_int_equal(put.err.code, ML_ECANCELED);
+    assert_non_null(fixture_start(f, &get_x, &get));
+    fixture_finish(f, &get);
+    assert_string_equal(get.text, "2");
+}
+
 static void test_refresh(void **state)
 {
     assert_text(*state,
@@ -311,6 +344,7 @@ int main(void)
         TEST(test_states_and_stale),
         TEST(test_what_the_source_says_counts),
         TEST(test_changes_forget),
+        TEST(test_a_canceled_change_forgets),
         TEST(test_refresh),
         TEST(test_switched_off),
     };

@@ -1,7 +1,6 @@
 -- main: finds the verb, parses its flags, runs it, reports what went wrong.
 local flags = require "moonlatch.commands.shared.flags"
 local report = require "moonlatch.commands.shared.report"
-local text = require "moonlatch.commands.shared.text"
 local verbs = require "moonlatch.commands.shared.verbs"
 
 local M = {}
@@ -45,23 +44,16 @@ local function no_verb(words, rest)
     return nil
 end
 
-local function unknown(verb)
-    verb = text.printable(verb)
-    local meant = text.closest(verb, verbs.names())
-    local try = meant and "moonlatch " .. meant or "moonlatch help"
-    return report.usage(("there is no verb '%s'"):format(verb), try)
-end
-
 local function run(app, words)
     local verb, rest = split(words)
-    if verb and verbs.is_group(verb) then
+    if verb and verbs.group(verb) then
         local word, others = split(rest)
         verb, rest = verb .. " " .. (word or ""), others
     end
     if not verb then verb, rest = no_verb(words, rest) end
     if not verb then error(report.usage("say what to do: a verb is missing", "moonlatch help")) end
     local module = verbs.load(verb)
-    if not module then error(unknown(verb)) end
+    if not module then error(verbs.unknown(verb)) end
     local args, help = flags.parse(verb, module, rest)
     if not args then
         app.write(help .. "\n")

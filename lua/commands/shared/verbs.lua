@@ -1,4 +1,7 @@
 -- verbs: the list of verbs; a verb's file is loaded only when it is used.
+local report = require "moonlatch.commands.shared.report"
+local text = require "moonlatch.commands.shared.text"
+
 local M = {}
 
 M.list = {
@@ -28,12 +31,26 @@ function M.names()
     return names
 end
 
--- "policy": is it the first word of verbs of two words?
-function M.is_group(word)
-    for _, entry in ipairs(M.list) do
-        if entry[1]:match("^(%S+) ") == word then return true end
+-- "policy" -> "policy check, policy test, ...": the verbs of two words that begin so; nil
+-- when there are none.
+function M.group(word)
+    local names = {}
+    for _, name in ipairs(M.names()) do
+        if name:match("^(%S+) ") == word then names[#names + 1] = name end
     end
-    return false
+    return #names > 0 and table.concat(names, ", ") or nil
+end
+
+-- The error for what is no verb, or the first word of several.
+function M.unknown(verb)
+    verb = text.printable(verb):gsub("%s+$", "")
+    local several = M.group(verb)
+    if several then
+        return report.usage(("'%s' has a second word: %s"):format(verb, several), "moonlatch help")
+    end
+    local meant = text.closest(verb, M.names())
+    return report.usage(("there is no verb '%s'"):format(verb),
+        meant and "moonlatch " .. meant or "moonlatch help")
 end
 
 -- nil when there is no such verb.
