@@ -11,6 +11,7 @@ enum {
     LEAST_PART = 100,    /* of the quota that stays, whatever happens */
     LEAST_WIDTH = 4,     /* in an outage that has not lasted yet */
     MAX_PAUSE_MS = 5 * 60 * 1000,
+    PROBE_MS = 10000, /* so long others wait for the one that looks */
     BROKEN_ROUNDS = 5,
     BROKEN_AFTER_MS = 5000,
     FIRST_REST_MS = 5000,
@@ -79,14 +80,21 @@ static int64_t next_token_ms(const ml_limiter *l, int64_t now_ms)
 /* ---- asking ------------------------------------------------------------------------
  */
 
-static ml_limiter_word go(ml_limiter *l, uint32_t *epoch)
+static ml_limiter_word go(ml_limiter *l, uint32_t *epoch, int64_t now_ms)
 {
+    if (l->is_probing || l->is_broken) l->probed_ms = now_ms;
     l->spent[l->slot % ML_LIMITER_SLOTS]++;
     l->n_spent++;
     l->in_flight++;
     l->n_of_epoch++;
     *epoch = l->epoch;
     return ML_LIMITER_GO;
+}
+
+/* One that never comes back does not hold up the others for ever. */
+static bool is_looking(const ml_limiter *l, int64_t now_ms)
+{
+    return l->n_of_epoch > 0 && now_ms < l->probed_ms + PROBE_MS;
 }
 
 ml_limiter_word ml_limiter_ask(ml_limiter *l, int64_t now_ms, uint32_t *epoch,
@@ -96,20 +104,23 @@ ml_limiter_word ml_limiter_ask(ml_limiter *l, int64_t now_ms, uint32_t *epoch,
     take_back(l, now_ms);
     recover(l, now_ms);
     if (l->is_broken) {
-        if (now_ms < l->probe_ms || l->n_of_epoch > 0) return ML_LIMITER_BROKEN;
-        return go(l, epoch);
+        if (now_ms < l->probe_ms || is_looking(l, now_ms)) return ML_LIMITER_BROKEN;
+        return go(l, epoch, now_ms);
     }
     if (now_ms < l->pause_ms) {
         *until_ms = l->pause_ms;
         return ML_LIMITER_WAIT;
     }
-    if (l->is_probing ? l->n_of_epoch > 0 : l->in_flight >= l->width)
+    if (l->is_probing && is_looking(l, now_ms)) {
+        *until_ms = l->probed_ms + PROBE_MS;
         return ML_LIMITER_WAIT;
+    }
+    if (!l->is_probing && l->in_flight >= l->width) return ML_LIMITER_WAIT;
     if (l->limit > 0 && l->n_spent >= l->allowed) {
         *until_ms = next_token_ms(l, now_ms);
         return ML_LIMITER_WAIT;
     }
-    return go(l, epoch);
+    return go(l, epoch, now_ms);
 }
 
 int64_t ml_limiter_paused_until(const ml_limiter *l, int64_t now_ms)

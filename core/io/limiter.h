@@ -45,8 +45,9 @@ typedef struct ml_limiter {
     uint32_t epoch;
     int n_of_epoch; /* of those in flight */
 
-    bool is_probing; /* one at a time, until a good answer */
-    int strikes;     /* pauses since the last good answer */
+    bool is_probing;   /* one at a time, until a good answer */
+    int64_t probed_ms; /* when the last one went, if so, or while broken */
+    int strikes;       /* pauses since the last good answer */
     int64_t pause_ms;
     int pause_status; /* 429 or 503 */
 

@@ -257,6 +257,28 @@ static void test_throttled_mends(void **state)
     go(l.pause_ms);
 }
 
+/* The one that looks hangs: after ten seconds another one does. */
+static void test_a_probe_that_hangs(void **state)
+{
+    (void)state;
+    ml_limiter_init(&l, 0);
+    go(0);
+    tell(epoch, ML_HEARD_THROTTLED, 1000, 0);
+    go(1000);
+    assert_int_equal(ask(1001), ML_LIMITER_WAIT);
+    assert_int_equal(until_ms, 11000);
+    go(11000);
+    assert_int_equal(ask(11001), ML_LIMITER_WAIT);
+    tell(epoch, ML_HEARD_GOOD, 0, 11010);
+    assert_false(l.is_probing);
+    ml_limiter_init(&l, 0);
+    for (int i = 0; i < 5; i++) once(ML_HEARD_OUTAGE, 2000 * i);
+    int64_t probe_ms = l.probe_ms;
+    go(probe_ms);
+    assert_int_equal(ask(probe_ms + 9999), ML_LIMITER_BROKEN);
+    go(probe_ms + 10000);
+}
+
 static void test_503_with_retry_after(void **state)
 {
     (void)state;
@@ -396,6 +418,7 @@ int main(void)
         cmocka_unit_test(test_does_not_break_at_once),
         cmocka_unit_test(test_good_answers_keep_it_whole),
         cmocka_unit_test(test_throttled_mends),
+        cmocka_unit_test(test_a_probe_that_hangs),
         cmocka_unit_test(test_503_with_retry_after),
         cmocka_unit_test(test_crowd_against_429),
         cmocka_unit_test(test_crowd_against_a_low_limit),
