@@ -1,6 +1,11 @@
-/* calls.c - the blocking calls by name, each one line over ml_run. */
+/* calls.c - the calls by name, each one line over ml_run or ml_start. */
 #include "base/err.h"
 #include "resolver.h"
+
+const char *ml_version(void)
+{
+    return ML_VERSION;
+}
 
 int ml_get(ml_resolver *r, const char *name, const ml_pair *context, size_t n_context,
            ml_secret **out, ml_err *e)
@@ -25,6 +30,15 @@ int ml_get(ml_resolver *r, const char *name, const ml_pair *context, size_t n_co
     }
     *out = secret;
     return 0;
+}
+
+ml_request *ml_get_start(ml_resolver *r, const char *name, const ml_pair *context,
+                         size_t n_context, ml_done *done, void *arg, ml_err *e)
+{
+    return ml_start(r,
+                    &(ml_call){ML_CALL_INIT, .verb = ML_GET, .name = name,
+                               .context = context, .n_context = n_context},
+                    done, arg, e);
 }
 
 int ml_list(ml_resolver *r, const char *pattern, const ml_pair *context,

@@ -27,6 +27,10 @@ extern "C" {
 #endif
 
 #define ML_VERSION "0.1.0"
+/* Counts changes that old programs do not survive; the number in the library's name.
+ * Structs with a `size` may grow at their end, and functions and codes may be added,
+ * without one. */
+#define ML_ABI 0
 
 #if defined(__GNUC__)
 #define ML_API  __attribute__((visibility("default")))
@@ -72,6 +76,8 @@ typedef struct ml_err {
     char text[400];        /* what failed, on what, and what to try */
 } ml_err;
 
+/* ML_VERSION of the library that runs; that of the header was compiled in. */
+ML_API const char *ml_version(void);
 /* The word of a code: "missing", "forbidden", ... ; and its sentence. Static text. */
 ML_API const char *ml_outcome(int code);
 ML_API const char *ml_strerror(int code);
@@ -335,8 +341,8 @@ ML_API ML_MUST int ml_forget(ml_resolver *r, const char *pattern, ml_err *e);
 
 /* Numbers since the handle was opened, or of this moment (now).  A host may ask as
  * often as it likes: it costs about as much as a hit. */
-struct ml_stats {
-    size_t size;                 /* filled by ML_STATS_INIT */
+typedef struct ml_numbers {
+    size_t size;                 /* filled by ML_NUMBERS_INIT */
     uint64_t hits;               /* calls that the cache of answers served */
     uint64_t misses;             /* gets that it could not serve */
     uint64_t calls;              /* that were not hits, and have ended */
@@ -360,12 +366,12 @@ struct ml_stats {
     uint64_t requests_waiting;   /* now; for their turn */
     uint64_t vaults_paused;      /* now; reads and writes of a vault counted apart */
     uint64_t vaults_broken;      /* now; left alone since nobody answers */
-};
-#define ML_STATS_INIT .size = sizeof(struct ml_stats)
+} ml_numbers;
+#define ML_NUMBERS_INIT .size = sizeof(ml_numbers)
 
 /* Fills *out as far as its size goes.  Thread-safe, also inside a done; ML_EUSAGE,
  * ML_EFORKED. */
-ML_API ML_MUST int ml_stats(ml_resolver *r, struct ml_stats *out, ml_err *e);
+ML_API ML_MUST int ml_stats(ml_resolver *r, ml_numbers *out, ml_err *e);
 /* The same, and with ml_options.keep_metrics everything that ml_metric_fn would have
  * been told, as Prometheus reads it (text format 0.0.4): ml_answer_text(*out).  At most
  * 1,000 series.  Thread-safe, also inside a done. */
@@ -382,9 +388,18 @@ typedef void ml_done(ml_request *q, const ml_answer *answer, const ml_err *e,
  * start (ML_EUSAGE, ML_ENOMEM, ML_EFORKED); done is not called then. */
 ML_API ml_request *ml_start(ml_resolver *r, const ml_call *call, ml_done *done,
                             void *arg, ml_err *e);
+/* The same for the commonest call.  Every other verb is started with an ml_call. */
+ML_API ml_request *ml_get_start(ml_resolver *r, const char *name,
+                                const ml_pair *context, size_t n_context, ml_done *done,
+                                void *arg, ml_err *e);
 /* Its done will see ML_ECANCELED, unless the call had ended already.  Only before its
  * done has been called: afterwards the request is gone. */
 ML_API void ml_cancel(ml_request *q);
+/* Brings the end forward: in ms milliseconds at the latest (0: at the next step) its
+ * done sees ML_EUNAVAILABLE, unless the call had ended already.  A later end than it
+ * has is not possible: what waits for an answer was told when to give up.  As
+ * ml_cancel, only before its done. */
+ML_API void ml_request_deadline(ml_request *q, int ms);
 
 /* The one descriptor to watch for reading; it stays the same while r lives. */
 ML_API int ml_fd(const ml_resolver *r);

@@ -143,9 +143,13 @@ static void take_answer(ml_request *q, ml_op *op)
     }
 }
 
+/* Who asked for less time than it had is told that it is up, not of a cancel. */
 static void finish(ml_request *q)
 {
     ml_resolver *r = q->resolver;
+    ml_timer_stop(r->loop, &q->late);
+    if (q->is_late && q->err.code == ML_ECANCELED)
+        ml_fail(&q->err, ML_EUNAVAILABLE, "no answer within the time that was left");
     if (q->err.code) {
         ml_answer_free(q->answer);
         q->answer = NULL;
@@ -251,14 +255,33 @@ static int64_t cached_ms(ml_resolver *r, const ml_call *c)
 int ml_request_start(ml_request *q, const ml_call *call, ml_err *e)
 {
     ml_resolver *r = q->resolver;
+    int deadline_ms = call->deadline_ms > 0 ? call->deadline_ms : r->deadline_ms;
+    q->deadline_ms = ml_loop_now_ms(r->loop) + deadline_ms;
     if (q->keeps_answer && !(call->flags & ML_REFRESH) && start_from_cache(q, call))
         return 0;
     if (q->changes_store) ml_request_note_change(r);
     q->generation = r->generation;
-    int deadline_ms = call->deadline_ms > 0 ? call->deadline_ms : r->deadline_ms;
-    q->op = ml_task_start(r->vm, call, ml_loop_now_ms(r->loop) + deadline_ms,
-                          cached_ms(r, call), on_task, q, e);
+    q->op =
+        ml_task_start(r->vm, call, q->deadline_ms, cached_ms(r, call), on_task, q, e);
     if (!q->op) return e->code;
     begin_telling(q, call);
     return 0;
+}
+
+static void on_late(ml_timer *timer, void *arg)
+{
+    ml_request *q = arg;
+    (void)timer;
+    q->is_late = !q->op->is_canceled;
+    ml_op_cancel(q->op);
+}
+
+void ml_request_hurry(ml_request *q, int ms)
+{
+    ml_loop *l = q->resolver->loop;
+    int64_t at_ms = ml_loop_now_ms(l) + (ms > 0 ? ms : 0);
+    if (!q->op || at_ms >= q->deadline_ms) return;
+    q->deadline_ms = at_ms;
+    ml_timer_stop(l, &q->late);
+    ml_timer_start(l, &q->late, at_ms, on_late, q);
 }

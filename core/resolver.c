@@ -280,6 +280,15 @@ void ml_cancel(ml_request *q)
     ml_resolver_leave(r);
 }
 
+void ml_request_deadline(ml_request *q, int ms)
+{
+    ml_resolver *r = q->resolver;
+    if (!ml_resolver_is_alive(r)) return;
+    ml_resolver_enter(r);
+    ml_request_hurry(q, ms);
+    ml_resolver_leave(r);
+}
+
 /* ---- blocking: start + step until done ----------------------------------------------
  */
 

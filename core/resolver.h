@@ -27,6 +27,9 @@ struct ml_request {
     void *arg;
     ml_answer *answer; /* NULL on failure */
     ml_err err;
+    int64_t deadline_ms;
+    ml_timer late; /* armed when its end was brought forward */
+    bool is_late;  /* canceled for that */
     bool is_finished;
     bool keeps_answer;   /* may go into the cache */
     bool is_ahead;       /* nobody waits: it makes an answer anew before its time */
@@ -120,5 +123,7 @@ ml_request *ml_request_new(ml_resolver *r, const ml_call *call, ml_err *e);
 void ml_request_free(ml_request *q);
 /* Begins it: from the cache, or as a task.  It ends through the loop. */
 int ml_request_start(ml_request *q, const ml_call *call, ml_err *e);
+/* It ends in ms at the latest, if that is earlier than before. */
+void ml_request_hurry(ml_request *q, int ms);
 /* Forgets kept answers, also those that are under way. */
 void ml_request_note_change(ml_resolver *r);

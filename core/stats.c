@@ -9,7 +9,7 @@
 enum { MAX_TEXT = 4 * 1024 * 1024 };
 
 /* With the lock. */
-static struct ml_stats look(ml_resolver *r)
+static ml_numbers look(ml_resolver *r)
 {
     const ml_counts *c = &r->meter.counts;
     ml_cache_counts cache = {0};
@@ -17,42 +17,42 @@ static struct ml_stats look(ml_resolver *r)
     size_t kept_bytes = 0, kept_entries = 0;
     if (r->kept) kept_entries = ml_kept_count(r->kept, &kept_bytes);
     ml_azure_counts now = ml_azure_count(r->azure);
-    return (struct ml_stats){ML_STATS_INIT,
-                             .hits = cache.hits,
-                             .misses = cache.misses,
-                             .calls = c->calls,
-                             .failures = c->failures,
-                             .kept_hits = c->kept_hits,
-                             .joined = c->joined,
-                             .requests = c->requests,
-                             .retries = c->retries,
-                             .throttled = c->throttled,
-                             .unanswered = c->unanswered,
-                             .waited = c->waited,
-                             .refused = c->refused,
-                             .reloads = c->reloads,
-                             .reload_failures = c->reload_failures,
-                             .cache_bytes = cache.bytes,
-                             .cache_entries = cache.entries,
-                             .kept_bytes = kept_bytes,
-                             .kept_entries = kept_entries,
-                             .lua_bytes = ml_vm_bytes(r->vm),
-                             .requests_in_flight = now.in_flight,
-                             .requests_waiting = now.waiting,
-                             .vaults_paused = now.paused,
-                             .vaults_broken = now.broken};
+    return (ml_numbers){ML_NUMBERS_INIT,
+                        .hits = cache.hits,
+                        .misses = cache.misses,
+                        .calls = c->calls,
+                        .failures = c->failures,
+                        .kept_hits = c->kept_hits,
+                        .joined = c->joined,
+                        .requests = c->requests,
+                        .retries = c->retries,
+                        .throttled = c->throttled,
+                        .unanswered = c->unanswered,
+                        .waited = c->waited,
+                        .refused = c->refused,
+                        .reloads = c->reloads,
+                        .reload_failures = c->reload_failures,
+                        .cache_bytes = cache.bytes,
+                        .cache_entries = cache.entries,
+                        .kept_bytes = kept_bytes,
+                        .kept_entries = kept_entries,
+                        .lua_bytes = ml_vm_bytes(r->vm),
+                        .requests_in_flight = now.in_flight,
+                        .requests_waiting = now.waiting,
+                        .vaults_paused = now.paused,
+                        .vaults_broken = now.broken};
 }
 
-int ml_stats(ml_resolver *r, struct ml_stats *out, ml_err *e)
+int ml_stats(ml_resolver *r, ml_numbers *out, ml_err *e)
 {
     ml_err_clear(e);
     int rc = ml_resolver_check_alive(r, e);
     if (rc < 0) return rc;
     if (!out || out->size < sizeof(size_t) || out->size > sizeof(*out))
-        return ml_fail(e, ML_EUSAGE, "stats were not filled with ML_STATS_INIT");
+        return ml_fail(e, ML_EUSAGE, "stats were not filled with ML_NUMBERS_INIT");
     size_t size = out->size;
     ml_resolver_enter(r);
-    struct ml_stats full = look(r);
+    ml_numbers full = look(r);
     ml_resolver_leave(r);
     full.size = size;
     memcpy(out, &full, size);
@@ -61,13 +61,13 @@ int ml_stats(ml_resolver *r, struct ml_stats *out, ml_err *e)
 
 typedef struct row {
     const char *name, *type, *help;
-    size_t at; /* of the number in ml_stats */
+    size_t at; /* of the number in ml_numbers */
 } row;
 
 static const row rows[] = {
 #define ROW(name, type, help, member)                                                  \
     {                                                                                  \
-        "moonlatch_" name, type, help, offsetof(struct ml_stats, member)               \
+        "moonlatch_" name, type, help, offsetof(ml_numbers, member)                    \
     }
     ROW("cache_hits_total", "counter", "Calls that the cache of answers served.", hits),
     ROW("cache_misses_total", "counter", "Gets that it could not serve.", misses),
@@ -105,7 +105,7 @@ static const row rows[] = {
 static void write_all(ml_resolver *r, ml_buf *out)
 {
     ml_resolver_enter(r);
-    struct ml_stats all = look(r);
+    ml_numbers all = look(r);
     for (size_t i = 0; i < sizeof(rows) / sizeof(rows[0]); i++) {
         uint64_t value;
         memcpy(&value, (const char *)&all + rows[i].at, sizeof(value));

@@ -118,7 +118,7 @@ void ml_meter_note(ml_meter *m, ml_metric_id id, const char *const *values,
 {
     if (!ml_meter_is_on(m)) return;
     const metric_row *row = &rows[id];
-    const char *given[MAX_LABELS];
+    const char *given[MAX_LABELS] = {"", "", ""};
     ml_pair labels[MAX_LABELS];
     for (int i = 0; i < row->n_labels; i++) {
         given[i] = values[i] ? values[i] : "";

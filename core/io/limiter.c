@@ -12,7 +12,7 @@ enum {
     LEAST_WIDTH = 4,     /* in an outage that has not lasted yet */
     MAX_PAUSE_MS = 5 * 60 * 1000,
     PROBE_MS = 10000, /* so long others wait for the one that looks */
-    BROKEN_ROUNDS = 5,
+    BROKEN_ROUNDS = 10,
     BROKEN_AFTER_MS = 5000,
     FIRST_REST_MS = 5000,
     MAX_REST_MS = 60000

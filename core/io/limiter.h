@@ -12,7 +12,7 @@
  *   OPEN -----------------------> PAUSED -probe-------------------------> OPEN
  *    |                             ^   | 429 again: a longer pause
  *    |                             +---+
- *    | no usable answer for 5 s and 5 rounds
+ *    | no usable answer for 5 s and 10 rounds
  *    v            after 5 s, doubling to 60 s          good, or any 4xx
  *   BROKEN ------------------------------> one probe -----------------> OPEN, width 1
  *    ^                                      | no usable answer

@@ -5,11 +5,7 @@
 
 #include "module/module.h"
 
-static const struct verb_row {
-    const char *name;
-    ml_verb verb;
-    bool takes_value;
-} verbs[] = {
+static const ml_lua_verb verbs[] = {
     {"get", ML_GET, false},
     {"explain", ML_EXPLAIN, false},
     {"list", ML_LIST, false},
@@ -39,14 +35,14 @@ static int answer_gc(lua_State *L)
     return 0;
 }
 
-static ml_lua_resolver *check_resolver(lua_State *L)
+ml_lua_resolver *ml_lua_check_resolver(lua_State *L)
 {
     ml_lua_resolver *self = luaL_checkudata(L, 1, ML_LUA_RESOLVER);
     luaL_argcheck(L, self->r, 1, "the resolver was closed");
     return self;
 }
 
-static void check_not_logging(lua_State *L, const ml_lua_resolver *self)
+void ml_lua_check_not_logging(lua_State *L, const ml_lua_resolver *self)
 {
     if (self->is_logging)
         luaL_error(L, "no calls from a log function: the library waits for it");
@@ -117,11 +113,12 @@ static ml_answer *run(lua_State *L, ml_lua_resolver *self, const ml_call *call)
     *box = NULL;
     luaL_setmetatable(L, ANSWER);
     ml_err e = {0};
-    check_not_logging(L, self);
+    ml_lua_check_not_logging(L, self);
     lua_State *outer = self->L;
     self->L = L;
     int rc = ml_run(self->r, call, box, &e);
     self->L = outer;
+    ml_lua_remind(self);
     if (rc == 0) return *box;
     ml_lua_push_failure(L, &e);
     return NULL;
@@ -141,13 +138,29 @@ static int push_answer(lua_State *L, const ml_answer *a)
     return 1;
 }
 
-static int call_verb(lua_State *L, const struct verb_row *verb, int first)
+const ml_lua_verb *ml_lua_check_verb(lua_State *L, int idx)
 {
-    ml_lua_resolver *self = check_resolver(L);
+    const char *name = luaL_checkstring(L, idx);
+    for (int i = 0; i < VERBS; i++) {
+        if (strcmp(verbs[i].name, name) == 0) return &verbs[i];
+    }
+    luaL_argerror(L, idx, "no such verb");
+    return NULL;
+}
+
+ml_call ml_lua_read_call(lua_State *L, const ml_lua_verb *verb, int first)
+{
     ml_call call = {ML_CALL_INIT, .verb = verb->verb, .name = name_arg(L, first)};
     int opts = first + 1;
     if (verb->takes_value) call.value = luaL_checklstring(L, opts++, &call.value_len);
     read_options(L, opts, &call);
+    return call;
+}
+
+static int call_verb(lua_State *L, const ml_lua_verb *verb, int first)
+{
+    ml_lua_resolver *self = ml_lua_check_resolver(L);
+    ml_call call = ml_lua_read_call(L, verb, first);
     ml_answer *a = run(L, self, &call);
     return a ? push_answer(L, a) : 2;
 }
@@ -161,17 +174,13 @@ static int resolver_verb(lua_State *L)
 /* r:run(verb, name, [bytes,] opts). */
 static int resolver_run(lua_State *L)
 {
-    const char *name = luaL_checkstring(L, 2);
-    for (int i = 0; i < VERBS; i++) {
-        if (strcmp(verbs[i].name, name) == 0) return call_verb(L, &verbs[i], 3);
-    }
-    return luaL_argerror(L, 2, "no such verb");
+    return call_verb(L, ml_lua_check_verb(L, 2), 3);
 }
 
 /* r:get(name, opts) -> secret: the answer's only one. */
 static int resolver_get(lua_State *L)
 {
-    ml_lua_resolver *self = check_resolver(L);
+    ml_lua_resolver *self = ml_lua_check_resolver(L);
     ml_call call = {ML_CALL_INIT, .verb = ML_GET, .name = name_arg(L, 2)};
     read_options(L, 3, &call);
     ml_answer *a = run(L, self, &call);
@@ -187,9 +196,9 @@ static int resolver_get(lua_State *L)
 /* r:forget([pattern]) -> true | nil, error */
 static int resolver_forget(lua_State *L)
 {
-    ml_lua_resolver *self = check_resolver(L);
+    ml_lua_resolver *self = ml_lua_check_resolver(L);
     ml_err e = {0};
-    check_not_logging(L, self);
+    ml_lua_check_not_logging(L, self);
     if (ml_forget(self->r, name_arg(L, 2), &e) < 0) return ml_lua_push_failure(L, &e);
     lua_pushboolean(L, 1);
     return 1;
@@ -198,8 +207,8 @@ static int resolver_forget(lua_State *L)
 /* r:reload() -> true | nil, err: the policy before stays. */
 static int resolver_reload(lua_State *L)
 {
-    ml_lua_resolver *self = check_resolver(L);
-    check_not_logging(L, self);
+    ml_lua_resolver *self = ml_lua_check_resolver(L);
+    ml_lua_check_not_logging(L, self);
     ml_err e = {0};
     lua_State *outer = self->L;
     self->L = L;
@@ -214,12 +223,14 @@ static int resolver_close(lua_State *L)
 {
     ml_lua_resolver *self = luaL_checkudata(L, 1, ML_LUA_RESOLVER);
     if (self->L) return luaL_error(L, "cannot close a resolver from its log function");
+    ml_resolver *r = self->r;
+    self->r = NULL; /* what it calls back finds it closed */
     self->L = L;
-    ml_close(self->r);
-    self->r = NULL;
+    ml_close(r);
     self->L = NULL;
     luaL_unref(L, LUA_REGISTRYINDEX, self->log_ref);
     self->log_ref = LUA_NOREF;
+    ml_lua_deliver_last(L);
     return 0;
 }
 
@@ -236,6 +247,7 @@ static void add_methods(lua_State *L)
         {"forget", resolver_forget}, {"reload", resolver_reload},
         {"close", resolver_close},   {NULL, NULL}};
     luaL_setfuncs(L, methods, 0);
+    ml_lua_requests_add_methods(L);
 }
 
 void ml_lua_calls_register(lua_State *L)

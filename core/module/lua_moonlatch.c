@@ -13,7 +13,27 @@
  *   recover, purge, backup (name [, opts]);  put, restore (name, bytes [, opts])
  *   resolver:check(names_file | nil, names, opts), test(file | nil, cases, opts)
  *                                   {text = JSON}: see ML_CHECK and ML_TEST
- *   resolver:close()                also when collected
+ *   resolver:close()                also when collected; what is in flight ends with
+ *                                   the code "canceled"
+ *
+ *   resolver:start(verb, name, [bytes,] opts, fn)   request | nil, err
+ *                                   fn(answer | nil, err) is called exactly once, from
+ *                                   a step or from close; answer is what the verb's
+ *                                   own method would have returned
+ *   request:cancel()                its fn sees the code "canceled"
+ *   request:deadline(ms)            brings its end forward
+ *   resolver:fd(), timeout_ms()     an event loop watches fd for reading, and calls
+ *   resolver:step([max_wait_ms])    number of requests ended; waits so long (default 0,
+ *                                   -1: for something).  fn may do everything here:
+ *                                   start, wait, yield, close.  Its error is raised by
+ *                                   the step; the fns after it are the next step's
+ *   resolver:pollfd(), events()     so that cqueues.poll(resolver) waits for it
+ *   resolver:await(verb, name, [bytes,] opts [, signal])   answer | nil, err
+ *                                   from a coroutine: yields until a step elsewhere has
+ *                                   the answer and resumes it.  In a loop that alone
+ *                                   resumes its coroutines, signal is what it waits by:
+ *                                   an object with wait() and signal(), such as a
+ *                                   cqueues condition
  *     opts = {context = {}, version, timeout_ms, refresh, plan_only, json,
  *     content_type, tags = {}, enabled, not_before_s, expires_s, replace_metadata}
  *
@@ -42,6 +62,7 @@ int luaopen_moonlatch(lua_State *L)
     ml_lua_errors_register(L);
     ml_lua_secrets_register(L);
     ml_lua_calls_register(L);
+    ml_lua_requests_register(L);
     luaL_newlib(L, functions);
     lua_pushliteral(L, ML_VERSION);
     lua_setfield(L, -2, "version");

@@ -183,9 +183,11 @@ int ml_lua_open(lua_State *L)
 {
     luaL_checktype(L, 1, LUA_TTABLE);
     lua_settop(L, 1);
-    ml_lua_resolver *self = lua_newuserdatauv(L, sizeof(*self), 0);
+    ml_lua_resolver *self = lua_newuserdatauv(L, sizeof(*self), 1);
     *self = (ml_lua_resolver){.log_ref = LUA_NOREF};
     luaL_setmetatable(L, ML_LUA_RESOLVER);
+    lua_newtable(L);
+    lua_setiuservalue(L, -2, 1);
 
     ml_options opt = {ML_OPTIONS_INIT};
     read_options(L, self, &opt);

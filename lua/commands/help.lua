@@ -2,7 +2,16 @@
 local flags = require "moonlatch.commands.shared.flags"
 local verbs = require "moonlatch.commands.shared.verbs"
 
-local M = {}
+-- The manual pages have these texts too.
+local M = {
+    POLICY = [[
+--policy FILE or airflow, else MOONLATCH_POLICY, else airflow when
+AIRFLOW__SECRETS__BACKEND_KWARGS or AIRFLOW__SECRETS__BACKEND_KWARG__* is set, else
+$XDG_CONFIG_HOME/moonlatch/policy.lua, else /etc/moonlatch/policy.lua.]],
+    EXIT_CODES = [[
+0 ok, 1 failure, 2 usage, 3 missing, 4 forbidden, disabled or deleted,
+5 throttled or unavailable, 6 unauthenticated, 7 policy error, 8 conflict.]],
+}
 
 function M.define(p)
     p:argument("verb", "the verb to explain"):argname("VERB"):args("*")
@@ -14,16 +23,8 @@ local function overview()
     for _, entry in ipairs(verbs.list) do
         out[#out + 1] = ("  %-13s %s"):format(entry[1], entry[2])
     end
-    out[#out + 1] = [[
-
-Policy: --policy FILE or airflow, else MOONLATCH_POLICY, else airflow when
-AIRFLOW__SECRETS__BACKEND_KWARGS or AIRFLOW__SECRETS__BACKEND_KWARG__* is set, else
-$XDG_CONFIG_HOME/moonlatch/policy.lua, else /etc/moonlatch/policy.lua.
-
-Exit codes: 0 ok, 1 failure, 2 usage, 3 missing, 4 forbidden, disabled or deleted,
-5 throttled or unavailable, 6 unauthenticated, 7 policy error, 8 conflict.
-
-`moonlatch help VERB` lists the flags of a verb.]]
+    table.move({ "", "Policy: " .. M.POLICY, "", "Exit codes: " .. M.EXIT_CODES, "",
+        "`moonlatch help VERB` lists the flags of a verb." }, 1, 6, #out + 1, out)
     return table.concat(out, "\n") .. "\n"
 end
 

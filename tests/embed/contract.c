@@ -234,6 +234,69 @@ static void test_cancel_and_deadline(void **state)
     close(server);
 }
 
+/* An end may be brought forward, never put off, and only while there is one to come. */
+static void test_deadline_of_a_request(void **state)
+{
+    (void)state;
+    char policy[1024];
+    int server = silent_server(policy);
+    ml_resolver *r = open_text(policy, 0);
+    seen soon = {0}, now = {0}, later = {0}, canceled = {0};
+    ml_call slow = {ML_CALL_INIT, .verb = ML_GET, .name = "hangs",
+                    .deadline_ms = 60000};
+    ml_request *q = ml_get_start(r, "hangs", NULL, 0, note, &soon, NULL);
+    ml_request *at_once = ml_start(r, &slow, note, &now, NULL);
+    ml_request *tried = ml_start(r, &slow, note, &later, NULL);
+    ml_request *both = ml_start(r, &slow, note, &canceled, NULL);
+    ml_step(r, 10);
+    ml_request_deadline(tried, 100 * 1000); /* it had less */
+    ml_request_deadline(q, 10 * 1000);
+    ml_request_deadline(q, 50);
+    ml_request_deadline(q, 20 * 1000);
+    ml_request_deadline(at_once, -1);
+    ml_cancel(both);
+    ml_request_deadline(both, 0);
+    step_until(r, &now.calls, 1);
+    step_until(r, &canceled.calls, 1);
+    step_until(r, &soon.calls, 1);
+    assert_int_equal(now.code, ML_EUNAVAILABLE);
+    assert_int_equal(soon.code, ML_EUNAVAILABLE);
+    assert_int_equal(canceled.code, ML_ECANCELED);
+    assert_non_null(strstr(soon.text, "time"));
+    assert_int_equal(later.calls, 0);
+    ml_close(r);
+    assert_int_equal(later.code, ML_ECANCELED);
+    close(server);
+}
+
+static void hurry(ml_request *q, const ml_answer *a, const ml_err *e, void *arg)
+{
+    note(q, a, e, arg);
+    ml_request_deadline(((seen *)arg)->other, 0);
+}
+
+/* From inside another's done, and of a hit that is about to be told. */
+static void test_deadline_inside_done(void **state)
+{
+    (void)state;
+    char policy[1024];
+    int server = silent_server(policy);
+    ml_resolver *r = open_text(ENV_POLICY, 0), *hangs = open_text(policy, 0);
+    seen s = {0}, other = {0}, hit = {0};
+    s.other = ml_get_start(hangs, "x", NULL, 0, note, &other, NULL);
+    assert_non_null(ml_get_start(r, "ONE", NULL, 0, hurry, &s, NULL));
+    step_until(r, &s.calls, 1);
+    step_until(hangs, &other.calls, 1);
+    assert_int_equal(other.code, ML_EUNAVAILABLE);
+    ml_request_deadline(ml_get_start(r, "ONE", NULL, 0, note, &hit, NULL), 0);
+    step_until(r, &hit.calls, 1);
+    assert_true(hit.code == 0 || hit.code == ML_EUNAVAILABLE);
+    assert_string_equal(ml_version(), ML_VERSION);
+    ml_close(hangs);
+    ml_close(r);
+    close(server);
+}
+
 /* The host's own variables name the proxy, and an exception to it. */
 static void test_proxy_from_the_hosts_variables(void **state)
 {
@@ -340,6 +403,36 @@ static void test_bad_options(void **state)
     ml_close(NULL);
 }
 
+/* A program of an older header knows less of the structs; what it does not know is as
+ * if it were zero. */
+static void test_older_structs(void **state)
+{
+    (void)state;
+    ml_err e;
+    ml_resolver *r = NULL;
+    ml_answer *a = NULL;
+    ml_options o = {.size = offsetof(ml_options, negative_ttl_ms),
+                    .policy_text = ENV_POLICY,
+                    .env = env,
+                    .n_env = 3,
+                    .refresh_percent = -1000,
+                    .cache_max_entries = SIZE_MAX};
+    ml_call call = {.size = offsetof(ml_call, deadline_ms),
+                    .verb = ML_GET,
+                    .name = "ONE",
+                    .flags = ~0u};
+    assert_int_equal(ml_open(&r, &o, &e), 0);
+    assert_int_equal(ml_run(r, &call, &a, &e), 0);
+    assert_int_equal(ml_answer_count(a), 1);
+    ml_answer_free(a);
+    call.size = sizeof(call) + 1;
+    assert_int_equal(ml_run(r, &call, &a, &e), ML_EUSAGE);
+    assert_null(ml_start(r, &call, note, NULL, &e));
+    ml_close(r);
+    o.size = sizeof(o) + 1;
+    assert_int_equal(ml_open(&r, &o, &e), ML_EUSAGE);
+}
+
 /* The context takes part in names, and a hit belongs to its context. */
 static void test_context(void **state)
 {
@@ -377,10 +470,13 @@ int main(void)
         cmocka_unit_test(test_inside_done),
         cmocka_unit_test(test_close_inside_done),
         cmocka_unit_test(test_cancel_and_deadline),
+        cmocka_unit_test(test_deadline_of_a_request),
+        cmocka_unit_test(test_deadline_inside_done),
         cmocka_unit_test(test_proxy_from_the_hosts_variables),
         cmocka_unit_test(test_fork),
         cmocka_unit_test(test_explain_tells_of_the_cache),
         cmocka_unit_test(test_bad_options),
+        cmocka_unit_test(test_older_structs),
         cmocka_unit_test(test_context),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);

@@ -3,6 +3,8 @@
 #include "support.h"
 
 #include <arpa/inet.h>
+#include <errno.h>
+#include <poll.h>
 #include <sys/socket.h>
 #include <unistd.h>
 
@@ -32,21 +34,27 @@ typedef struct phase {
     const char *secret; /* its name says what the hostile service does */
     const char *op;     /* reached when the vault has counted this */
     int deadline_code;
+    bool is_full; /* nobody can connect any more */
 } phase;
 
 static const phase phases[] = {
-    {"handshake", NULL, NULL, NULL, ML_EUNAVAILABLE},
-    {"challenge", NULL, "silent", NULL, ML_EUNAVAILABLE},
-    {"token", "token-delay=60s", "it", "token", ML_EUNAVAILABLE},
-    {"answer", "delay=60s:op=list-versions", "it", "list-versions", ML_EUNAVAILABLE},
-    {"body", NULL, "slow-body", NULL, ML_EUNAVAILABLE},
-    {"retry", "429:retry-after=8", "it", "get", ML_ETHROTTLED},
-    {"token retry", "token-503:retry-after=8", "it", "token", ML_EUNAVAILABLE},
+    {"connect", NULL, NULL, NULL, ML_EUNAVAILABLE, true},
+    {"handshake", NULL, NULL, NULL, ML_EUNAVAILABLE, false},
+    {"challenge", NULL, "silent", NULL, ML_EUNAVAILABLE, false},
+    {"token", "token-delay=60s", "it", "token", ML_EUNAVAILABLE, false},
+    {"answer", "delay=60s:op=list-versions", "it", "list-versions", ML_EUNAVAILABLE,
+     false},
+    {"body", NULL, "slow-body", NULL, ML_EUNAVAILABLE, false},
+    {"retry", "429:retry-after=8", "it", "get", ML_ETHROTTLED, false},
+    {"token retry", "token-503:retry-after=8", "it", "token", ML_EUNAVAILABLE, false},
 };
+
+enum { CROWD = 4 };
 
 typedef struct place {
     server *vault, *hostile;
-    int silent; /* a socket that listens and never accepts */
+    int silent;       /* a socket that listens and never accepts */
+    int crowd[CROWD]; /* connections that wait for it already */
     ml_resolver *r;
     const char *secret;
     ml_verb verb;
@@ -58,17 +66,32 @@ static bool is_warm(const phase *p)
     return p->op && strcmp(p->op, "list-versions") == 0;
 }
 
-static int listen_only(int *port)
+static int listen_only(int *port, int backlog)
 {
     struct sockaddr_in at = {.sin_family = AF_INET,
                              .sin_addr.s_addr = htonl(INADDR_LOOPBACK)};
     socklen_t n = sizeof(at);
     int fd = socket(AF_INET, SOCK_STREAM | SOCK_CLOEXEC, 0);
     assert_int_equal(bind(fd, (struct sockaddr *)&at, n), 0);
-    assert_int_equal(listen(fd, 16), 0);
+    assert_int_equal(listen(fd, backlog), 0);
     assert_int_equal(getsockname(fd, (struct sockaddr *)&at, &n), 0);
     *port = ntohs(at.sin_port);
     return fd;
+}
+
+/* Until the kernel answers no more of them: it drops what comes then. */
+static void crowd_in(int crowd[CROWD], int port)
+{
+    struct sockaddr_in at = {.sin_family = AF_INET,
+                             .sin_addr.s_addr = htonl(INADDR_LOOPBACK),
+                             .sin_port = htons((uint16_t)port)};
+    for (int i = 0; i < CROWD; i++) {
+        crowd[i] = socket(AF_INET, SOCK_STREAM | SOCK_CLOEXEC | SOCK_NONBLOCK, 0);
+        assert_true(connect(crowd[i], (struct sockaddr *)&at, sizeof(at)) == 0 ||
+                    errno == EINPROGRESS);
+    }
+    struct pollfd last = {.fd = crowd[CROWD - 1], .events = POLLOUT};
+    assert_int_equal(poll(&last, 1, 100), 0);
 }
 
 static place enter(const phase *p)
@@ -81,7 +104,8 @@ static place enter(const phase *p)
     if (!p->fault && p->secret) at.hostile = hostile_start(at.vault);
     if (!p->fault && !p->secret) {
         int port;
-        at.silent = listen_only(&port);
+        at.silent = listen_only(&port, p->is_full ? 0 : 16);
+        if (p->is_full) crowd_in(at.crowd, port);
         snprintf(url, sizeof(url), "https://127.0.0.1:%d", port);
     }
     at.r = open_with(&(setup){.vault = at.vault,
@@ -100,6 +124,9 @@ static void leave(place *at)
     server_stop(at->hostile);
     server_stop(at->vault);
     if (at->silent >= 0) close(at->silent);
+    for (int i = 0; i < CROWD; i++) {
+        if (at->crowd[i] > 0) close(at->crowd[i]);
+    }
 }
 
 typedef struct end {
@@ -213,6 +240,57 @@ static void test_deadline(void **state)
     }
 }
 
+/* Shortened while it waits there; the other one is not disturbed. */
+static void test_deadline_brought_forward(void **state)
+{
+    (void)state;
+    for (size_t i = 0; i < sizeof(phases) / sizeof(phases[0]); i++) {
+        place at = enter(&phases[i]);
+        end brief = {0}, longer = {0};
+        ml_request *q = begin(&at, &brief, 60000);
+        begin(&at, &longer, 60000);
+        reach(&phases[i], &at, &brief);
+        int64_t began = now_ms();
+        ml_request_deadline(q, 100);
+        finish(&at, &brief);
+        assert_true(now_ms() - began < 10000);
+        assert_int_equal(brief.code, ML_EUNAVAILABLE);
+        assert_int_equal(longer.calls, 0);
+        leave(&at);
+        assert_int_equal(longer.calls, 1);
+    }
+}
+
+/* A plan that takes for ever ends by its own limits; who was not planned yet can be
+ * taken back. */
+static void test_policy_without_an_end(void **state)
+{
+    (void)state;
+    ml_resolver *r = NULL;
+    end endless = {0}, canceled = {0};
+    ml_options o = {ML_OPTIONS_INIT,
+                    .policy_text =
+                        "local ml = require 'moonlatch.policy'\n"
+                        "return ml.policy { ml.rule '**' { map = function()\n"
+                        "  while true do pcall(function() end) end\n"
+                        "end } }\n",
+                    .deadline_ms = 60000, .lua_deadline_ms = 200,
+                    .lua_max_instructions = INT64_MAX};
+    if (ml_open(&r, &o, &last_error) < 0) fail_msg("%s", last_error.text);
+    place at = {.r = r, .secret = "it", .verb = ML_GET};
+    int64_t began = now_ms();
+    begin(&at, &endless, 0);
+    ml_request *q = begin(&at, &canceled, 0);
+    ml_cancel(q);
+    finish(&at, &canceled);
+    finish(&at, &endless);
+    assert_int_equal(canceled.code, ML_ECANCELED);
+    assert_int_equal(endless.code, ML_EPOLICY);
+    assert_non_null(strstr(endless.text, "lua_deadline_ms"));
+    assert_true(now_ms() - began < 10000);
+    ml_close(r);
+}
+
 static void test_close(void **state)
 {
     (void)state;
@@ -233,7 +311,7 @@ static void test_close(void **state)
 static void test_hang_up(void **state)
 {
     (void)state;
-    const phase p = {"hang up", NULL, "hang-up", NULL, 0};
+    const phase p = {.name = "hang up", .secret = "hang-up"};
     place at = enter(&p);
     assert_int_equal(get_code(at.r, "hang-up"), ML_EUNAVAILABLE);
     leave(&at);
@@ -242,8 +320,12 @@ static void test_hang_up(void **state)
 int main(void)
 {
     const struct CMUnitTest tests[] = {
-        cmocka_unit_test(test_cancel),   cmocka_unit_test(test_cancel_at_once),
-        cmocka_unit_test(test_deadline), cmocka_unit_test(test_close),
+        cmocka_unit_test(test_cancel),
+        cmocka_unit_test(test_cancel_at_once),
+        cmocka_unit_test(test_deadline),
+        cmocka_unit_test(test_deadline_brought_forward),
+        cmocka_unit_test(test_policy_without_an_end),
+        cmocka_unit_test(test_close),
         cmocka_unit_test(test_hang_up),
     };
     return cmocka_run_group_tests(tests, write_seed, remove_seed);

@@ -68,7 +68,7 @@ static void test_requests_are_counted(void **state)
     ml_resolver *r = open_with(&(setup){.vault = v, .adjust = with_metrics});
     told[0] = '\0';
     assert_value(r, "canary", "value of the canary");
-    struct ml_stats s = {ML_STATS_INIT};
+    ml_numbers s = {ML_NUMBERS_INIT};
     assert_int_equal(ml_stats(r, &s, NULL), 0);
     int sent = requests(v, "get", -1) + requests(v, "token", -1);
     assert_int_equal(s.requests, sent);

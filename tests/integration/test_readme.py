@@ -3,17 +3,18 @@ and does what it says against a dev vault.
 
     test_readme.py SOURCE_DIR LIBRARY_DIR PROGRAM [COMPILER FLAGS...]"""
 
-import json
 import os
 import subprocess
 import sys
 import tempfile
 import unittest
 
+sys.path.insert(0, os.path.join(os.path.dirname(os.path.abspath(__file__)), "..", "support"))
+from devvault import Vault, WAIT_S  # noqa: E402
+
 SOURCE, LIBRARY, PROGRAM = sys.argv[1:4]
 FLAGS = sys.argv[4:]
 HELLO = os.path.join(SOURCE, "tests", "embed", "hello.c")
-WAIT_S = 60
 
 
 class Readme(unittest.TestCase):
@@ -30,31 +31,14 @@ class Readme(unittest.TestCase):
              "-I", os.path.join(home, "include"), HELLO, "-o", cls.hello,
              "-L", LIBRARY, "-lmoonlatch", "-Wl,-rpath," + LIBRARY],
             check=True, timeout=WAIT_S)
-        seed = os.path.join(home, "seed.json")
-        with open(seed, "w", encoding="utf-8") as f:
-            json.dump({"demo": {"db-password": "s3cret\n\u20ac", "db-off":
-                                {"value": "x", "attributes": {"enabled": False}}}}, f)
-        cls.log = open(os.path.join(home, "log"), "wb")
-        cls.vault = subprocess.Popen(
-            [PROGRAM, "dev-vault", "--seed", seed, "--state-dir",
-             os.path.join(home, "state")], stdout=subprocess.PIPE, stderr=cls.log)
-        ready = json.loads(cls.vault.stdout.readline())
-        cls.env = {
-            "PATH": os.environ["PATH"],
-            "VAULT_URL": ready["vault_url"],
-            "AZURE_AUTHORITY_HOST": ready["authority_host"],
-            "AZURE_TENANT_ID": ready["tenant_id"],
-            "AZURE_CLIENT_ID": ready["client_id"],
-            "AZURE_CLIENT_SECRET": ready["client_secret"],
-            "SSL_CERT_FILE": ready["ca_file"],
-        }
+        cls.vault = Vault(PROGRAM, {"demo": {
+            "db-password": "s3cret\n\u20ac",
+            "db-off": {"value": "x", "attributes": {"enabled": False}}}})
+        cls.env = cls.vault.env
 
     @classmethod
     def tearDownClass(cls):
-        cls.vault.terminate()
-        cls.vault.wait(WAIT_S)
-        cls.vault.stdout.close()
-        cls.log.close()
+        cls.vault.__exit__()
         cls.dir.cleanup()
 
     def run_hello(self, *args, **env):

@@ -38,6 +38,8 @@ static bool has_pair(const ml_pair *pairs, size_t n, const char *name,
     return false;
 }
 
+static int end_started(bool is_canceled);
+
 int ml_open(ml_resolver **out, const ml_options *opt, ml_err *e)
 {
     if (!opt->policy_text) return ml_fail(e, ML_EPOLICY, "p.lua:1: no policy");
@@ -52,6 +54,7 @@ int ml_open(ml_resolver **out, const ml_options *opt, ml_err *e)
 void ml_close(ml_resolver *r)
 {
     if (!r) return;
+    end_started(true);
     if (r->log) r->log(r->log_arg, ML_LOG_INFO, "resolver", "closing");
     resolvers_alive--;
     free(r);
@@ -126,6 +129,94 @@ void ml_answer_free(ml_answer *a)
     ml_secret_unref(a->secret);
     answers_alive--;
     free(a);
+}
+
+/* A request ends in the next step, as ml_run would have, or when it is closed. */
+struct ml_request {
+    ml_resolver *r;
+    ml_call call;
+    ml_done *done;
+    void *arg;
+    bool is_canceled;
+    int deadline_ms;
+};
+
+enum { MAX_STARTED = 8 };
+static ml_request *started[MAX_STARTED];
+static int n_started, n_wakes;
+
+ml_request *ml_start(ml_resolver *r, const ml_call *call, ml_done *done, void *arg,
+                     ml_err *e)
+{
+    if (!call->name || n_started == MAX_STARTED) {
+        ml_fail(e, ML_EUSAGE, "no name");
+        return NULL;
+    }
+    ml_request *q = calloc(1, sizeof(*q));
+    *q = (ml_request){.r = r, .done = done, .arg = arg, .call = *call};
+    q->call.name = strcmp(call->name, "gone") == 0 ? "gone" : "n";
+    q->call.value = NULL; /* borrowed until the start has returned */
+    started[n_started++] = q;
+    return q;
+}
+
+static void end_request(ml_request *q, bool is_canceled)
+{
+    ml_answer *a = NULL;
+    ml_err e = {0};
+    if (is_canceled)
+        ml_fail(&e, ML_ECANCELED, "canceled");
+    else if (q->deadline_ms)
+        ml_fail(&e, ML_EUNAVAILABLE, "late after %d", q->deadline_ms);
+    else if (ml_run(q->r, &q->call, &a, &e) == 0)
+        e.code = 0;
+    q->done(q, a, &e, q->arg);
+    ml_answer_free(a);
+    free(q);
+}
+
+static int end_started(bool is_canceled)
+{
+    int n = n_started;
+    n_started = 0;
+    for (int i = 0; i < n; i++) {
+        end_request(started[i], is_canceled || started[i]->is_canceled);
+    }
+    return n;
+}
+
+int ml_step(ml_resolver *r, int max_wait_ms)
+{
+    (void)r;
+    return max_wait_ms == 77 ? ML_EFORKED : end_started(false);
+}
+
+void ml_cancel(ml_request *q)
+{
+    q->is_canceled = true;
+}
+
+void ml_request_deadline(ml_request *q, int ms)
+{
+    q->deadline_ms = ms;
+}
+
+int ml_fd(const ml_resolver *r)
+{
+    (void)r;
+    return 42;
+}
+
+int ml_timeout_ms(ml_resolver *r)
+{
+    (void)r;
+    return n_started ? 10 : -1;
+}
+
+void ml_wake(ml_resolver *r)
+{
+    (void)r;
+    n_wakes++;
 }
 
 static char forgotten[32];
@@ -259,6 +350,44 @@ static void logs_reach_lua_and_its_faults_stay_there(void **state)
         "assert(q:get('n') and q:get('n'))\n");
 }
 
+static void started_calls_end_in_a_step(void **state)
+{
+    (void)state;
+    n_wakes = 0;
+    run_lua(
+        OPEN
+        "local seen = {}\n"
+        "local function note(a, e) seen[#seen + 1] = a or e.code end\n"
+        "assert(r:timeout_ms() == -1 and r:fd() == 42 and r:pollfd() == 42)\n"
+        "assert(r:start('get', 'n', nil, note) and r:start('list', 'n', nil, note))\n"
+        "assert(r:start('get', 'gone', {}, note))\n"
+        "r:start('get', 'n', nil, note):cancel()\n"
+        "r:start('put', 'n', 'v', nil, note):deadline(5)\n"
+        "assert(#seen == 0 and r:timeout_ms() == 10 and r:events() == 'r')\n"
+        "assert(r:step() == 5 and #seen == 5 and r:step() == 0)\n"
+        "assert(seen[1]:bytes() == 'a\\0b' and seen[2].text == 'text')\n"
+        "assert(seen[3] == 'missing' and seen[4] == 'canceled')\n"
+        "assert(seen[5] == 'unavailable')\n"
+        "local none, e = r:start('get', nil, nil, note)\n"
+        "assert(none == nil and e.code == 'usage')\n"
+        "none, e = r:step(77)\n"
+        "assert(none == nil and e.code == 'forked' and #e.text > 0)\n");
+    assert_int_equal(n_wakes, 4); /* whenever more were left */
+}
+
+static void unwanted_requests_leave_nothing(void **state)
+{
+    (void)state;
+    run_lua(OPEN "r:start('get', 'n', nil, function(_, e) Code = e.code end)\n"
+                 "r:close() assert(Code == 'canceled')\n"
+                 "do local q = m.open{policy_text='p'}\n"
+                 "q:start('list', 'n', nil, function(_, e) Code = e end) end\n"
+                 "collectgarbage() assert(Code.code == 'canceled')\n"
+                 "Kept = m.open{policy_text='p'}\n"
+                 "Kept:start('get', 'n', nil, function() error 'at the end' end)\n");
+    assert_int_equal(n_started, 0);
+}
+
 static void every_error_has_an_exit_code(void **state)
 {
     (void)state;
@@ -278,6 +407,8 @@ int main(void)
         cmocka_unit_test(a_reload_answers_what_is_wrong),
         cmocka_unit_test(misuse_throws),
         cmocka_unit_test(logs_reach_lua_and_its_faults_stay_there),
+        cmocka_unit_test(started_calls_end_in_a_step),
+        cmocka_unit_test(unwanted_requests_leave_nothing),
         cmocka_unit_test(every_error_has_an_exit_code),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);

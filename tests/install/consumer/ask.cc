@@ -1,0 +1,2 @@
+// ask.cc - the same host, for a C++ compiler.
+#include "ask.c"
