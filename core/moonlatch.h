@@ -220,17 +220,17 @@ typedef struct ml_options {
                           * for again ahead; default 75; -1: never */
     size_t cache_max_entries; /* of each cache; default 65536 */
     bool allow_exec; /* may sources written in Lua run programs (exec = true)? */
+    /* What the host wants to know; each costs nothing while it is not given. */
+    ml_metric_fn *metric;
+    void *metric_arg;
+    ml_span_fn *span;
+    ml_traceparent_fn *traceparent;
+    void *span_arg; /* of both */
     /* Budgets: at most so many requests to one vault in any ten seconds.  Default what
      * the service documents, 4000 and 300; -1: none, only its own 429 counts. */
     int vault_reads_in_10_s;
     int vault_writes_in_10_s; /* those that make versions: put, restore */
-    /* What the host wants to know; each costs nothing while it is not given. */
-    ml_metric_fn *metric;
-    void *metric_arg;
-    bool keep_metrics; /* for ml_metrics_text */
-    ml_span_fn *span;
-    ml_traceparent_fn *traceparent;
-    void *span_arg; /* of both */
+    bool keep_metrics;        /* for ml_metrics_text */
 } ml_options;
 #define ML_OPTIONS_INIT .size = sizeof(ml_options)
 
