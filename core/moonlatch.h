@@ -145,6 +145,50 @@ typedef struct ml_clock {
     void *arg;
 } ml_clock;
 
+/* What happens, for the host's own metrics.  Labels are verbs, outcomes, statuses,
+ * aliases of sources and places of rules ("policy.lua:12"); never names or values.
+ *
+ *   moonlatch_call_seconds{verb, rule, outcome}      histogram: calls that the cache of
+ *                                                    answers did not serve
+ *   moonlatch_source_seconds{verb, source, outcome}  histogram: waiting for a source
+ *   moonlatch_request_seconds{method, status}        histogram: HTTP, each try; status
+ *                                                    "0": no answer
+ *   moonlatch_budget_wait_seconds{outcome}           histogram: "sent" or "refused"
+ *   moonlatch_retries_total{status}                  counter
+ *
+ * Called and forbidden as ml_log_fn; everything is borrowed. */
+typedef enum ml_metric_kind { ML_COUNTER, ML_HISTOGRAM } ml_metric_kind;
+typedef struct ml_metric {
+    size_t size; /* of the struct, as the library knows it */
+    const char *name;
+    ml_metric_kind kind;
+    double value; /* ML_COUNTER: to add; ML_HISTOGRAM: one observation, in seconds */
+    const ml_pair *labels;
+    size_t n_labels;
+} ml_metric;
+typedef void ml_metric_fn(void *arg, const ml_metric *m);
+
+/* A span of a distributed trace (W3C Trace Context): once when it begins, and once,
+ * with the last three facts, when it ends.  A "call" is what ml_start or a blocking
+ * call began, hits of the cache excepted; its children are "request"s, each one HTTP
+ * try; the vault gets the request's traceparent as a header.  Called as ml_log_fn. */
+typedef struct ml_span {
+    size_t size; /* of the struct, as the library knows it */
+    bool is_end;
+    const char *what;        /* "call" or "request" */
+    const char *traceparent; /* of this span */
+    const char *parent_id;   /* 16 hex digits; "": it is the root */
+    const char *verb;        /* of a call: "get" ...; of a request: "GET" ... */
+    const char *rule;        /* of a call, at its end: "policy.lua:12"; or "" */
+    const char *outcome;     /* of a call, at its end: "found" ... */
+    int http_status;         /* of a request, at its end; 0: no answer */
+    const char *source;      /* of a call that failed: whose fault it was; or "" */
+} ml_span;
+typedef void ml_span_fn(void *arg, const ml_span *s);
+/* The traceparent of what the calling thread is doing, for calls without one of their
+ * own; copied at once; NULL: none. */
+typedef const char *ml_traceparent_fn(void *arg);
+
 /* Everything is copied; zero means the default.  Give one of policy_file, policy_text.
  */
 typedef struct ml_options {
@@ -176,6 +220,17 @@ typedef struct ml_options {
                           * for again ahead; default 75; -1: never */
     size_t cache_max_entries; /* of each cache; default 65536 */
     bool allow_exec; /* may sources written in Lua run programs (exec = true)? */
+    /* What the host wants to know; each costs nothing while it is not given. */
+    ml_metric_fn *metric;
+    void *metric_arg;
+    ml_span_fn *span;
+    ml_traceparent_fn *traceparent;
+    void *span_arg; /* of both */
+    /* Budgets: at most so many requests to one vault in any ten seconds.  Default what
+     * the service documents, 4000 and 300; -1: none, only its own 429 counts. */
+    int vault_reads_in_10_s;
+    int vault_writes_in_10_s; /* those that make versions: put, restore */
+    bool keep_metrics;        /* for ml_metrics_text */
 } ml_options;
 #define ML_OPTIONS_INIT .size = sizeof(ml_options)
 
@@ -244,11 +299,13 @@ typedef struct ml_call {
     const char *content_type; /* NULL: keep */
     const ml_pair *tags;      /* NULL: keep */
     size_t n_tags;
-    int enabled;          /* 0 keep, 1 yes, -1 no */
-    int64_t not_before_s; /* 0 keep */
-    int64_t expires_s;    /* 0 keep */
-    int deadline_ms;      /* 0: ml_options.deadline_ms */
-    unsigned flags;       /* ML_REFRESH ... */
+    int enabled;             /* 0 keep, 1 yes, -1 no */
+    int64_t not_before_s;    /* 0 keep */
+    int64_t expires_s;       /* 0 keep */
+    int deadline_ms;         /* 0: ml_options.deadline_ms */
+    unsigned flags;          /* ML_REFRESH ... */
+    const char *traceparent; /* W3C: what this call is a part of; sent on to the vault.
+                              * NULL, or not of that form: ml_options.traceparent */
 } ml_call;
 #define ML_CALL_INIT .size = sizeof(ml_call)
 
@@ -281,6 +338,44 @@ ML_API ML_MUST int ml_explain(ml_resolver *r, const char *name, const ml_pair *c
  * Calls under way are not kept either.  Thread-safe, also inside a done; no network.
  * ML_EUSAGE: the pattern is wrong. */
 ML_API ML_MUST int ml_forget(ml_resolver *r, const char *pattern, ml_err *e);
+
+/* Numbers since the handle was opened, or of this moment (now).  A host may ask as
+ * often as it likes: it costs about as much as a hit. */
+typedef struct ml_numbers {
+    size_t size;                 /* filled by ML_NUMBERS_INIT */
+    uint64_t hits;               /* calls that the cache of answers served */
+    uint64_t misses;             /* gets that it could not serve */
+    uint64_t calls;              /* that were not hits, and have ended */
+    uint64_t failures;           /* of them */
+    uint64_t kept_hits;          /* steps that the cache of sources served */
+    uint64_t joined;             /* steps that waited for somebody else's request */
+    uint64_t requests;           /* HTTP, each try */
+    uint64_t retries;            /* of them */
+    uint64_t throttled;          /* answered with 429 */
+    uint64_t unanswered;         /* not answered */
+    uint64_t waited;             /* had to wait for their turn */
+    uint64_t refused;            /* were not sent: a pause, or a vault that is down */
+    uint64_t reloads;            /* that were taken */
+    uint64_t reload_failures;    /* that were not */
+    uint64_t cache_bytes;        /* now; of answers */
+    uint64_t cache_entries;      /* now */
+    uint64_t kept_bytes;         /* now; of what sources said */
+    uint64_t kept_entries;       /* now */
+    uint64_t lua_bytes;          /* now */
+    uint64_t requests_in_flight; /* now; to vaults */
+    uint64_t requests_waiting;   /* now; for their turn */
+    uint64_t vaults_paused;      /* now; reads and writes of a vault counted apart */
+    uint64_t vaults_broken;      /* now; left alone since nobody answers */
+} ml_numbers;
+#define ML_NUMBERS_INIT .size = sizeof(ml_numbers)
+
+/* Fills *out as far as its size goes.  Thread-safe, also inside a done; ML_EUSAGE,
+ * ML_EFORKED. */
+ML_API ML_MUST int ml_stats(ml_resolver *r, ml_numbers *out, ml_err *e);
+/* The same, and with ml_options.keep_metrics everything that ml_metric_fn would have
+ * been told, as Prometheus reads it (text format 0.0.4): ml_answer_text(*out).  At most
+ * 1,000 series.  Thread-safe, also inside a done. */
+ML_API ML_MUST int ml_metrics_text(ml_resolver *r, ml_answer **out, ml_err *e);
 
 /* Called exactly once per started request, only from ml_step, a blocking call or
  * ml_close.  answer is NULL and e->code negative on failure, e->code 0 on success.

@@ -111,6 +111,12 @@ static int open_ground(ml_resolver *r, const ml_options *o, ml_err *e)
     pthread_condattr_destroy(&monotonic);
     r->clock = o->clock ? *o->clock : ml_system_clock;
     r->log = (ml_log){o->log, o->log_arg, o->log_level};
+    r->meter = (ml_meter){.metric = o->metric,
+                          .metric_arg = o->metric_arg,
+                          .keeps = o->keep_metrics,
+                          .span = o->span,
+                          .traceparent = o->traceparent,
+                          .span_arg = o->span_arg};
     r->deadline_ms = or_default(o->deadline_ms, DEADLINE_MS);
     r->cache_ttl_ms = o->cache_ttl_ms ? o->cache_ttl_ms : CACHE_TTL_MS;
     int rc = map_alive(r, e);
@@ -141,6 +147,12 @@ static int set_proxy(ml_resolver *r, const ml_options *o, ml_err *e)
     return ml_fail(e, ML_ENOMEM, "out of memory");
 }
 
+/* 0: as documented; negative: none. */
+static void set_limit(ml_azure *a, ml_request_kind kind, int given)
+{
+    if (given) a->limits[kind] = given > 0 ? given : 0;
+}
+
 static int open_io(ml_resolver *r, const ml_options *o, ml_err *e)
 {
     pthread_once(&curl_once, init_curl);
@@ -152,6 +164,7 @@ static int open_io(ml_resolver *r, const ml_options *o, ml_err *e)
     if (rc < 0) return rc;
     r->loop = ml_loop_new(&r->clock, &r->log, e);
     if (!r->loop) return e ? e->code : ML_ENOMEM;
+    ml_loop_set_meter(r->loop, &r->meter);
     r->client = (ml_http_client){.loop = r->loop,
                                  .tls = &r->tls,
                                  .proxy = r->proxy,
@@ -160,7 +173,10 @@ static int open_io(ml_resolver *r, const ml_options *o, ml_err *e)
                                  .retry = {RETRY_TRIES, RETRY_BASE_MS, RETRY_CAP_MS}};
     r->azure = ml_azure_new(&r->client, &r->env);
     r->hosted = ml_hosted_new(r->loop);
-    return r->azure && r->hosted ? 0 : ml_fail(e, ML_ENOMEM, "out of memory");
+    if (!r->azure || !r->hosted) return ml_fail(e, ML_ENOMEM, "out of memory");
+    set_limit(r->azure, ML_READS, o->vault_reads_in_10_s);
+    set_limit(r->azure, ML_WRITES, o->vault_writes_in_10_s);
+    return 0;
 }
 
 static int open_vm(ml_resolver *r, const ml_options *o, ml_err *e)
@@ -217,6 +233,7 @@ void ml_resolver_free(ml_resolver *r)
     ml_tls_fini(&r->tls);
     ml_cache_free(r->cache);
     ml_kept_free(r->kept);
+    ml_meter_fini(&r->meter);
     ml_env_fini(&r->env);
     ml_policy_forget(r);
     if (r->proxy) ml_scrub_free(r->proxy, strlen(r->proxy)); /* may hold a password */

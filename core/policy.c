@@ -55,9 +55,11 @@ int ml_policy_reload(ml_resolver *r, ml_err *e)
 {
     int rc = ml_policy_load(r, true, e);
     if (rc < 0) {
+        r->meter.counts.reload_failures++;
         log_once(r, e);
         return rc;
     }
+    r->meter.counts.reloads++;
     r->reload_problem[0] = '\0';
     r->policy_generation++;
     ml_request_note_change(r);

@@ -5,7 +5,9 @@
 
 #include "base/err.h"
 #include "base/mem.h"
+#include "io/span.h"
 #include "resolver.h"
+#include "script/verbs.h"
 #include "source/ready.h"
 
 static int check_pairs(const char *what, const ml_pair *pairs, size_t n, ml_err *e)
@@ -80,6 +82,8 @@ ml_request *ml_request_new(ml_resolver *r, const ml_call *call, ml_err *e)
     }
     q->resolver = r;
     q->answer = answer;
+    q->verb = call->verb;
+    q->began_ms = ml_loop_now_ms(r->loop);
     q->changes_store = is_change(call->verb);
     q->keeps_answer = r->cache && call->verb == ML_GET;
     q->policy_generation = atomic_load(&r->policy_generation);
@@ -184,6 +188,39 @@ static void note_changed(ml_request *q)
         ml_kept_forget(r->kept, (ml_str){0});
 }
 
+/* ---- what is told -----------------------------------------------------------------
+ */
+
+static void begin_telling(ml_request *q, const ml_call *call)
+{
+    const ml_meter *m = &q->resolver->meter;
+    ml_loop *loop = q->resolver->loop;
+    if (!ml_span_parse(&q->parent, call->traceparent) && m->traceparent)
+        ml_span_parse(&q->parent, m->traceparent(m->span_arg));
+    if (!ml_span_is_on(loop, &q->parent)) return;
+    ml_span_begin(loop, &q->parent, &q->span,
+                  &(ml_span){.what = "call", .verb = ml_verb_word(q->verb)});
+    ml_task_set_span(q->op, &q->span);
+}
+
+static void end_telling(ml_request *q, const ml_op *op)
+{
+    ml_meter *m = &q->resolver->meter;
+    ml_loop *loop = q->resolver->loop;
+    const char *verb = ml_verb_word(q->verb), *rule = ml_task_rule(op);
+    const char *outcome = ml_outcome(q->err.code);
+    m->counts.calls++;
+    if (q->err.code) m->counts.failures++;
+    ml_meter_note(m, ML_METRIC_CALL, (const char *const[]){verb, rule, outcome},
+                  (double)(ml_loop_now_ms(loop) - q->began_ms) / 1000);
+    ml_span_end(loop, &q->parent, &q->span,
+                &(ml_span){.what = "call",
+                           .verb = verb,
+                           .rule = rule,
+                           .outcome = outcome,
+                           .source = q->err.source});
+}
+
 static void on_task(ml_op *op, void *arg)
 {
     ml_request *q = arg;
@@ -195,6 +232,7 @@ static void on_task(ml_op *op, void *arg)
     }
     if (q->changes_store) note_changed(q);
     remember(q, op);
+    end_telling(q, op);
     finish(q);
 }
 
@@ -234,7 +272,9 @@ int ml_request_start(ml_request *q, const ml_call *call, ml_err *e)
     q->generation = r->generation;
     q->op =
         ml_task_start(r->vm, call, q->deadline_ms, cached_ms(r, call), on_task, q, e);
-    return q->op ? 0 : e->code;
+    if (!q->op) return e->code;
+    begin_telling(q, call);
+    return 0;
 }
 
 static void on_late(ml_timer *timer, void *arg)

@@ -36,7 +36,10 @@ struct ml_request {
     bool changes_store;  /* what was cached before is stale afterwards */
     uint64_t generation; /* of the store when it began */
     uint64_t policy_generation;
-    char *name, *version; /* with the context: the cache key */
+    ml_verb verb;
+    int64_t began_ms;
+    ml_span_at parent, span; /* empty: nobody is interested */
+    char *name, *version;    /* with the context: the cache key */
     ml_pair *context;
     size_t n_context;
     ml_request *next; /* in `finished` */
@@ -56,6 +59,7 @@ struct ml_resolver {
     const unsigned char *alive; /* a page that a forked child sees as zero */
     ml_clock clock;
     ml_log log;
+    ml_meter meter;
     ml_env env;
     ml_tls tls;
     char *proxy, *no_proxy;

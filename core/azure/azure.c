@@ -5,16 +5,68 @@
 
 #include "azure/token.h"
 
+enum { READS_IN_10_S = 4000, WRITES_IN_10_S = 300 }; /* as documented, per vault */
+
+struct ml_azure_gate {
+    ml_gate *gate;
+    ml_azure_gate *next;
+};
+
 ml_azure *ml_azure_new(const ml_http_client *client, const ml_env *env)
 {
     ml_azure *a = calloc(1, sizeof(*a));
-    if (a) *a = (ml_azure){.client = client, .env = env};
+    if (!a) return NULL;
+    *a = (ml_azure){
+        .client = client, .env = env, .limits = {READS_IN_10_S, WRITES_IN_10_S}};
     return a;
+}
+
+ml_gate *ml_azure_gate_of(ml_azure *a, const char *origin, ml_request_kind kind)
+{
+    static const char *const what[] = {"reads", "writes"};
+    ml_azure_gate *g = a->gates;
+    while (g && !ml_gate_is(g->gate, origin, what[kind])) g = g->next;
+    if (g) return g->gate;
+    g = calloc(1, sizeof(*g));
+    if (!g) return NULL;
+    g->gate = ml_gate_new(a->client->loop, origin, what[kind], a->limits[kind]);
+    if (!g->gate) {
+        free(g);
+        return NULL;
+    }
+    g->next = a->gates;
+    a->gates = g;
+    return g->gate;
+}
+
+ml_azure_counts ml_azure_count(const ml_azure *a)
+{
+    ml_azure_counts all = {0};
+    int64_t now_ms = ml_loop_now_ms(a->client->loop);
+    for (const ml_azure_gate *g = a->gates; g; g = g->next) {
+        const ml_limiter *l = ml_gate_limiter(g->gate);
+        all.in_flight += (uint64_t)l->in_flight;
+        all.waiting += ml_gate_waiting(g->gate);
+        all.paused += ml_limiter_paused_until(l, now_ms) > 0;
+        all.broken += l->is_broken;
+    }
+    return all;
+}
+
+static void free_gates(ml_azure *a)
+{
+    while (a->gates) {
+        ml_azure_gate *g = a->gates;
+        a->gates = g->next;
+        ml_gate_free(g->gate);
+        free(g);
+    }
 }
 
 void ml_azure_free(ml_azure *a)
 {
     if (!a) return;
     ml_token_free_all(a);
+    free_gates(a);
     free(a);
 }

@@ -9,6 +9,7 @@
 typedef struct ml_vault {
     ml_azure *azure;
     ml_vault_url url;
+    ml_gate *gates[ML_REQUEST_KINDS]; /* borrowed from azure; NULL: not limited */
     ml_identity identity;
     char alias[64];
     char api_version[32];

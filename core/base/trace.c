@@ -14,6 +14,13 @@ void ml_trace_init(ml_trace *t, const ml_clock *clock)
     *t = (ml_trace){.clock = clock, .began_ms = ml_mono_ms(clock)};
 }
 
+void ml_trace_init_like(ml_trace *t, const ml_trace *of)
+{
+    ml_trace_init(t, of->clock);
+    t->span = of->span;
+    t->keeps_nothing = of->keeps_nothing;
+}
+
 void ml_trace_fini(ml_trace *t)
 {
     free(t->events);
@@ -39,7 +46,7 @@ static ml_trace_event *next_event(ml_trace *t)
 
 void ml_trace_add(ml_trace *t, const char *what, const char *fmt, ...)
 {
-    ml_trace_event *ev = t ? next_event(t) : NULL;
+    ml_trace_event *ev = t && !t->keeps_nothing ? next_event(t) : NULL;
     if (!ev) return;
     ev->at_ms = ml_mono_ms(t->clock) - t->began_ms;
     ml_copy_printable(ev->what, sizeof(ev->what), what, strlen(what));

@@ -13,7 +13,14 @@ typedef struct ml_trace_event {
     char text[ML_TRACE_TEXT];
 } ml_trace_event;
 
+/* A place in a trace of many programs: see io/span.h.  Empty: none. */
+typedef struct ml_span_at {
+    char trace_id[33], span_id[17], flags[3];
+} ml_span_at;
+
 typedef struct ml_trace {
+    ml_span_at span;    /* what this is a part of */
+    bool keeps_nothing; /* only the span is of interest */
     const ml_clock *clock;
     int64_t began_ms;
     ml_trace_event *events;
@@ -23,6 +30,8 @@ typedef struct ml_trace {
 } ml_trace;
 
 void ml_trace_init(ml_trace *t, const ml_clock *clock);
+/* Of the same span, for another part of the work. */
+void ml_trace_init_like(ml_trace *t, const ml_trace *of);
 void ml_trace_fini(ml_trace *t);
 /* t may be NULL: nobody asked. */
 void ml_trace_add(ml_trace *t, const char *what, const char *fmt, ...)

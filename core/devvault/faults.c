@@ -4,6 +4,7 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "base/clock.h"
 #include "base/err.h"
 #include "base/str.h"
 #include "devvault/text.h"
@@ -145,6 +146,7 @@ static bool read_modifier(ml_dv_fault *f, ml_str m)
     ml_str value = {m.p + eq + 1, m.n - eq - 1};
     int n;
     if (ml_str_eq(name, ML_LIT("op"))) return copy_text(f->op, sizeof(f->op), value);
+    if (ml_str_eq(name, ML_LIT("for"))) return read_millis(value, &f->for_ms);
     if (!read_number(value, 100000000, &n)) return false;
     if (ml_str_eq(name, ML_LIT("first"))) {
         f->first = n;
@@ -168,7 +170,7 @@ static int read_modifiers(ml_dv_fault *f, ml_str rest, const char *spec, ml_err 
         if (!read_modifier(f, m)) {
             return ml_fail(
                 e, ML_EUSAGE,
-                "fault '%s': '%.*s' is no modifier; use 0.2, first=N, always, "
+                "fault '%s': '%.*s' is no modifier; use 0.2, first=N, for=5s, always, "
                 "retry-after=S, retry-after-ms=N, retry-after-date=S, op=NAME",
                 spec, (int)m.n, m.p);
         }
@@ -284,14 +286,22 @@ static double roll(ml_dv_faults *fs)
     return (double)((x * UINT64_C(2685821657736338717)) >> 11) / 9007199254740992.0;
 }
 
+/* From its first strike on; so whoever tests need not hurry to begin. */
+static bool is_over(const ml_dv_fault *f)
+{
+    return f->for_ms > 0 && f->struck > 0 &&
+           ml_mono_ms(&ml_system_clock) - f->began_ms >= f->for_ms;
+}
+
 bool ml_dv_fault_strikes(ml_dv_faults *fs, ml_dv_fault *f, bool is_token,
                          const char *op)
 {
     if (f->is_token != is_token) return false;
     if (f->op[0] && strcmp(f->op, op) != 0) return false;
     if (f->first >= 0 && f->struck >= f->first) return false;
+    if (is_over(f)) return false;
     if (f->chance < 1 && roll(fs) >= f->chance) return false;
-    f->struck++;
+    if (f->struck++ == 0) f->began_ms = ml_mono_ms(&ml_system_clock);
     return true;
 }
 

@@ -12,8 +12,9 @@
  *   challenge=scope|resource  http-401-once  claims-challenge
  *   token-lifetime=S  token-tenant=ID  token-expires-in-string
  *
- * Modifiers: a probability (0.2), first=N, always (the default), retry-after=S,
- * retry-after-ms=N, retry-after-date=S, op=NAME (get, set, list, ...). */
+ * Modifiers: a probability (0.2), first=N, for=5s (from its first strike),
+ * always (the default), retry-after=S, retry-after-ms=N, retry-after-date=S, op=NAME
+ * (get, set, list, ...). */
 #pragma once
 #include <stdbool.h>
 #include <stdint.h>
@@ -56,7 +57,8 @@ typedef struct ml_dv_fault {
     char op[24];    /* only this operation; "" means all */
     double chance;  /* 0..1 */
     int64_t first;  /* at most so often; -1: no limit */
-    int64_t struck;
+    int for_ms;     /* so long after it struck first; 0: no limit */
+    int64_t struck, began_ms;
     int retry_after_s; /* -1: none, as for the next two */
     int retry_after_ms;
     int retry_after_date_s;

@@ -36,6 +36,7 @@ typedef struct shard {
     ml_lru use;
     size_t bytes;
     size_t entries;
+    uint64_t hits, misses;
 } shard;
 
 struct ml_cache {
@@ -155,6 +156,7 @@ static ml_secret *hit(ml_cache *c, const key_walk *w, const char *key, int64_t n
         found = ml_secret_ref(en->secret);
         *due = due_of(en, now_ms);
     }
+    *(found ? &s->hits : &s->misses) += 1;
     pthread_mutex_unlock(&s->lock);
     return found;
 }
@@ -296,6 +298,21 @@ void ml_cache_clear(ml_cache *c)
         while (s->use.oldest) drop(s, (entry *)s->use.oldest);
         pthread_mutex_unlock(&s->lock);
     }
+}
+
+ml_cache_counts ml_cache_count(ml_cache *c)
+{
+    ml_cache_counts all = {0};
+    for (int i = 0; i < SHARDS; i++) {
+        shard *s = &c->shards[i];
+        pthread_mutex_lock(&s->lock);
+        all.hits += s->hits;
+        all.misses += s->misses;
+        all.bytes += s->bytes;
+        all.entries += s->entries;
+        pthread_mutex_unlock(&s->lock);
+    }
+    return all;
 }
 
 void ml_cache_free(ml_cache *c)

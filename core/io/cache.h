@@ -46,3 +46,10 @@ void ml_cache_rest(ml_cache *c, const ml_cache_key *k, int64_t until_ms);
 /* Drops the answers to names that match (glob.h). */
 void ml_cache_forget(ml_cache *c, ml_str pattern);
 void ml_cache_clear(ml_cache *c);
+
+/* Of all gets so far, and of this moment. */
+typedef struct ml_cache_counts {
+    uint64_t hits, misses;
+    uint64_t bytes, entries;
+} ml_cache_counts;
+ml_cache_counts ml_cache_count(ml_cache *c);

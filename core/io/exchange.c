@@ -83,6 +83,8 @@ static bool add_headers(ml_exchange *x)
     }
     bool ok = add_header(x, ML_LIT("x-ms-client-request-id: "),
                          ml_str_of(q->client_request_id));
+    if (ok && q->traceparent[0])
+        ok = add_header(x, ML_LIT("traceparent: "), ml_str_of(q->traceparent));
     if (ok && q->content_type) {
         ok = add_header(x, ML_LIT("Expect:"), (ml_str){0}) &&
              add_header(x, ML_LIT("Content-Type: "), ml_str_of(q->content_type));
@@ -391,6 +393,23 @@ void ml_exchange_stop(ml_exchange *x)
 
 /* ---- judging ------------------------------------------------------------------------
  */
+
+bool ml_exchange_is_outage(CURLcode code)
+{
+    switch (code) {
+    case CURLE_COULDNT_RESOLVE_HOST:
+    case CURLE_COULDNT_RESOLVE_PROXY:
+    case CURLE_COULDNT_CONNECT:
+    case CURLE_SSL_CONNECT_ERROR:
+    case CURLE_OPERATION_TIMEDOUT:
+    case CURLE_GOT_NOTHING:
+    case CURLE_SEND_ERROR:
+    case CURLE_RECV_ERROR:
+    case CURLE_HTTP2:
+    case CURLE_HTTP2_STREAM: return true;
+    default: return false;
+    }
+}
 
 bool ml_exchange_may_repeat(const ml_exchange *x, CURLcode code)
 {

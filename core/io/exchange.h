@@ -32,5 +32,7 @@ int ml_exchange_start(ml_exchange *x, int64_t left_ms, ml_err *e);
 void ml_exchange_stop(ml_exchange *x);
 /* Turns curl's verdict into an error that names the host and the cause. */
 void ml_exchange_explain(const ml_exchange *x, CURLcode code, ml_err *e);
+/* Is it one of those where nobody answered? */
+bool ml_exchange_is_outage(CURLcode code);
 /* May the same request be sent again after this failure? */
 bool ml_exchange_may_repeat(const ml_exchange *x, CURLcode code);

@@ -1,10 +1,13 @@
 /* http.c - an exchange repeated until it is worth reporting, under one deadline.
  *
- *   send --answer--> transient and worth a retry? --no--> done
- *     ^                        | yes
- *     +------ wait ------------+          retry.c decides, exchange.c sends */
+ *   turn --> send --answer--> transient and worth a retry? --no--> done
+ *     ^                                | yes
+ *     +------------- wait -------------+      retry.c decides, exchange.c sends
+ *
+ * A turn is to be had at once, unless the request goes through a gate (gate.h). */
 #include "io/http.h"
 
+#include <stddef.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -12,8 +15,9 @@
 #include "base/err.h"
 #include "base/mem.h"
 #include "io/exchange.h"
+#include "io/span.h"
 
-enum { MAX_TRIES_WITHOUT_ANSWER = 3 };
+enum { MAX_TRIES_WITHOUT_ANSWER = 3, TELLING_MS = 1000 };
 
 struct ml_http {
     ml_op op;
@@ -21,6 +25,8 @@ struct ml_http {
     ml_http_response response;
     ml_exchange exchange;
     ml_timer wait;
+    ml_turn turn;
+    ml_span_at span; /* of the try under way */
     bool may_retry;
     int tries;
     CURLcode last_code; /* of the last try */
@@ -29,6 +35,7 @@ struct ml_http {
 };
 
 static void on_exchange(ml_exchange *x, CURLcode code, void *arg);
+static void report(ml_http *h);
 
 void ml_http_request_init(ml_http_request *q)
 {
@@ -60,18 +67,152 @@ static int64_t left_ms(const ml_http *h)
     return h->request.deadline_ms - ml_loop_now_ms(h->op.loop);
 }
 
+/* ---- what is told ------------------------------------------------------------------
+ */
+
+/* Of the last try; 0: no answer came. */
+static int status_of(const ml_http *h)
+{
+    return h->last_code == CURLE_OK ? h->response.status : 0;
+}
+
+static void note_status(ml_meter *m, ml_metric_id id, const char *method, int status,
+                        double value)
+{
+    char text[16];
+    if (!ml_meter_is_on(m)) return;
+    snprintf(text, sizeof(text), "%d", status);
+    const char *const labels[] = {method ? method : text, text};
+    ml_meter_note(m, id, labels, value);
+}
+
+static void begin_telling(ml_http *h)
+{
+    ml_meter *m = ml_loop_meter(h->op.loop);
+    const ml_trace *trace = h->exchange.trace;
+    if (m) m->counts.requests++;
+    if (m && h->tries > 1) {
+        m->counts.retries++;
+        note_status(m, ML_METRIC_RETRY, NULL, status_of(h), 1);
+    }
+    if (!trace || !trace->span.trace_id[0]) return;
+    ml_span_begin(h->op.loop, &trace->span, &h->span,
+                  &(ml_span){.what = "request", .verb = h->request.method});
+    ml_span_write(&h->span, h->request.traceparent);
+}
+
+static void end_telling(ml_http *h, int status)
+{
+    ml_meter *m = ml_loop_meter(h->op.loop);
+    if (m && status == 0) m->counts.unanswered++;
+    if (m && status == 429) m->counts.throttled++;
+    int64_t took_ms = ml_loop_now_ms(h->op.loop) - h->exchange.began_ms;
+    note_status(m, ML_METRIC_REQUEST, h->request.method, status,
+                (double)took_ms / 1000);
+    if (!h->span.span_id[0]) return;
+    ml_span_end(h->op.loop, &h->exchange.trace->span, &h->span,
+                &(ml_span){.what = "request",
+                           .verb = h->request.method,
+                           .http_status = status});
+    h->span.span_id[0] = '\0';
+}
+
+static void tell_wait(ml_http *h, bool is_sent, int64_t waited_ms)
+{
+    ml_meter *m = ml_loop_meter(h->op.loop);
+    if (!m) return;
+    if (waited_ms >= 0) m->counts.waited++;
+    if (!is_sent) m->counts.refused++;
+    const char *outcome = is_sent ? "sent" : "refused";
+    ml_meter_note(m, ML_METRIC_WAIT, &outcome,
+                  waited_ms > 0 ? (double)waited_ms / 1000 : 0);
+}
+
+/* Who was answered before reports that. */
+static void end_late(ml_http *h)
+{
+    if (h->tries > 0)
+        report(h);
+    else
+        ml_op_fail(&h->op, ML_EUNAVAILABLE,
+                   "the deadline passed before the request to the service could be "
+                   "sent");
+}
+
 static void send_now(ml_http *h)
 {
     int64_t left = left_ms(h);
     if (left <= 0) {
-        ml_op_fail(&h->op, ML_EUNAVAILABLE,
-                   "the deadline passed before the request to "
-                   "the service could be sent");
+        if (h->request.gate) ml_gate_drop(h->request.gate, &h->turn);
+        end_late(h);
         return;
     }
     h->tries++;
-    if (ml_exchange_start(&h->exchange, left, &h->op.err) < 0) ml_op_finish(&h->op);
+    begin_telling(h);
+    if (ml_exchange_start(&h->exchange, left, &h->op.err) == 0) return;
+    end_telling(h, 0);
+    if (h->request.gate) ml_gate_drop(h->request.gate, &h->turn);
+    ml_op_finish(&h->op);
 }
+
+/* ---- turns ------------------------------------------------------------------------
+ */
+
+/* Not sent.  Who was answered before reports that. */
+static void give_up(ml_http *h)
+{
+    if (h->tries > 0) {
+        report(h);
+        return;
+    }
+    ml_gate_explain(h->request.gate, &h->op.err);
+    ml_op_finish(&h->op);
+}
+
+static void on_turn(ml_turn *t, ml_turn_word word)
+{
+    ml_http *h = (ml_http *)((char *)t - offsetof(ml_http, turn));
+    int64_t waited_ms = ml_loop_now_ms(h->op.loop) - t->since_ms;
+    ml_trace_add(h->exchange.trace, "budget", "%s after %d ms in the queue",
+                 word == ML_TURN_GO ? "its turn" : "no turn", (int)waited_ms);
+    tell_wait(h, word == ML_TURN_GO, waited_ms);
+    if (word == ML_TURN_GO)
+        send_now(h);
+    else
+        give_up(h);
+}
+
+static void send_in_turn(ml_http *h)
+{
+    ml_gate *gate = h->request.gate;
+    if (!gate || left_ms(h) <= 0) {
+        send_now(h);
+        return;
+    }
+    switch (ml_gate_enter(gate, &h->turn, h->request.deadline_ms, on_turn)) {
+    case ML_TURN_GO: send_now(h); return;
+    case ML_TURN_WAIT: return;
+    default: tell_wait(h, false, -1); give_up(h);
+    }
+}
+
+/* What a try says about the service.  One that its caller gave no time says nothing. */
+static ml_heard heard(const ml_http *h, CURLcode code)
+{
+    if (code != CURLE_OK) {
+        int64_t took_ms = ml_loop_now_ms(h->op.loop) - h->exchange.began_ms;
+        if (code == CURLE_OPERATION_TIMEDOUT && took_ms < TELLING_MS)
+            return ML_HEARD_NOTHING;
+        return ml_exchange_is_outage(code) ? ML_HEARD_OUTAGE : ML_HEARD_NOTHING;
+    }
+    int status = h->response.status;
+    if (status == 429) return ML_HEARD_THROTTLED;
+    if (status < 500) return ML_HEARD_GOOD;
+    return ml_retry_is_transient(status) ? ML_HEARD_OUTAGE : ML_HEARD_GOOD;
+}
+
+/* ---- tries ------------------------------------------------------------------------
+ */
 
 /* Milliseconds until the next try, or ML_RETRY_STOP. */
 static int next_try(ml_http *h, CURLcode code)
@@ -117,7 +258,7 @@ static void on_wait(ml_timer *t, void *arg)
     (void)t;
     ml_http *h = arg;
     if (left_ms(h) > 0)
-        send_now(h);
+        send_in_turn(h);
     else
         report(h);
 }
@@ -129,6 +270,16 @@ static void on_exchange(ml_exchange *x, CURLcode code, void *arg)
     if (code == CURLE_OK) {
         h->last_status = h->response.status;
         h->last_retry_after_ms = h->response.retry_after_ms;
+    }
+    int status = status_of(h);
+    ml_gate *gate = h->request.gate;
+    end_telling(h, status);
+    if (gate) {
+        ml_gate_leave(gate, &h->turn, heard(h, code), h->response.retry_after_ms);
+        if (status == 429 && h->may_retry) {
+            send_in_turn(h);
+            return;
+        }
     }
     int wait_ms = next_try(h, code);
     if (wait_ms != ML_RETRY_STOP) {
@@ -143,8 +294,10 @@ static void on_exchange(ml_exchange *x, CURLcode code, void *arg)
 static void cancel(ml_op *op)
 {
     ml_http *h = (ml_http *)op;
+    if (h->exchange.easy) end_telling(h, 0);
     ml_exchange_stop(&h->exchange);
     ml_timer_stop(op->loop, &h->wait);
+    if (h->request.gate) ml_gate_drop(h->request.gate, &h->turn);
     ml_op_fail(op, ML_ECANCELED, "canceled");
 }
 
@@ -194,7 +347,7 @@ ml_op *ml_http_start(const ml_http_client *c, ml_http_request *q, bool retry,
                                 .trace = trace,
                                 .done = on_exchange,
                                 .arg = h};
-    send_now(h);
+    send_in_turn(h);
     return &h->op;
 }
 

@@ -5,6 +5,7 @@
  * body and the response body live in scrubbing buffers. */
 #pragma once
 #include "base/buf.h"
+#include "io/gate.h"
 #include "io/loop.h"
 #include "io/retry.h"
 #include "io/tls.h"
@@ -20,7 +21,9 @@ typedef struct ml_http_request {
     size_t max_bytes;         /* of the response body; 0 means 1 MiB */
     int64_t deadline_ms;      /* monotonic, for everything */
     bool is_idempotent;       /* may be sent again when no answer came */
+    ml_gate *gate;            /* every try waits for its turn here; NULL: none */
     char client_request_id[40];
+    char traceparent[56]; /* "": none; of each try, made here */
     /* For services that are not Azure's.  Bare: no headers but these and User-Agent, no
      * retry but max_tries - 1, and no word of vaults in errors. */
     bool is_bare;
@@ -62,7 +65,8 @@ void ml_http_response_fini(ml_http_response *r);
 /* Takes over the request's contents (q is left empty).  op->err is set only when no
  * usable answer came: an answer of any status is a success here; the protocol layer
  * decides what it means.  With `retry`, transient statuses and failures are tried
- * again, waiting as retry.h says, until the deadline; the last answer is the result. */
+ * again, waiting as retry.h says, until the deadline; the last answer is the result.
+ * With a gate, a 429 waits there for as long as it takes, with all the others. */
 ml_op *ml_http_start(const ml_http_client *c, ml_http_request *q, bool retry,
                      ml_trace *trace, ml_op_done *done, void *arg);
 /* Valid in the op's done. */

@@ -30,6 +30,7 @@ enum {
 struct ml_loop {
     const ml_clock *clock;
     const ml_log *log;
+    ml_meter *meter;
     int epoll_fd;
     int timer_fd;
     int event_fd;
@@ -435,6 +436,16 @@ const ml_clock *ml_loop_clock(const ml_loop *l)
 const ml_log *ml_loop_log(const ml_loop *l)
 {
     return l->log;
+}
+
+void ml_loop_set_meter(ml_loop *l, ml_meter *m)
+{
+    l->meter = m;
+}
+
+ml_meter *ml_loop_meter(const ml_loop *l)
+{
+    return l->meter;
 }
 
 /* splitmix64: small, well spread, no state but 64 bits. */

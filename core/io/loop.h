@@ -7,6 +7,7 @@
 #include <curl/curl.h>
 
 #include "base/log.h"
+#include "base/meter.h"
 #include "io/op.h"
 
 typedef struct ml_timer ml_timer;
@@ -63,6 +64,9 @@ int64_t ml_loop_now_ms(const ml_loop *l);
 int64_t ml_loop_wall_s(const ml_loop *l);
 const ml_clock *ml_loop_clock(const ml_loop *l);
 const ml_log *ml_loop_log(const ml_loop *l);
+/* What is counted here; NULL: nothing.  Borrowed. */
+void ml_loop_set_meter(ml_loop *l, ml_meter *m);
+ml_meter *ml_loop_meter(const ml_loop *l);
 /* 32 bits for jitter and request ids: own generator, seeded from the system. */
 uint32_t ml_loop_random(ml_loop *l);
 

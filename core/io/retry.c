@@ -23,8 +23,7 @@ bool ml_retry_is_transient(int status)
     }
 }
 
-/* 1 .. min(cap, base * 2^(attempt - 1)). */
-static int backoff_ms(const ml_retry *r, int attempt, uint32_t random)
+int ml_retry_wait_ms(const ml_retry *r, int attempt, uint32_t random)
 {
     int shift = attempt < 1 ? 0 : attempt - 1;
     int64_t base = r->base_ms > 0 ? r->base_ms : 1;
@@ -39,7 +38,7 @@ int ml_retry_next(const ml_retry *r, int attempt, int status, int server_ms,
 {
     if (r->max_attempts > 0 && attempt >= r->max_attempts) return ML_RETRY_STOP;
     if (status != 0 && !ml_retry_is_transient(status)) return ML_RETRY_STOP;
-    int wait_ms = backoff_ms(r, attempt, random);
+    int wait_ms = ml_retry_wait_ms(r, attempt, random);
     if (wait_ms < server_ms) wait_ms = server_ms;
     return wait_ms < left_ms ? wait_ms : ML_RETRY_STOP;
 }

@@ -15,6 +15,8 @@ enum { ML_RETRY_STOP = -1 };
 
 /* 408, 429, 500, 502, 503, 504. */
 bool ml_retry_is_transient(int status);
+/* Full jitter: 1 .. min(cap, base * 2^(attempt - 1)) milliseconds. */
+int ml_retry_wait_ms(const ml_retry *r, int attempt, uint32_t random);
 /* Milliseconds to wait before the next try, or ML_RETRY_STOP.
  * attempt: tries made so far (1 after the first).  status 0: no answer came.
  * server_ms: the service's wish, 0 for none; it is a lower bound.  left_ms: until the

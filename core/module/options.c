@@ -149,6 +149,8 @@ static const char *const known_options[] = {"policy_file",
                                             "log",
                                             "log_level",
                                             "allow_exec",
+                                            "vault_reads_in_10_s",
+                                            "vault_writes_in_10_s",
                                             NULL};
 
 static void read_options(lua_State *L, ml_lua_resolver *self, ml_options *opt)
@@ -167,6 +169,8 @@ static void read_options(lua_State *L, ml_lua_resolver *self, ml_options *opt)
     opt->refresh_percent = small(L, "refresh_percent");
     opt->cache_max_bytes = limit(L, "cache_max_bytes");
     opt->cache_max_entries = limit(L, "cache_max_entries");
+    opt->vault_reads_in_10_s = small(L, "vault_reads_in_10_s");
+    opt->vault_writes_in_10_s = small(L, "vault_writes_in_10_s");
     lua_getfield(L, 1, "allow_exec");
     opt->allow_exec = lua_toboolean(L, -1) != 0;
     lua_pop(L, 1);

@@ -157,6 +157,13 @@ static int core_keep_at_most(lua_State *L)
     return 0;
 }
 
+/* core.by_rule(where): this call is answered as that rule says; for metrics */
+static int core_by_rule(lua_State *L)
+{
+    ml_task_by_rule(L, luaL_checkstring(L, 1));
+    return 0;
+}
+
 /* core.wall_s() -> the host's wall clock, seconds since 1970 */
 static int core_wall_s(lua_State *L)
 {
@@ -246,6 +253,7 @@ void ml_script_push_core(lua_State *L)
                                          {"now_ms", core_now_ms},
                                          {"kept", ml_script_kept},
                                          {"keep_at_most", core_keep_at_most},
+                                         {"by_rule", core_by_rule},
                                          {"wall_s", core_wall_s},
                                          {"field", ml_script_field},
                                          {"decode", ml_script_decode},

@@ -232,6 +232,7 @@ static int source_call(lua_State *L)
     ml_keep_call how = ml_script_keep_call(L, 3, host->kept, c.version.n > 0);
     ml_op *op = ml_kept_start(host->kept, host->loop, s, &c, &how, ml_task_wake, t);
     if (!op) return ml_script_nomem(L);
+    ml_task_asks(t, s->alias);
     return ml_task_await(L, t, verb, op);
 }
 

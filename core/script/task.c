@@ -10,12 +10,14 @@
 
 #include <assert.h>
 #include <stdlib.h>
+#include <string.h>
 
 #include "base/clock.h"
 #include "base/err.h"
 #include "base/mem.h"
 #include "script/bind_error.h"
 #include "script/call.h"
+#include "script/verbs.h"
 
 struct ml_task {
     ml_op op; /* first: the task is an op */
@@ -31,7 +33,10 @@ struct ml_task {
     size_t events_seen;
     int64_t fresh_until_ms; /* the answer: everything in it is that fresh */
     ml_asker asker;
-    bool is_explain;           /* only then somebody looks at the events */
+    bool is_explain;    /* only then somebody looks at the events */
+    char rule[128];     /* whose plan it walks: "policy.lua:12", or "" */
+    const char *source; /* what it waits for: its alias, NULL: none */
+    int64_t asked_ms;
     bool has_returned;         /* the coroutine's main function */
     ml_secret_handle *secrets; /* the handles of this call */
     char *text;
@@ -83,13 +88,40 @@ ml_trace *ml_task_trace(lua_State *L)
 ml_trace *ml_task_events(lua_State *L)
 {
     ml_task *t = ml_vm_of(L)->running;
-    return t && t->is_explain ? &t->trace : NULL;
+    return t && (t->is_explain || t->trace.span.span_id[0]) ? &t->trace : NULL;
 }
 
 ml_asker *ml_task_asker(lua_State *L)
 {
     ml_task *t = ml_vm_of(L)->running;
     return t ? &t->asker : NULL;
+}
+
+/* ---- what is told -------------------------------------------------------------- */
+
+void ml_task_by_rule(lua_State *L, const char *where)
+{
+    ml_task *t = ml_vm_of(L)->running;
+    if (t) ml_copy_printable(t->rule, sizeof(t->rule), where, strlen(where));
+}
+
+void ml_task_asks(ml_task *t, const char *source)
+{
+    t->source = source;
+    t->asked_ms = ml_loop_now_ms(t->op.loop);
+}
+
+static void tell_asked(ml_task *t, const ml_op *child)
+{
+    ml_meter *m = ml_loop_meter(t->op.loop);
+    if (t->source && ml_meter_is_on(m)) {
+        int64_t took_ms = ml_loop_now_ms(t->op.loop) - t->asked_ms;
+        ml_meter_note(m, ML_METRIC_SOURCE,
+                      (const char *const[]){ml_verb_word(t->child_verb), t->source,
+                                            ml_outcome(child->err.code)},
+                      (double)took_ms / 1000);
+    }
+    t->source = NULL;
 }
 
 static void use(ml_task *t, int64_t fresh_until_ms)
@@ -331,6 +363,7 @@ void ml_task_wake(ml_op *child, void *arg)
     ml_task *t = arg;
     assert(t->child == child);
     t->child = NULL;
+    tell_asked(t, child);
     if (child->fresh_until_ms != 0) use(t, child->fresh_until_ms);
     if (t->op.is_canceled) {
         end_canceled(t);
@@ -425,6 +458,18 @@ ml_op *ml_task_start(ml_vm *vm, const ml_call *call, int64_t deadline_ms,
     ml_trace_init(&t->trace, vm->host->clock);
     ml_timer_start(t->op.loop, &t->first, ml_mono_ms(vm->host->clock), on_first, t);
     return &t->op;
+}
+
+void ml_task_set_span(ml_op *op, const ml_span_at *span)
+{
+    ml_task *t = (ml_task *)op;
+    t->trace.span = *span;
+    t->trace.keeps_nothing = !t->is_explain;
+}
+
+const char *ml_task_rule(const ml_op *op)
+{
+    return ((const ml_task *)op)->rule;
 }
 
 int64_t ml_task_fresh_until_ms(const ml_op *op)

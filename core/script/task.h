@@ -31,6 +31,10 @@ ml_trace *ml_task_trace(lua_State *L);
 ml_trace *ml_task_events(lua_State *L);
 /* The call that runs now, as one that flights know; NULL while none does. */
 ml_asker *ml_task_asker(lua_State *L);
+/* Its answer comes from this rule: "file:line". */
+void ml_task_by_rule(lua_State *L, const char *where);
+/* What it is about to wait for is this source; its alias lives as long. */
+void ml_task_asks(ml_task *t, const char *source);
 /* Its answer is made of something that holds until then. */
 void ml_task_used(lua_State *L, int64_t fresh_until_ms);
 ml_secret_handle **ml_task_secrets(lua_State *L);

@@ -246,3 +246,8 @@ int ml_vm_load(ml_vm *vm, ml_str text, const char *chunkname, ml_err *e)
 {
     return ml_vm_load_from(vm, &(ml_policy_from){.text = text, .name = chunkname}, e);
 }
+
+size_t ml_vm_bytes(const ml_vm *vm)
+{
+    return vm->alloc.used_bytes;
+}

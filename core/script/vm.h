@@ -19,6 +19,9 @@ ml_vm *ml_vm_new(const ml_host *host, const ml_vm_limits *limits, ml_err *e);
 /* No task may be pending.  Accepts NULL. */
 void ml_vm_free(ml_vm *vm);
 
+/* Memory of its Lua state now. */
+size_t ml_vm_bytes(const ml_vm *vm);
+
 /* Where a policy comes from: a path of a file or a directory, or else a text. */
 typedef struct ml_policy_from {
     ml_str text;
@@ -37,6 +40,10 @@ int ml_vm_load(ml_vm *vm, ml_str text, const char *chunkname, ml_err *e);
  * list holds the secrets of the answer, ml_task_text its text. */
 ml_op *ml_task_start(ml_vm *vm, const ml_call *call, int64_t deadline_ms,
                      int64_t cached_ms, ml_op_done *done, void *arg, ml_err *e);
+/* Right after the start: what this call is a part of. */
+void ml_task_set_span(ml_op *op, const ml_span_at *span);
+/* In done: the place of the rule that decided, "" when none did. */
+const char *ml_task_rule(const ml_op *op);
 /* In done: the text of the answer ("" when none). */
 const char *ml_task_text(const ml_op *op);
 /* In done: how long the answer holds; INT64_MAX: no source had a part in it. */

@@ -89,7 +89,7 @@ static ml_flight *new_source_flight(ml_kept *c, ml_loop *loop, ml_source *s,
     f->source = ml_source_ref(s);
     f->deadline_ms = call->deadline_ms;
     f->has_trace = call->trace != NULL;
-    if (f->has_trace) ml_trace_init(&f->trace, call->trace->clock);
+    if (f->has_trace) ml_trace_init_like(&f->trace, call->trace);
     return f;
 }
 
@@ -173,6 +173,7 @@ static ml_op *get(ml_kept *c, ml_loop *loop, ml_source *s, const ml_source_call 
     ml_kept_look a = ml_kept_look_at(c, en, how, ml_loop_now_ms(loop));
     if (a.answers) {
         note(call->trace, &a);
+        if (ml_loop_meter(loop)) ml_loop_meter(loop)->counts.kept_hits++;
         ml_op *op = ready(loop, en, &a, done, arg);
         if (op && a.state == ML_KEPT_LATE && !en->flight)
             ask_ahead(c, loop, s, &k, call, how);
@@ -183,6 +184,7 @@ static ml_op *get(ml_kept *c, ml_loop *loop, ml_source *s, const ml_source_call 
         ml_waiter *w =
             ml_flight_join(en->flight, how, call->deadline_ms, call->trace, done, arg);
         ml_kept_want(c, &k, how->name); /* notes the name */
+        if (ml_loop_meter(loop)) ml_loop_meter(loop)->counts.joined++;
         return w ? &w->op : NULL;
     }
     return ask(new_source_flight(c, loop, s, &k, call, how), call, how, done, arg);

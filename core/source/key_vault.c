@@ -146,6 +146,15 @@ static int configure(key_vault *v, const ml_key_vault_options *o, ml_err *e)
     return 0;
 }
 
+static int set_gates(ml_vault *vault, ml_err *e)
+{
+    for (int i = 0; i < ML_REQUEST_KINDS; i++) {
+        vault->gates[i] = ml_azure_gate_of(vault->azure, vault->url.origin, i);
+        if (!vault->gates[i]) return ml_fail(e, ML_ENOMEM, "out of memory");
+    }
+    return 0;
+}
+
 ml_source *ml_key_vault_source_new(ml_azure *a, const ml_key_vault_options *o,
                                    ml_err *e)
 {
@@ -158,7 +167,7 @@ ml_source *ml_key_vault_source_new(ml_azure *a, const ml_key_vault_options *o,
     v->source.refs = 1;
     v->source.ignores_case = true;
     v->vault.azure = a;
-    if (configure(v, o, e) == 0) return &v->source;
+    if (configure(v, o, e) == 0 && set_gates(&v->vault, e) == 0) return &v->source;
     free_key_vault(&v->source);
     return NULL;
 }

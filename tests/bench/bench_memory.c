@@ -91,7 +91,8 @@ int main(int argc, char **argv)
     if (argc != 3) bench_die("usage", "bench_memory POLICY COUNT");
     r.count = (unsigned)bench_number(argv[2]);
     ml_options options = {ML_OPTIONS_INIT, .policy_file = argv[1],
-                          .cache_ttl_ms = 3600000, .cache_max_bytes = 64u << 20};
+                          .cache_ttl_ms = 3600000, .cache_max_bytes = 64u << 20,
+                          .vault_reads_in_10_s = -1};
     if (ml_open(&r.resolver, &options, &e) != 0) bench_die("open", e.text);
     double open_kib = resident_kib(), tenth_kib = 0;
     while (r.finished < r.count) {

@@ -59,7 +59,8 @@ class Handler(http.server.BaseHTTPRequestHandler):
         size = int(self.headers.get("Content-Length", 0))
         body = self.rfile.read(size).decode(errors="replace")
         line = json.dumps([self.command, self.path,
-                           self.headers.get("Authorization", ""), body])
+                           self.headers.get("Authorization", ""), body,
+                           self.headers.get("traceparent", "")])
         with LOCK, open(RECORD, "a", encoding="utf-8") as f:
             f.write(line + "\n")
 

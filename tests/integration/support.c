@@ -265,6 +265,7 @@ ml_resolver *open_with(const setup *s)
                     .cache_ttl_ms = s->has_cache ? 0 : -1};
     ml_resolver *r = NULL;
     ml_err e;
+    if (s->adjust) s->adjust(&o);
     if (ml_open(&r, &o, &e) < 0) fail_msg("cannot open: %s", e.text);
     return r;
 }

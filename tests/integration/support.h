@@ -65,6 +65,7 @@ typedef struct setup {
     ml_log_fn *log;  /* hears everything */
     int deadline_ms; /* 0: a minute */
     bool has_cache;
+    void (*adjust)(ml_options *o); /* the last word; may be NULL */
 } setup;
 ml_resolver *open_with(const setup *s);
 ml_resolver *open_on(const server *vault);

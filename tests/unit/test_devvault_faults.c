@@ -155,6 +155,23 @@ static int count(ml_dv_faults *fs, const char *op, int tries)
     return n;
 }
 
+/* for=S begins with the first strike, and ends when the clock says so. */
+static void test_for(void **state)
+{
+    (void)state;
+    ml_dv_fault f;
+    assert_int_equal(ml_dv_fault_parse(&f, "429:for=5s,op=get", NULL), 0);
+    assert_int_equal(f.for_ms, 5000);
+    ml_dv_faults fs;
+    assert_int_equal(
+        ml_dv_faults_init(&fs, (const char *const[]){"503:for=600s"}, 1, 1, NULL), 0);
+    assert_int_equal(count(&fs, "get", 3), 3);
+    fs.items[0].began_ms -= 600000;
+    assert_int_equal(count(&fs, "get", 3), 0);
+    ml_dv_faults_fini(&fs);
+    assert_int_equal(ml_dv_fault_parse(&f, "429:for=soon", NULL), ML_EUSAGE);
+}
+
 /* first=N strikes N times, op= only its operation, a chance about its share. */
 static void test_strikes(void **state)
 {
@@ -207,13 +224,10 @@ static void test_bad_list(void **state)
 int main(void)
 {
     const struct CMUnitTest tests[] = {
-        cmocka_unit_test(test_status_defaults),
-        cmocka_unit_test(test_modifiers),
-        cmocka_unit_test(test_values),
-        cmocka_unit_test(test_token_faults),
-        cmocka_unit_test(test_nonsense),
-        cmocka_unit_test(test_strikes),
-        cmocka_unit_test(test_seed),
+        cmocka_unit_test(test_status_defaults), cmocka_unit_test(test_modifiers),
+        cmocka_unit_test(test_values),          cmocka_unit_test(test_token_faults),
+        cmocka_unit_test(test_nonsense),        cmocka_unit_test(test_for),
+        cmocka_unit_test(test_strikes),         cmocka_unit_test(test_seed),
         cmocka_unit_test(test_bad_list),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);

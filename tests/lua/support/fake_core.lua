@@ -393,6 +393,8 @@ function core.log_wants() return true end
 -- How long the answer may be kept: fake.keep_at_most, false for the default.
 function core.keep_at_most(ms) fake.keep_at_most = ms or false end
 
+function core.by_rule(where) fake.by_rule = where end
+
 -- With fake.tick set, time passes by looking at it.
 function core.now_ms()
   state.now = state.now + (fake.tick or 0)
@@ -418,7 +420,7 @@ function fake.reset(script)
     wall_s = script.wall_s or 0, contents = script.contents or {}, kept = {},
   }
   fake.calls, fake.logs, fake.vaults, fake.plain = {}, {}, {}, {}
-  fake.keep_at_most, fake.stale_asked = nil, nil
+  fake.keep_at_most, fake.stale_asked, fake.by_rule = nil, nil, nil
 end
 
 fake.core = core

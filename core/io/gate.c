@@ -1,0 +1,279 @@
+/* gate.c - a limiter, and the requests that wait for it: first come, first served. */
+#include "io/gate.h"
+
+#include <stddef.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <time.h>
+
+#include "base/err.h"
+
+enum { NAME_BYTES = 300, WHAT_BYTES = 16, TIME_BYTES = 32 };
+
+struct ml_gate {
+    ml_loop *loop;
+    ml_limiter limiter;
+    char name[NAME_BYTES], what[WHAT_BYTES];
+    ml_timer again;        /* when the limiter may say something else */
+    ml_turn *first, *last; /* by ticket */
+    size_t n_waiting;
+    uint64_t last_ticket;
+    bool is_pumping;
+};
+
+ml_gate *ml_gate_new(ml_loop *loop, const char *name, const char *what, int limit)
+{
+    ml_gate *g = calloc(1, sizeof(*g));
+    if (!g) return NULL;
+    g->loop = loop;
+    snprintf(g->name, sizeof(g->name), "%s", name);
+    snprintf(g->what, sizeof(g->what), "%s", what);
+    ml_limiter_init(&g->limiter, limit);
+    return g;
+}
+
+void ml_gate_free(ml_gate *g)
+{
+    free(g);
+}
+
+bool ml_gate_is(const ml_gate *g, const char *name, const char *what)
+{
+    return strcmp(g->name, name) == 0 && strcmp(g->what, what) == 0;
+}
+
+const ml_limiter *ml_gate_limiter(const ml_gate *g)
+{
+    return &g->limiter;
+}
+
+size_t ml_gate_waiting(const ml_gate *g)
+{
+    return g->n_waiting;
+}
+
+/* ---- the queue --------------------------------------------------------------------
+ */
+
+/* Who has been here before stands before who came later: near the front. */
+static void queue(ml_gate *g, ml_turn *t)
+{
+    ml_turn *after = g->last;
+    if (g->first && t->ticket < g->last->ticket) {
+        ml_turn *next = g->first;
+        while (next->ticket < t->ticket) next = next->next;
+        after = next->prev;
+    }
+    t->prev = after;
+    t->next = after ? after->next : g->first;
+    *(t->prev ? &t->prev->next : &g->first) = t;
+    *(t->next ? &t->next->prev : &g->last) = t;
+    t->is_waiting = true;
+    g->n_waiting++;
+}
+
+static void unqueue(ml_gate *g, ml_turn *t)
+{
+    *(t->prev ? &t->prev->next : &g->first) = t->next;
+    *(t->next ? &t->next->prev : &g->last) = t->prev;
+    t->prev = t->next = NULL;
+    t->is_waiting = false;
+    g->n_waiting--;
+    ml_timer_stop(g->loop, &t->late);
+}
+
+static void refuse(ml_gate *g, ml_turn *t, ml_turn_word word)
+{
+    unqueue(g, t);
+    t->fn(t, word);
+}
+
+static ml_limiter_word ask(ml_gate *g, ml_turn *t, int64_t *until_ms)
+{
+    ml_limiter_word word =
+        ml_limiter_ask(&g->limiter, ml_loop_now_ms(g->loop), &t->epoch, until_ms);
+    t->is_going = word == ML_LIMITER_GO;
+    return word;
+}
+
+static void pump(ml_gate *g);
+
+static void on_again(ml_timer *timer, void *arg)
+{
+    (void)timer;
+    pump(arg);
+}
+
+/* Lets go whoever may, in order.  Their functions may come back here. */
+static void pump(ml_gate *g)
+{
+    if (g->is_pumping) return;
+    g->is_pumping = true;
+    int64_t until_ms = INT64_MAX;
+    while (g->first) {
+        ml_turn *t = g->first;
+        ml_limiter_word word = ask(g, t, &until_ms);
+        if (word == ML_LIMITER_WAIT) break;
+        unqueue(g, t);
+        t->fn(t, word == ML_LIMITER_GO ? ML_TURN_GO : ML_TURN_REFUSED);
+    }
+    g->is_pumping = false;
+    ml_timer_stop(g->loop, &g->again);
+    if (g->first && until_ms < INT64_MAX)
+        ml_timer_start(g->loop, &g->again, until_ms, on_again, g);
+}
+
+/* A pause has begun: who cannot live through it is told now. */
+static void send_home(ml_gate *g)
+{
+    int64_t until_ms = ml_limiter_paused_until(&g->limiter, ml_loop_now_ms(g->loop));
+    for (ml_turn *t = g->first, *next; t && until_ms; t = next) {
+        next = t->next;
+        if (t->deadline_ms <= until_ms) refuse(g, t, ML_TURN_REFUSED);
+    }
+}
+
+/* ---- turns --------------------------------------------------------------------------
+ */
+
+static void on_late(ml_timer *timer, void *arg)
+{
+    ml_turn *t = (ml_turn *)((char *)timer - offsetof(ml_turn, late));
+    refuse(arg, t, ML_TURN_LATE);
+}
+
+ml_turn_word ml_gate_enter(ml_gate *g, ml_turn *t, int64_t deadline_ms, ml_turn_fn *fn)
+{
+    int64_t until_ms = INT64_MAX;
+    t->fn = fn;
+    t->deadline_ms = deadline_ms;
+    if (t->ticket == 0) t->ticket = ++g->last_ticket;
+    if (!g->first) {
+        ml_limiter_word word = ask(g, t, &until_ms);
+        if (word == ML_LIMITER_GO) return ML_TURN_GO;
+        if (word == ML_LIMITER_BROKEN) return ML_TURN_REFUSED;
+    }
+    t->since_ms = ml_loop_now_ms(g->loop);
+    if (deadline_ms <= ml_limiter_paused_until(&g->limiter, t->since_ms))
+        return ML_TURN_REFUSED;
+    bool is_first = !g->first;
+    queue(g, t);
+    ml_timer_start(g->loop, &t->late, deadline_ms, on_late, g);
+    if (is_first && until_ms < INT64_MAX)
+        ml_timer_start(g->loop, &g->again, until_ms, on_again, g);
+    return ML_TURN_WAIT;
+}
+
+/* ---- what answers change
+ * -------------------------------------------------------------
+ */
+
+static void tell_change(const ml_gate *g, const ml_limiter *before, int64_t now_ms)
+{
+    const ml_limiter *l = &g->limiter;
+    const ml_log *log = ml_loop_log(g->loop);
+    if (l->strikes > before->strikes) {
+        ml_logf(log, before->strikes ? ML_LOG_INFO : ML_LOG_WARN, "budget",
+                "%s: HTTP %d: all %s pause for %d ms, %zu wait", g->name,
+                l->pause_status, g->what, (int)(l->pause_ms - now_ms), g->n_waiting);
+    } else if (l->is_broken && !before->is_broken) {
+        ml_logf(log, ML_LOG_WARN, "budget",
+                "%s: no usable answer for %d s: %s are refused, and one is tried in "
+                "%d ms",
+                g->name, (int)((now_ms - l->failing_ms) / 1000), g->what,
+                (int)(l->probe_ms - now_ms));
+    } else if (before->is_broken && !l->is_broken) {
+        ml_logf(log, ML_LOG_WARN, "budget", "%s answers again: %s go on", g->name,
+                g->what);
+    }
+}
+
+static void tell(ml_gate *g, ml_turn *t, ml_heard heard, int server_ms)
+{
+    int64_t now_ms = ml_loop_now_ms(g->loop);
+    t->is_going = false;
+    if (heard == ML_HEARD_GOOD && !g->limiter.is_broken) { /* nothing to say */
+        ml_limiter_tell(&g->limiter, t->epoch, heard, 0, now_ms, 0);
+        return;
+    }
+    ml_limiter before = g->limiter;
+    ml_limiter_tell(&g->limiter, t->epoch, heard, server_ms, now_ms,
+                    ml_loop_random(g->loop));
+    tell_change(g, &before, now_ms);
+    if (g->limiter.strikes > before.strikes) send_home(g);
+}
+
+void ml_gate_leave(ml_gate *g, ml_turn *t, ml_heard heard, int server_ms)
+{
+    if (!t->is_going) return;
+    tell(g, t, heard, server_ms);
+    if (g->first) pump(g);
+}
+
+void ml_gate_drop(ml_gate *g, ml_turn *t)
+{
+    if (t->is_going) {
+        ml_gate_leave(g, t, ML_HEARD_NOTHING, 0);
+    } else if (t->is_waiting) {
+        unqueue(g, t);
+    }
+}
+
+/* ---- why ----------------------------------------------------------------------------
+ */
+
+/* A time of the monotonic clock, for people. */
+static const char *shown(const ml_gate *g, int64_t at_ms, char out[TIME_BYTES])
+{
+    int64_t now_ms = ml_loop_now_ms(g->loop);
+    time_t wall_s = (time_t)(ml_loop_wall_s(g->loop) + (at_ms - now_ms) / 1000);
+    struct tm tm;
+    if (!gmtime_r(&wall_s, &tm) ||
+        !strftime(out, TIME_BYTES, "%Y-%m-%d %H:%M:%S UTC", &tm)) {
+        snprintf(out, TIME_BYTES, "some time");
+    }
+    return out;
+}
+
+static int left_ms(int64_t until_ms, int64_t now_ms)
+{
+    return until_ms > now_ms ? (int)(until_ms - now_ms) : 0;
+}
+
+void ml_gate_explain(const ml_gate *g, ml_err *e)
+{
+    const ml_limiter *l = &g->limiter;
+    int64_t now_ms = ml_loop_now_ms(g->loop);
+    char since[TIME_BYTES], until[TIME_BYTES];
+    if (l->is_broken) {
+        e->retry_after_ms = left_ms(l->probe_ms, now_ms);
+        ml_fail(e, ML_EUNAVAILABLE,
+                "%s has given no usable answer since %s: it is not asked before %s",
+                g->name, shown(g, l->failing_ms, since), shown(g, l->probe_ms, until));
+    } else if (now_ms < l->pause_ms) {
+        e->http_status = l->pause_status;
+        e->retry_after_ms = left_ms(l->pause_ms, now_ms);
+        ml_fail(e, l->pause_status == 429 ? ML_ETHROTTLED : ML_EUNAVAILABLE,
+                "%s asked to slow down (HTTP %d): no %s before %s, which is behind the "
+                "deadline",
+                g->name, l->pause_status, g->what, shown(g, l->pause_ms, until));
+    } else if (l->is_probing && l->pause_status == 429) {
+        e->http_status = 429;
+        ml_fail(e, ML_ETHROTTLED,
+                "%s asked to slow down (HTTP 429), and the deadline passed before it "
+                "was this request's turn",
+                g->name);
+    } else if (l->limit > 0 && l->n_spent >= l->allowed) {
+        ml_fail(
+            e, ML_ETHROTTLED,
+            "the budget of %d %s in 10 s for %s is used up, and the deadline passed "
+            "before it was this request's turn",
+            l->allowed, g->what, g->name);
+    } else {
+        ml_fail(e, ML_EUNAVAILABLE,
+                "the deadline passed before it was this request's turn: %d %s wait for "
+                "%s",
+                l->in_flight, g->what, g->name);
+    }
+}
