@@ -37,11 +37,12 @@ static int watch_hup(lua_State *L)
     return 0;
 }
 
+/* Cleared only when it was seen: one that comes in between is not lost. */
 static bool take_hup(void)
 {
-    bool was = hung_up != 0;
+    if (!hung_up) return false;
     hung_up = 0;
-    return was;
+    return true;
 }
 
 /* hup_pending() -> boolean: has one come since somebody asked? */
