@@ -71,9 +71,10 @@ install(FILES ${PROJECT_SOURCE_DIR}/scripts/demo.lua COMPONENT program
   DESTINATION ${data}/moonlatch/examples)
 install(DIRECTORY ${PROJECT_SOURCE_DIR}/lua/moonlatch/source COMPONENT program
   DESTINATION ${data}/moonlatch/examples)
-install(FILES ${PROJECT_SOURCE_DIR}/tests/embed/hello.c
-  ${PROJECT_SOURCE_DIR}/tests/embed/host_source.c
-  COMPONENT development DESTINATION ${data}/moonlatch/examples)
+foreach(host hello epoll libevent libuv pool host_source cron)
+  install(FILES ${PROJECT_SOURCE_DIR}/tests/embed/${host}.c
+    COMPONENT development DESTINATION ${data}/moonlatch/examples)
+endforeach()
 
 # The Lua module, where Lua 5.4 of the same prefix looks.  Under another prefix than the
 # system's it finds the library from where it is itself.
