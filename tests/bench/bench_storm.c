@@ -58,6 +58,13 @@ static int by_time(const void *a, const void *b)
     return (x > y) - (x < y);
 }
 
+/* percent of n sorted times are below it. */
+static double percentile(const int64_t *times_ns, int n, int percent)
+{
+    int64_t at = (int64_t)(n - 1) * percent / 100;
+    return (double)times_ns[at];
+}
+
 /* Sorted; answers how many. */
 static int time_hits(ml_resolver *r, int ms, int64_t times_ns[MAX_HITS])
 {
@@ -88,15 +95,15 @@ int main(int argc, char **argv)
     ml_options o = {ML_OPTIONS_INIT, .policy_file = argv[1], .cache_ttl_ms = 3600000};
     if (ml_open(&s.resolver, &o, &e) != 0) bench_die("open", e.text);
     int n = time_hits(s.resolver, ms, times_ns);
-    bench_sample("quiet_p50_ns", (double)times_ns[n / 2]);
-    bench_sample("quiet_p99_ns", (double)times_ns[n - 1 - n / 100]);
+    bench_sample("quiet_p50_ns", percentile(times_ns, n, 50));
+    bench_sample("quiet_p99_ns", percentile(times_ns, n, 99));
     if (pthread_create(&other, NULL, rage, &s)) bench_die("thread", "cannot start");
     n = time_hits(s.resolver, ms, times_ns);
     s.is_over = true;
     pthread_join(other, NULL);
     if (s.finished == 0) bench_die("storm", "there was none");
-    bench_sample("storm_p50_ns", (double)times_ns[n / 2]);
-    bench_sample("storm_p99_ns", (double)times_ns[n - 1 - n / 100]);
+    bench_sample("storm_p50_ns", percentile(times_ns, n, 50));
+    bench_sample("storm_p99_ns", percentile(times_ns, n, 99));
     ml_close(s.resolver);
     return 0;
 }

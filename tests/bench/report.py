@@ -1,10 +1,11 @@
 """report.py - samples on stdin ("NAME VALUE" a line) -> the table of scripts/bench, or JSON.
 
-    report.py table|json [--save]
+    report.py table|json [--save | --quick]
 
 Every row of ROWS is printed; a sample that is missing is an error, not an empty row.
 Ratios that are 15 % worse than those of the last run that was saved (last.json, in the
-repository) are told on stderr, and fail nothing: machines differ.  --save saves these.
+repository) are told on stderr, and fail nothing: machines differ.  --save saves these;
+--quick: too few samples to say that something is worse.
 """
 import json
 import operator
@@ -135,7 +136,8 @@ def table(made):
     head = ["name", "value", "unit", "ratio", "last", "reference", "budget", "ok"]
     cells = [head] + [
         [r["name"], f"{r['value']:.2f}", r["unit"], f"{r['ratio']:.2f}",
-         f"{r['last']:.2f}" if r["last"] else "-", r["reference"], r["budget"], "ok" if r["ok"] else "MISSED"] for r in made
+         f"{r['last']:.2f}" if r["last"] else "-", r["reference"], r["budget"],
+         "ok" if r["ok"] else "MISSED"] for r in made
     ]
     widths = [max(len(row[i]) for row in cells) for i in range(len(head))]
     for row in cells:
@@ -147,7 +149,7 @@ def main():
         made = list(rows(medians(sys.stdin)))
     except KeyError as missing:
         sys.exit(f"report.py: no sample of {missing}")
-    for line in worse(made):
+    for line in [] if sys.argv[2:] == ["--quick"] else worse(made):
         print(f"warning: {line}", file=sys.stderr)
     if sys.argv[2:] == ["--save"]:
         LAST.write_text(json.dumps({r["name"]: r["ratio"] for r in made}, indent=1) + "\n")
