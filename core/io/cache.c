@@ -23,10 +23,11 @@ struct entry {
     ml_secret *secret;
     int64_t expires_ms;
     int64_t refresh_ms; /* when to say that it is due */
-    bool is_refreshing; /* somebody was told to make it anew */
     uint64_t hash;
     uint64_t generation;
-    uint32_t cost, key_len;
+    uint32_t cost;
+    uint32_t is_refreshing : 1; /* somebody was told to make it anew */
+    uint32_t key_len : 31;
     char key[]; /* begins with the name */
 };
 
@@ -51,7 +52,12 @@ ml_cache *ml_cache_new(size_t max_bytes, size_t max_entries)
     if (posix_memalign((void **)&c, 64, sizeof(*c)) != 0) return NULL;
     *c = (ml_cache){.max_shard_bytes = max_bytes / SHARDS,
                     .max_shard_entries = (max_entries + SHARDS - 1) / SHARDS};
-    for (int i = 0; i < SHARDS; i++) pthread_mutex_init(&c->shards[i].lock, NULL);
+    pthread_mutexattr_t
+        spins; /* what is done under the lock takes no time to sleep in */
+    pthread_mutexattr_init(&spins);
+    pthread_mutexattr_settype(&spins, PTHREAD_MUTEX_ADAPTIVE_NP);
+    for (int i = 0; i < SHARDS; i++) pthread_mutex_init(&c->shards[i].lock, &spins);
+    pthread_mutexattr_destroy(&spins);
     return c;
 }
 
@@ -224,7 +230,7 @@ static entry *make_entry(const ml_cache_key *k, ml_secret *secret,
                   .expires_ms = life->expires_ms,
                   .refresh_ms = life->refresh_ms,
                   .generation = k->generation,
-                  .key_len = (uint32_t)n};
+                  .key_len = (uint32_t)n & INT32_MAX};
     key_walk w = {.out = en->key};
     walk_key(&w, k);
     en->hash = w.hash;
