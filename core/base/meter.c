@@ -92,7 +92,7 @@ static ml_series *series_of(ml_meter *m, ml_metric_id id, const char *const *val
     s = calloc(1, sizeof(*s));
     if (!s) return NULL;
     s->id = id;
-    for (int i = 0; i < rows[id].n_labels; i++)
+    for (int i = 0; i < MAX_LABELS; i++)
         snprintf(s->values[i], VALUE_BYTES, "%s", values[i]);
     s->next = m->series;
     m->series = s;
