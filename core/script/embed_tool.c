@@ -3,8 +3,9 @@
  *   embed_tool MANIFEST OUT SYMBOL [from-disk]
  *
  * Each line of the manifest is NAME, a blank, PATH.  A file that ends in .lua is stored
- * as text and as byte code of the Lua that we are linked to, so that starting up does
- * not compile; a syntax error ends the build.  Other files are stored as they are. */
+ * as byte code of the Lua that we are linked to, so that starting up does not compile;
+ * a syntax error ends the build.  Files that policies may load into their sandbox
+ * (SHIPPED), which takes no byte code, and those that are no Lua are stored as text. */
 #include <lauxlib.h>
 #include <lua.h>
 #include <stdio.h>
@@ -12,6 +13,8 @@
 #include <string.h>
 
 enum { MAX_FILES = 256, MAX_LINE = 4096, BYTES_A_LINE = 20 };
+
+static const char SHIPPED[] = "moonlatch.source.";
 
 typedef struct item {
     char *name, *path;
@@ -92,6 +95,21 @@ static int is_lua(const char *path)
     return n > 4 && strcmp(path + n - 4, ".lua") == 0;
 }
 
+static int is_compiled(const item *it)
+{
+    return is_lua(it->path) && strncmp(it->name, SHIPPED, sizeof(SHIPPED) - 1) != 0;
+}
+
+/* Ends the build when the text is no Lua. */
+static void compile(lua_State *L, const item *it, const char *text, size_t n, writer *w)
+{
+    lua_pushfstring(L, "=%s", it->name);
+    if (luaL_loadbufferx(L, text, n, lua_tostring(L, -1), "t") != LUA_OK)
+        die(it->path, lua_tostring(L, -1));
+    if (is_compiled(it)) lua_dump(L, write_bytes, w, 0);
+    lua_settop(L, 0);
+}
+
 /* The two arrays of one file; answers their lengths. */
 static void write_arrays(FILE *out, lua_State *L, size_t index, const item *it,
                          size_t *text_len, size_t *code_len)
@@ -99,17 +117,12 @@ static void write_arrays(FILE *out, lua_State *L, size_t index, const item *it,
     char *text = read_file(it->path, text_len);
     writer w = {out, 0};
     fprintf(out, "static const unsigned char text_%zu[] = {\n", index);
-    write_bytes(L, text, *text_len, &w);
+    if (!is_compiled(it)) write_bytes(L, text, *text_len, &w);
+    size_t n = *text_len;
+    *text_len = w.n;
     fprintf(out, "0};\nstatic const unsigned char code_%zu[] = {\n", index);
     w.n = 0;
-    if (is_lua(it->path)) {
-        lua_pushfstring(L, "=%s", it->name);
-        if (luaL_loadbufferx(L, text, *text_len, lua_tostring(L, -1), "t") != LUA_OK) {
-            die(it->path, lua_tostring(L, -1));
-        }
-        lua_dump(L, write_bytes, &w, 0);
-        lua_settop(L, 0);
-    }
+    if (is_lua(it->path)) compile(L, it, text, n, &w);
     *code_len = w.n;
     fprintf(out, "0};\n");
     free(text);

@@ -22,11 +22,7 @@ const ml_embedded *ml_embedded_in(const ml_embedded *table, size_t n, const char
 int ml_embedded_load(lua_State *L, const ml_embedded *m)
 {
     if (!m->text) return luaL_loadfilex(L, m->path, "t");
-    if (m->code_len > 0) {
-        if (luaL_loadbufferx(L, m->code, m->code_len, m->name, "b") == LUA_OK)
-            return LUA_OK;
-        lua_pop(L, 1);
-    }
+    if (m->code_len > 0) return luaL_loadbufferx(L, m->code, m->code_len, m->name, "b");
     const char *chunkname = lua_pushfstring(L, "=%s", m->name);
     int status = luaL_loadbufferx(L, m->text, m->len, chunkname, "t");
     lua_remove(L, -2);

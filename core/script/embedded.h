@@ -8,7 +8,7 @@ typedef struct ml_embedded {
     const char *text; /* NULL when it is to be read from path (ML_LUA_FROM_DISK) */
     size_t len;
     const char *path;
-    const char *code; /* the same as byte code of the Lua of the build, or empty */
+    const char *code; /* instead of text: byte code of the Lua of the build, or empty */
     size_t code_len;
 } ml_embedded;
 
@@ -21,7 +21,7 @@ const ml_embedded *ml_embedded_find(const char *name);
 /* Searches a table that is sorted by name. */
 const ml_embedded *ml_embedded_in(const ml_embedded *table, size_t n, const char *name);
 
-/* As luaL_loadbuffer: pushes the module's chunk, or an error message.  The byte code is
- * trusted because the build made it; a Lua that does not know its format gets the text.
- */
+/* As luaL_loadbuffer: pushes the module's chunk, or an error message, as when the Lua
+ * that runs is another one than that of the build.  The byte code is trusted because
+ * the build made it. */
 int ml_embedded_load(lua_State *L, const ml_embedded *m);
