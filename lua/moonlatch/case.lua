@@ -21,15 +21,6 @@ local options = require "moonlatch.options"
 
 local M = {}
 
-local function string_map(v)
-  if type(v) ~= "table" then return "a table is needed, not " .. options.article(type(v)) end
-  for k, to in pairs(v) do
-    if type(k) ~= "string" or type(to) ~= "string" then
-      return "every key and every value must be a string"
-    end
-  end
-end
-
 local function milliseconds(v)
   if math.type(v) ~= "integer" or v < 0 then return "whole milliseconds are needed" end
 end
@@ -50,7 +41,7 @@ end
 -- ---- fakes ----
 
 local FOUND = { value = "string", version = "string", content_type = "string",
-  tags = string_map, delay_ms = milliseconds }
+  tags = options.string_map, delay_ms = milliseconds }
 local FAILED = { outcome = outcome_word, delay_ms = milliseconds, stale = "string" }
 
 -- nil, or what is wrong with one answer of a fake source.
@@ -86,7 +77,7 @@ end
 -- ---- the constructor ----
 
 local SCHEMA = {
-  context = string_map, version = options.not_empty, plan = step_texts,
+  context = options.string_map, version = options.not_empty, plan = step_texts,
   rule = options.not_empty, fakes = fakes_problem, timeout_ms = milliseconds,
   outcome = outcome_word, answer = "string", from = options.not_empty,
 }

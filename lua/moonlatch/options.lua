@@ -51,6 +51,15 @@ function M.not_empty(v)
   if #v > LONGEST then return ("it is longer than %d bytes"):format(LONGEST) end
 end
 
+function M.string_map(v)
+  if type(v) ~= "table" then return "a table is needed, not " .. article(type(v)) end
+  for k, to in pairs(v) do
+    if type(k) ~= "string" or type(to) ~= "string" then
+      return "every key and every value must be a string"
+    end
+  end
+end
+
 -- A list without holes whose elements all pass; what names one element.
 function M.list_of(v, passes, what)
   local n = 0

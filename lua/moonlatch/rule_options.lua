@@ -19,14 +19,10 @@ local function string_or_list(v)
   return options.list_of(v, is_string, "a string")
 end
 
-local function string_map(v)
-  if type(v) ~= "table" then return "a table is needed, not " .. options.article(type(v)) end
-  for k, to in pairs(v) do
-    if type(k) ~= "string" or type(to) ~= "string" then
-      return "every key and every value must be a string"
-    end
-    if k == "" then return "an empty text cannot be replaced" end
-  end
+local function by_text(v)
+  local problem = options.string_map(v)
+  if problem then return problem end
+  if v[""] then return "an empty text cannot be replaced" end
 end
 
 function M.check_on(v)
@@ -71,8 +67,8 @@ function M.schema(registry)
   if schema then return schema end
   schema = {
     from = from_check(registry), strip = string_or_list, prefix = string_or_list,
-    suffix = "string", replace = string_map, lower = "boolean", upper = "boolean",
-    encode = "boolean", names = string_map, map = "function", inverse = "function",
+    suffix = "string", replace = by_text, lower = "boolean", upper = "boolean",
+    encode = "boolean", names = by_text, map = "function", inverse = "function",
     version = options.not_empty, on = M.check_on, default = check_default,
     label = options.not_empty, read_only = M.check_read_only,
   }
