@@ -94,38 +94,33 @@ static int system_read_file(lua_State *L)
     return pushed;
 }
 
-/* write_file(path, bytes) -> true | nil, problem: over one that exists. */
-static int system_write_file(lua_State *L)
+/* Writes the bytes at 2 to a file that open makes of the path at 1. */
+static int write_file(lua_State *L, int flags, mode_t mode)
 {
     const char *path = luaL_checkstring(L, 1);
     size_t len = 0;
     const char *p = luaL_checklstring(L, 2, &len);
-    int fd = open(path, O_WRONLY | O_CREAT | O_TRUNC | O_CLOEXEC, 0666);
+    int fd = open(path, O_WRONLY | O_CREAT | O_CLOEXEC | flags, mode);
     if (fd < 0) return push_problem(L, errno);
     int problem = write_all(fd, p, len);
     if (close(fd) != 0 && !problem) problem = errno;
+    if (problem && (flags & O_EXCL)) unlink(path); /* nobody else's */
     if (problem) return push_problem(L, problem);
     lua_pushboolean(L, 1);
     return 1;
+}
+
+/* write_file(path, bytes) -> true | nil, problem: over one that exists. */
+static int system_write_file(lua_State *L)
+{
+    return write_file(L, O_TRUNC, 0666);
 }
 
 /* create_file(path, bytes) -> true | nil, problem: for this user only, never over one
  * that exists. */
 static int system_create_file(lua_State *L)
 {
-    const char *path = luaL_checkstring(L, 1);
-    size_t len = 0;
-    const char *p = luaL_checklstring(L, 2, &len);
-    int fd = open(path, O_WRONLY | O_CREAT | O_EXCL | O_CLOEXEC, 0600);
-    if (fd < 0) return push_problem(L, errno);
-    int problem = write_all(fd, p, len);
-    if (close(fd) != 0 && !problem) problem = errno;
-    if (problem) {
-        unlink(path);
-        return push_problem(L, problem);
-    }
-    lua_pushboolean(L, 1);
-    return 1;
+    return write_file(L, O_EXCL, 0600);
 }
 
 static int system_is_readable(lua_State *L)
