@@ -349,6 +349,23 @@ static int64_t slow_wall_s(void *arg)
 const ml_clock jumping_clock = {jumping_mono_ms, jumping_wall_s, NULL};
 const ml_clock slow_clock = {slow_mono_ms, slow_wall_s, NULL};
 
+char seed_path[160];
+
+FILE *open_seed(void)
+{
+    snprintf(seed_path, sizeof(seed_path), "/tmp/moonlatch-seed-XXXXXX");
+    int fd = mkstemp(seed_path);
+    FILE *f = fd < 0 ? NULL : fdopen(fd, "w");
+    assert_non_null(f);
+    return f;
+}
+
+int remove_seed(void **state)
+{
+    (void)state;
+    return remove(seed_path);
+}
+
 int clean_environment(void **state)
 {
     (void)state;

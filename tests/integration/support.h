@@ -84,5 +84,10 @@ int64_t now_ms(void);
  * happen within seconds has ten times as long. */
 extern const ml_clock jumping_clock, slow_clock;
 extern atomic_llong ahead_ms;
+/* What a dev vault begins with: a new file to write to, named by seed_path, and its end
+ * as the teardown of a group. */
+FILE *open_seed(void);
+extern char seed_path[160];
+int remove_seed(void **state);
 /* Undoes what the person's shell sets: proxies, identities, trust. */
 int clean_environment(void **state);

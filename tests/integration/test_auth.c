@@ -1,23 +1,12 @@
 /* test_auth.c - tokens: how many are asked for, when again, and who never sees one. */
 #include "support.h"
 
-static char seed[160];
-
 static int write_seed(void **state)
 {
     clean_environment(state);
-    snprintf(seed, sizeof(seed), "/tmp/moonlatch-seed-XXXXXX");
-    int fd = mkstemp(seed);
-    FILE *f = fd < 0 ? NULL : fdopen(fd, "w");
-    assert_non_null(f);
+    FILE *f = open_seed();
     fputs("{\"one\": {\"it\": \"value\"}, \"two\": {\"it\": \"other\"}}\n", f);
     return fclose(f);
-}
-
-static int remove_seed(void **state)
-{
-    (void)state;
-    return remove(seed);
 }
 
 /* ---- again, but once
@@ -26,7 +15,7 @@ static int remove_seed(void **state)
 static void test_one_reauthentication(void **state)
 {
     (void)state;
-    server *v = vault_start("--seed", seed, "--fault", "http-401-once", NULL);
+    server *v = vault_start("--seed", seed_path, "--fault", "http-401-once", NULL);
     ml_resolver *r = open_on(v);
     assert_value(r, "it", "value");
     assert_int_equal(requests(v, "token", 200), 2);
@@ -42,7 +31,7 @@ static void test_always_refused(void **state)
 {
     (void)state;
     server *v =
-        vault_start("--seed", seed, "--fault", "http-401-once:first=1000", NULL);
+        vault_start("--seed", seed_path, "--fault", "http-401-once:first=1000", NULL);
     ml_resolver *r = open_on(v);
     assert_int_equal(get_code(r, "it"), ML_EUNAUTHENTICATED);
     assert_int_equal(last_error.http_status, 401);
@@ -56,7 +45,7 @@ static void test_always_refused(void **state)
 static void test_always_401(void **state)
 {
     (void)state;
-    server *v = vault_start("--seed", seed, "--fault", "401", NULL);
+    server *v = vault_start("--seed", seed_path, "--fault", "401", NULL);
     ml_resolver *r = open_on(v);
     assert_int_equal(get_code(r, "it"), ML_EUNAUTHENTICATED);
     assert_in_range(requests(v, "get", -1), 2, 3);
@@ -68,7 +57,7 @@ static void test_always_401(void **state)
 static void test_claims(void **state)
 {
     (void)state;
-    server *v = vault_start("--seed", seed, "--fault", "claims-challenge", NULL);
+    server *v = vault_start("--seed", seed_path, "--fault", "claims-challenge", NULL);
     ml_resolver *r = open_on(v);
     assert_value(r, "it", "value");
     assert_int_equal(requests(v, "token", 200), 2);
@@ -83,7 +72,8 @@ static void test_claims(void **state)
 static void test_put_reauthenticates(void **state)
 {
     (void)state;
-    server *v = vault_start("--seed", seed, "--fault", "http-401-once:op=set", NULL);
+    server *v =
+        vault_start("--seed", seed_path, "--fault", "http-401-once:op=set", NULL);
     ml_resolver *r = open_on(v);
     put_text(r, "fresh", "value");
     assert_int_equal(requests(v, "set", 401), 1);
@@ -146,7 +136,7 @@ static ml_resolver *open_two_vaults(const server *v, const char *client_secret,
 static void test_two_vaults_share(void **state)
 {
     (void)state;
-    server *v = vault_start("--seed", seed, "--fault", "token-delay=300ms", NULL);
+    server *v = vault_start("--seed", seed_path, "--fault", "token-delay=300ms", NULL);
     ml_resolver *r = open_two_vaults(v, NULL, NULL);
     tally t = {0};
     get_many(r, MANY, two_names, &t);
@@ -163,7 +153,7 @@ static void test_two_vaults_share(void **state)
 static void test_wrong_secret_is_remembered(void **state)
 {
     (void)state;
-    server *v = vault_start("--seed", seed, NULL);
+    server *v = vault_start("--seed", seed_path, NULL);
     ml_resolver *r = open_two_vaults(v, "canary-wrong", &slow_clock);
     tally t = {0};
     get_many(r, 20, two_names, &t);
@@ -183,7 +173,8 @@ static void test_wrong_secret_is_remembered(void **state)
 static void test_many_refused_share(void **state)
 {
     (void)state;
-    server *v = vault_start("--seed", seed, "--fault", "http-401-once:first=50", NULL);
+    server *v =
+        vault_start("--seed", seed_path, "--fault", "http-401-once:first=50", NULL);
     ml_resolver *r = open_two_vaults(v, NULL, NULL);
     tally t = {0};
     get_many(r, MANY, two_names, &t);
@@ -196,7 +187,7 @@ static void test_many_refused_share(void **state)
 static void test_many_with_claims_share(void **state)
 {
     (void)state;
-    server *v = vault_start("--seed", seed, "--fault", "claims-challenge", NULL);
+    server *v = vault_start("--seed", seed_path, "--fault", "claims-challenge", NULL);
     ml_resolver *r = open_two_vaults(v, NULL, NULL);
     tally t = {0};
     get_many(r, MANY, two_names, &t);
@@ -213,7 +204,7 @@ static void test_many_with_claims_share(void **state)
 static void test_renewal(void **state)
 {
     (void)state;
-    server *v = vault_start("--seed", seed, NULL);
+    server *v = vault_start("--seed", seed_path, NULL);
     ml_resolver *r = open_with(&(setup){.vault = v, .clock = &jumping_clock});
     assert_value(r, "it", "value");
     ahead_ms = 57 * 60 * 1000; /* of an hour: time for a new one, still good */
@@ -238,7 +229,7 @@ static void test_renewal(void **state)
 static void test_short_lifetime(void **state)
 {
     (void)state;
-    server *v = vault_start("--seed", seed, "--token-lifetime", "6", NULL);
+    server *v = vault_start("--seed", seed_path, "--token-lifetime", "6", NULL);
     ml_resolver *r = open_on(v);
     int64_t until = now_ms() + 60000;
     while (requests(v, "token", 200) < 3 && now_ms() < until) {
@@ -263,7 +254,7 @@ static const char *const foreign[] = {
 static void test_foreign_challenges(void **state)
 {
     (void)state;
-    server *v = vault_start("--seed", seed, NULL);
+    server *v = vault_start("--seed", seed_path, NULL);
     server *h = hostile_start(v);
     char policy[1024];
     snprintf(policy, sizeof(policy),
@@ -303,7 +294,7 @@ static void test_foreign_challenges(void **state)
 static void test_foreign_authority(void **state)
 {
     (void)state;
-    server *v = vault_start("--seed", seed, NULL);
+    server *v = vault_start("--seed", seed_path, NULL);
     server *h = hostile_start(v);
     ml_resolver *r = open_with(&(setup){.vault = v, .authority = v, .url = h->url});
     assert_int_equal(get_code(r, "anything"), ML_EUNAUTHENTICATED);

@@ -4,25 +4,15 @@
 
 enum { CROWD = 1000 };
 
-static char seed[] = "/tmp/moonlatch-seed-XXXXXX";
-
 static int write_seed(void **state)
 {
     clean_environment(state);
-    int fd = mkstemp(seed);
-    FILE *f = fd < 0 ? NULL : fdopen(fd, "w");
-    assert_non_null(f);
+    FILE *f = open_seed();
     fputs("{\"main\": {", f);
     for (int i = 0; i < CROWD; i++)
         fprintf(f, "%s\"name-%d\": \"value-%d\"", i ? ", " : "", i, i);
     fputs("}}\n", f);
     return fclose(f);
-}
-
-static int remove_seed(void **state)
-{
-    (void)state;
-    return remove(seed);
 }
 
 typedef struct told {
@@ -82,7 +72,7 @@ static void test_crowd_against_429(void **state)
     static const char *const faults[] = {"429:op=get,for=5s",
                                          "429:op=get,for=5s,retry-after=1"};
     for (size_t k = 0; k < sizeof(faults) / sizeof(*faults); k++) {
-        server *v = vault_start("--seed", seed, "--fault", faults[k], NULL);
+        server *v = vault_start("--seed", seed_path, "--fault", faults[k], NULL);
         ml_resolver *r = open_with(&(setup){.vault = v, .deadline_ms = 100000});
         print_message("    %s\n", faults[k]);
         forget_all();
@@ -107,7 +97,7 @@ static void test_crowd_against_429(void **state)
 static void test_a_pause_is_for_all(void **state)
 {
     (void)state;
-    server *v = vault_start("--seed", seed, "--fault",
+    server *v = vault_start("--seed", seed_path, "--fault",
                             "429:op=get,first=1,retry-after=3", NULL);
     ml_resolver *r = open_on(v);
     forget_all();
@@ -145,7 +135,7 @@ static void test_a_pause_is_for_all(void **state)
 static void test_breaker(void **state)
 {
     (void)state;
-    server *v = vault_start("--seed", seed, NULL);
+    server *v = vault_start("--seed", seed_path, NULL);
     ml_resolver *r = open_with(&(setup){.vault = v, .clock = &jumping_clock});
     ahead_ms = 0;
     assert_value(r, "name-0", "value-0");
@@ -165,7 +155,7 @@ static void test_breaker(void **state)
     }
     assert_true(now_ms() - began <
                 3000); /* a hundred tries would take ten times that */
-    vault_again(v, "--seed", seed, NULL);
+    vault_again(v, "--seed", seed_path, NULL);
     ahead_ms += 6000;
     assert_value(r, "name-1", "value-1");
     assert_int_equal(requests(v, "get", 200), 1);
@@ -177,7 +167,8 @@ static void test_breaker(void **state)
 static void test_refusals_break_nothing(void **state)
 {
     (void)state;
-    server *v = vault_start("--seed", seed, "--fault", "403:op=get,first=40", NULL);
+    server *v =
+        vault_start("--seed", seed_path, "--fault", "403:op=get,first=40", NULL);
     ml_resolver *r = open_with(&(setup){.vault = v, .clock = &jumping_clock});
     for (int i = 0; i < 40; i++) {
         assert_int_equal(get_code(r, "name-1"), ML_EFORBIDDEN);

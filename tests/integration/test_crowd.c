@@ -7,29 +7,19 @@
 
 enum { THREADS = 8, GETS = 25, NAMES = 20 }; /* 200 gets */
 
-static char seed[160];
 static ml_resolver *resolver;
 static atomic_int good, failed, wrong, started, done;
 
 static int write_seed(void **state)
 {
     clean_environment(state);
-    snprintf(seed, sizeof(seed), "/tmp/moonlatch-seed-XXXXXX");
-    int fd = mkstemp(seed);
-    FILE *f = fd < 0 ? NULL : fdopen(fd, "w");
-    assert_non_null(f);
+    FILE *f = open_seed();
     fputs("{\"main\": {", f);
     for (int i = 0; i < NAMES; i++) {
         fprintf(f, "%s\"name-%d\": \"value-%d\"", i ? ", " : "", i, i);
     }
     fputs("}}\n", f);
     return fclose(f);
-}
-
-static int remove_seed(void **state)
-{
-    (void)state;
-    return remove(seed);
 }
 
 static bool is_value_of(const ml_secret *s, int which)
@@ -85,7 +75,7 @@ static void reset_counts(void)
 static void test_healthy(void **state)
 {
     (void)state;
-    server *v = vault_start("--seed", seed, NULL);
+    server *v = vault_start("--seed", seed_path, NULL);
     reset_counts();
     resolver = open_on(v);
     in_threads(get_blocking);
@@ -101,7 +91,7 @@ static void test_healthy(void **state)
 static void test_cached(void **state)
 {
     (void)state;
-    server *v = vault_start("--seed", seed, NULL);
+    server *v = vault_start("--seed", seed_path, NULL);
     reset_counts();
     resolver = open_with(&(setup){.vault = v, .has_cache = true});
     in_threads(get_blocking);
@@ -152,7 +142,7 @@ static void test_one_request_for_a_crowd(void **state)
 {
     (void)state;
     static told crowd[CROWD];
-    server *v = vault_start("--seed", seed, NULL);
+    server *v = vault_start("--seed", seed_path, NULL);
     resolver = open_with(&(setup){.vault = v, .has_cache = true});
     crowd_asks("not-there", ML_EMISSING, crowd);
     assert_int_equal(requests(v, "get", 404), 1);
@@ -178,7 +168,7 @@ static void *get_missing(void *arg)
 static void test_one_request_for_threads(void **state)
 {
     (void)state;
-    server *v = vault_start("--seed", seed, "--fault", "delay=300ms", NULL);
+    server *v = vault_start("--seed", seed_path, "--fault", "delay=300ms", NULL);
     reset_counts();
     resolver = open_with(&(setup){.vault = v, .has_cache = true});
     in_threads(get_missing);
@@ -190,11 +180,11 @@ static void test_one_request_for_threads(void **state)
 
 static server *start_moody(void)
 {
-    return vault_start("--seed", seed, "--fault-seed", "7", "--fault", "delay=20ms:0.2",
-                       "--fault", "429:0.1,retry-after-ms=10", "--fault", "reset:0.1",
-                       "--fault", "truncate:0.05", "--fault", "503:0.05", "--fault",
-                       "http-401-once:0.02,first=1", "--fault", "token-500:first=1",
-                       NULL);
+    return vault_start("--seed", seed_path, "--fault-seed", "7", "--fault",
+                       "delay=20ms:0.2", "--fault", "429:0.1,retry-after-ms=10",
+                       "--fault", "reset:0.1", "--fault", "truncate:0.05", "--fault",
+                       "503:0.05", "--fault", "http-401-once:0.02,first=1", "--fault",
+                       "token-500:first=1", NULL);
 }
 
 static void test_moody(void **state)

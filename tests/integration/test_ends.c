@@ -8,23 +8,12 @@
 #include <sys/socket.h>
 #include <unistd.h>
 
-static char seed[160];
-
 static int write_seed(void **state)
 {
     clean_environment(state);
-    snprintf(seed, sizeof(seed), "/tmp/moonlatch-seed-XXXXXX");
-    int fd = mkstemp(seed);
-    FILE *f = fd < 0 ? NULL : fdopen(fd, "w");
-    assert_non_null(f);
+    FILE *f = open_seed();
     fputs("{\"main\": {\"it\": \"value\"}}\n", f);
     return fclose(f);
-}
-
-static int remove_seed(void **state)
-{
-    (void)state;
-    return remove(seed);
 }
 
 /* A phase is a place where a request waits for long. */
@@ -99,8 +88,8 @@ static place enter(const phase *p)
     place at = {.silent = -1, .secret = p->secret ? p->secret : "it"};
     print_message("    %s\n", p->name);
     char url[64] = "";
-    at.vault = p->fault ? vault_start("--seed", seed, "--fault", p->fault, NULL)
-                        : vault_start("--seed", seed, NULL);
+    at.vault = p->fault ? vault_start("--seed", seed_path, "--fault", p->fault, NULL)
+                        : vault_start("--seed", seed_path, NULL);
     if (!p->fault && p->secret) at.hostile = hostile_start(at.vault);
     if (!p->fault && !p->secret) {
         int port;

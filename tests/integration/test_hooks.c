@@ -3,23 +3,14 @@
 
 static const char parent[] = "00-0af7651916cd43dd8448eb211c80319c-b7ad6b7169203331-01";
 static const char seed_text[] = "{\"main\": {\"canary\": \"value of the canary\"}}\n";
-static char seed[] = "/tmp/moonlatch-seed-XXXXXX";
 static char told[16384];
 
 static int write_seed(void **state)
 {
     clean_environment(state);
-    int fd = mkstemp(seed);
-    FILE *f = fd < 0 ? NULL : fdopen(fd, "w");
-    assert_non_null(f);
+    FILE *f = open_seed();
     fputs(seed_text, f);
     return fclose(f);
-}
-
-static int remove_seed(void **state)
-{
-    (void)state;
-    return remove(seed);
 }
 
 static void on_metric(void *arg, const ml_metric *m)
@@ -63,8 +54,8 @@ static int count_of(const char *part)
 static void test_requests_are_counted(void **state)
 {
     (void)state;
-    server *v = vault_start("--seed", seed, "--fault", "503:op=get,first=1", "--fault",
-                            "429:op=get,first=1,retry-after-ms=50", NULL);
+    server *v = vault_start("--seed", seed_path, "--fault", "503:op=get,first=1",
+                            "--fault", "429:op=get,first=1,retry-after-ms=50", NULL);
     ml_resolver *r = open_with(&(setup){.vault = v, .adjust = with_metrics});
     told[0] = '\0';
     assert_value(r, "canary", "value of the canary");
@@ -99,7 +90,7 @@ static void test_requests_are_counted(void **state)
 static void test_spans(void **state)
 {
     (void)state;
-    server *v = vault_start("--seed", seed, "--fault", "503:op=get,first=1", NULL);
+    server *v = vault_start("--seed", seed_path, "--fault", "503:op=get,first=1", NULL);
     ml_resolver *r = open_with(&(setup){.vault = v, .adjust = with_spans});
     ml_call call = {ML_CALL_INIT, .verb = ML_GET, .name = "canary",
                     .traceparent = parent};
@@ -122,7 +113,7 @@ static void test_spans(void **state)
 static void test_the_vault_is_told(void **state)
 {
     (void)state;
-    server *v = vault_start("--seed", seed, NULL);
+    server *v = vault_start("--seed", seed_path, NULL);
     server *h = hostile_start(v);
     ml_resolver *r = open_with(&(setup){.vault = v, .authority = v, .url = h->url});
     ml_call call = {ML_CALL_INIT, .verb = ML_GET, .name = "anything"};

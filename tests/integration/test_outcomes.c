@@ -11,23 +11,13 @@ static const char seed_text[] =
     "  \"old\": {\"value\": \"canary-3\", \"attributes\": {\"exp\": 1000000000}},"
     "  \"future\": {\"value\": \"canary-4\", \"attributes\": {\"nbf\": 4000000000}}"
     "}}\n";
-static char seed[160];
 
 static int write_seed(void **state)
 {
     clean_environment(state);
-    snprintf(seed, sizeof(seed), "/tmp/moonlatch-seed-XXXXXX");
-    int fd = mkstemp(seed);
-    FILE *f = fd < 0 ? NULL : fdopen(fd, "w");
-    assert_non_null(f);
+    FILE *f = open_seed();
     fputs(seed_text, f);
     return fclose(f);
-}
-
-static int remove_seed(void **state)
-{
-    (void)state;
-    return remove(seed);
 }
 
 /* ---- two layers --------------------------------------------------------------------
@@ -73,8 +63,9 @@ static void test_lower_layer_is_not_asked(void **state)
     for (size_t i = 0; i < sizeof(layers) / sizeof(layers[0]); i++) {
         const layer *l = &layers[i];
         if (l->code == ML_EMISSING) continue;
-        server *v = l->fault ? vault_start("--seed", seed, "--fault", l->fault, NULL)
-                             : vault_start("--seed", seed, NULL);
+        server *v = l->fault
+                        ? vault_start("--seed", seed_path, "--fault", l->fault, NULL)
+                        : vault_start("--seed", seed_path, NULL);
         print_message("    %s\n", l->outcome);
         ml_resolver *r = open_two_layers(v, l, "");
         assert_int_equal(get_code(r, "it"), l->code);
@@ -109,8 +100,9 @@ static void test_policy_decides(void **state)
     (void)state;
     for (size_t i = 0; i < sizeof(layers) / sizeof(layers[0]); i++) {
         const layer *l = &layers[i];
-        server *v = l->fault ? vault_start("--seed", seed, "--fault", l->fault, NULL)
-                             : vault_start("--seed", seed, NULL);
+        server *v = l->fault
+                        ? vault_start("--seed", seed_path, "--fault", l->fault, NULL)
+                        : vault_start("--seed", seed_path, NULL);
         print_message("    %s\n", l->outcome);
         check_policy_decides(v, l);
         server_stop(v);
@@ -148,7 +140,7 @@ static void test_found(void **state)
         {"require = { valid_now = true }", "it", "upper"},
         {"require = { not_expired = true }", "future", "canary-4"},
     };
-    server *v = vault_start("--seed", seed, NULL);
+    server *v = vault_start("--seed", seed_path, NULL);
     for (size_t i = 0; i < sizeof(rows) / sizeof(rows[0]); i++) {
         ml_resolver *r = open_rule(v, rows[i].options);
         assert_value(r, rows[i].name, rows[i].value);
@@ -172,7 +164,7 @@ static void test_found_but_invalid(void **state)
         {"require = { min_bytes = 100 }", "db", "shorter than min_bytes"},
         {"transform = function(s) error(s, 0) end", "old", "transform failed"},
     };
-    server *v = vault_start("--seed", seed, NULL);
+    server *v = vault_start("--seed", seed_path, NULL);
     for (size_t i = 0; i < sizeof(rows) / sizeof(rows[0]); i++) {
         ml_resolver *r = open_rule(v, rows[i].options);
         assert_int_equal(get_code(r, rows[i].name), ML_EINVALID);
@@ -194,7 +186,7 @@ static void test_endless_code(void **state)
         "transform = function(s) while true do pcall(error, s) end end",
         "transform = function(s) return s:rep(1e6) end",
         "require = { check = function() while true do end end }"};
-    server *v = vault_start("--seed", seed, NULL);
+    server *v = vault_start("--seed", seed_path, NULL);
     for (size_t i = 0; i < sizeof(options) / sizeof(options[0]); i++) {
         ml_resolver *r = open_rule(v, options[i]);
         int64_t began = now_ms();

@@ -3,23 +3,13 @@
 #include "support.h"
 
 static const char seed_text[] = "{\"main\": {\"it\": \"value\"}}\n";
-static char seed[160];
 
 static int write_seed(void **state)
 {
     clean_environment(state);
-    snprintf(seed, sizeof(seed), "/tmp/moonlatch-seed-XXXXXX");
-    int fd = mkstemp(seed);
-    FILE *f = fd < 0 ? NULL : fdopen(fd, "w");
-    assert_non_null(f);
+    FILE *f = open_seed();
     fputs(seed_text, f);
     return fclose(f);
-}
-
-static int remove_seed(void **state)
-{
-    (void)state;
-    return remove(seed);
 }
 
 typedef struct expected {
@@ -56,7 +46,7 @@ static void test_recovers(void **state)
     };
     for (size_t i = 0; i < sizeof(cases) / sizeof(cases[0]); i++) {
         const expected *c = &cases[i];
-        server *v = vault_start("--seed", seed, "--fault", c->fault, NULL);
+        server *v = vault_start("--seed", seed_path, "--fault", c->fault, NULL);
         ml_resolver *r = open_on(v);
         print_message("    %s\n", c->fault);
         assert_value(r, "it", "value");
@@ -86,7 +76,7 @@ static void test_gives_up(void **state)
         {"token-429", ML_ETHROTTLED, "token", 2},
     };
     for (size_t i = 0; i < sizeof(cases) / sizeof(cases[0]); i++) {
-        server *v = vault_start("--seed", seed, "--fault", cases[i].fault, NULL);
+        server *v = vault_start("--seed", seed_path, "--fault", cases[i].fault, NULL);
         ml_resolver *r = open_with(&(setup){.vault = v, .deadline_ms = 5000});
         print_message("    %s\n", cases[i].fault);
         int64_t began = now_ms();
@@ -104,7 +94,8 @@ static void test_gives_up(void **state)
 static void test_retry_after_beyond_deadline(void **state)
 {
     (void)state;
-    server *v = vault_start("--seed", seed, "--fault", "429:retry-after=3600", NULL);
+    server *v =
+        vault_start("--seed", seed_path, "--fault", "429:retry-after=3600", NULL);
     ml_resolver *r = open_on(v);
     int64_t began = now_ms();
     assert_int_equal(get_code(r, "it"), ML_ETHROTTLED);
@@ -165,7 +156,7 @@ static void test_deadline_names_the_cause(void **state)
         {"429", "get", 429, ML_ETHROTTLED},
     };
     for (size_t i = 0; i < sizeof(cases) / sizeof(cases[0]); i++) {
-        server *v = vault_start("--seed", seed, "--fault", cases[i].fault, NULL);
+        server *v = vault_start("--seed", seed_path, "--fault", cases[i].fault, NULL);
         ml_resolver *r = open_with(&(setup){.vault = v, .clock = &jumping_clock});
         print_message("    %s\n", cases[i].fault);
         int code = out_of_time(r, ML_GET, v, cases[i].op, cases[i].status, 2);
@@ -182,7 +173,7 @@ static void test_token_retry_after_beyond_deadline(void **state)
 {
     (void)state;
     server *v =
-        vault_start("--seed", seed, "--fault", "token-429:retry-after=3600", NULL);
+        vault_start("--seed", seed_path, "--fault", "token-429:retry-after=3600", NULL);
     ml_resolver *r = open_on(v);
     assert_int_equal(get_code(r, "it"), ML_ETHROTTLED);
     assert_int_equal(requests(v, "token", -1), 1);
@@ -196,7 +187,7 @@ static void test_token_throttled_past_deadline(void **state)
 {
     (void)state;
     server *v =
-        vault_start("--seed", seed, "--fault", "token-429:retry-after=20", NULL);
+        vault_start("--seed", seed_path, "--fault", "token-429:retry-after=20", NULL);
     ml_resolver *r = open_with(&(setup){.vault = v, .deadline_ms = 6000});
     assert_int_equal(get_code(r, "it"), ML_ETHROTTLED);
     assert_int_equal(last_error.http_status, 429);
@@ -260,7 +251,8 @@ static void test_put_without_answer(void **state)
 static void test_delete_without_answer(void **state)
 {
     (void)state;
-    server *v = vault_start("--seed", seed, "--fault", "reset:first=1,op=delete", NULL);
+    server *v =
+        vault_start("--seed", seed_path, "--fault", "reset:first=1,op=delete", NULL);
     ml_resolver *r = open_on(v);
     assert_int_equal(ml_delete(r, "it", NULL, 0, &last_error), 0);
     ml_close(r);
@@ -279,7 +271,7 @@ static int simple(ml_resolver *r, ml_verb verb, const char *name)
 static void test_waits_until_settled(void **state)
 {
     (void)state;
-    server *v = vault_start("--seed", seed, "--fault", "limbo=2s", NULL);
+    server *v = vault_start("--seed", seed_path, "--fault", "limbo=2s", NULL);
     ml_resolver *r = open_on(v);
     assert_int_equal(simple(r, ML_DELETE, "it"), 0);
     assert_true(requests(v, "get-deleted", 404) >= 1);
@@ -299,7 +291,7 @@ static void test_waits_until_settled(void **state)
 static void test_busy_is_tried_again(void **state)
 {
     (void)state;
-    server *v = vault_start("--seed", seed, "--fault", "limbo=8s", NULL);
+    server *v = vault_start("--seed", seed_path, "--fault", "limbo=8s", NULL);
     ml_resolver *hasty = open_with(&(setup){.vault = v, .clock = &jumping_clock});
     ml_resolver *r = open_on(v);
     assert_int_equal(out_of_time(hasty, ML_DELETE, v, "get-deleted", 404, 1), 0);
@@ -316,7 +308,7 @@ static void test_busy_is_tried_again(void **state)
 static void test_settles_without_looking(void **state)
 {
     (void)state;
-    server *v = vault_start("--seed", seed, "--fault", "limbo=20s", "--fault",
+    server *v = vault_start("--seed", seed_path, "--fault", "limbo=20s", "--fault",
                             "403:op=get-deleted", NULL);
     ml_resolver *r = open_on(v);
     assert_int_equal(simple(r, ML_DELETE, "it"), 0);
@@ -328,10 +320,10 @@ static void test_settles_without_looking(void **state)
 static void test_redirect(void **state)
 {
     (void)state;
-    server *other = vault_start("--seed", seed, NULL);
+    server *other = vault_start("--seed", seed_path, NULL);
     char fault[160];
     snprintf(fault, sizeof(fault), "redirect=%s/secrets/it", other->url);
-    server *v = vault_start("--seed", seed, "--fault", fault, NULL);
+    server *v = vault_start("--seed", seed_path, "--fault", fault, NULL);
     ml_resolver *r = open_on(v);
     assert_int_equal(get_code(r, "it"), ML_EINVALID);
     assert_int_equal(last_error.http_status, 302);
@@ -340,7 +332,7 @@ static void test_redirect(void **state)
     ml_close(r);
     server_stop(v);
     snprintf(fault, sizeof(fault), "token-redirect=%s/t/oauth2/v2.0/token", other->url);
-    v = vault_start("--seed", seed, "--fault", fault, NULL);
+    v = vault_start("--seed", seed_path, "--fault", fault, NULL);
     r = open_on(v);
     assert_true(get_code(r, "it") < 0);
     assert_int_equal(requests(v, "token", 302), 1);
