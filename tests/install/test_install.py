@@ -129,7 +129,7 @@ class Install(unittest.TestCase):
     def test_cmake(self):
         out = os.path.join(self.home, "consumer")
         flags = " ".join(FLAGS)
-        run(CMAKE, "-S", os.path.join(HERE, "consumer"), "-B", out,
+        run(CMAKE, "-G", "Ninja", "-S", os.path.join(HERE, "consumer"), "-B", out,
             "-DCMAKE_PREFIX_PATH=" + self.root, CFLAGS=flags, CXXFLAGS=flags)
         run(CMAKE, "--build", out)
         for name in ["c_moonlatch", "cxx_moonlatch", "c_static", "cxx_static"]:
