@@ -90,7 +90,7 @@ class Install(unittest.TestCase):
             if SANITIZE:  # these name the source files that they watch, wherever they are
                 content = watched.sub(b"", content)
             for place in (SOURCE, BUILD, os.path.join(self.home, "first")):
-                self.assertNotIn(place.encode(), content, f)
+                self.assertFalse(place.encode() in content, "%s names %s" % (f, place))
 
     def test_destdir(self):
         stage = os.path.join(self.home, "stage")
