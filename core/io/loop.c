@@ -405,6 +405,7 @@ void ml_loop_ready(ml_loop *l, ml_op *op)
 
 void ml_timer_start(ml_loop *l, ml_timer *t, int64_t at_ms, ml_timer_fn *fn, void *arg)
 {
+    ml_timers_remove(&l->timers, t);
     t->at_ms = at_ms;
     t->fn = fn;
     t->arg = arg;

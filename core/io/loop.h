@@ -70,6 +70,7 @@ ml_meter *ml_loop_meter(const ml_loop *l);
 /* 32 bits for jitter and request ids: own generator, seeded from the system. */
 uint32_t ml_loop_random(ml_loop *l);
 
+/* One that runs already is moved. */
 void ml_timer_start(ml_loop *l, ml_timer *t, int64_t at_ms, ml_timer_fn *fn, void *arg);
 void ml_timer_stop(ml_loop *l, ml_timer *t);
 

@@ -203,6 +203,24 @@ static void test_dropped(void **state)
     assert_int_equal(n_told, 1);
 }
 
+/* The queue of a pause empties and fills again before the pause ends. */
+static void test_a_queue_that_emptied_fills_again(void **state)
+{
+    (void)state;
+    enter(0, 100000);
+    leave(0, ML_HEARD_THROTTLED, 20000);
+    assert_int_equal(enter(1, 90000), ML_TURN_WAIT);
+    ml_gate_drop(gate, &callers[1].turn);
+    assert_int_equal(enter(2, 90000), ML_TURN_WAIT);
+    assert_int_equal(enter(3, 90000), ML_TURN_WAIT);
+    move_to(23500);
+    assert_told(2, ML_TURN_GO);
+    leave(2, ML_HEARD_GOOD, 0);
+    assert_told(3, ML_TURN_GO);
+    move_to(100000);
+    assert_int_equal(n_told, 2);
+}
+
 static void test_breaks(void **state)
 {
     (void)state;
@@ -259,8 +277,8 @@ int main(void)
     const struct CMUnitTest tests[] = {
         TEST(test_order),    TEST(test_tries_again_in_its_old_place),
         TEST(test_deadline), TEST(test_a_pause_that_is_too_long),
-        TEST(test_dropped),  TEST(test_breaks),
-        TEST(test_quota),
+        TEST(test_dropped),  TEST(test_a_queue_that_emptied_fills_again),
+        TEST(test_breaks),   TEST(test_quota),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }

@@ -82,6 +82,26 @@ static void test_due_timers_run(void **state)
     ml_loop_free(l);
 }
 
+/* Starting one that runs moves it, whatever stands below it. */
+static void test_a_timer_starts_again(void **state)
+{
+    (void)state;
+    ml_loop *l = new_loop();
+    int64_t last = 0;
+    ml_timer a = {0}, b = {0};
+    ml_timer_start(l, &a, 1010, note_time, &last);
+    ml_timer_start(l, &b, 1020, note_time, &last);
+    ml_timer_start(l, &a, 1030, note_time, &last);
+    now_ms = 1015;
+    ml_loop_turn(l);
+    assert_int_equal(last, 0);
+    now_ms = 1030;
+    ml_loop_turn(l);
+    assert_int_equal(last, 1030);
+    assert_int_equal(ml_loop_next_ms(l), -1);
+    ml_loop_free(l);
+}
+
 typedef struct probe {
     ml_op op;
     int *destroyed;
@@ -164,6 +184,7 @@ int main(void)
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(test_timers_are_ordered),
         cmocka_unit_test(test_due_timers_run),
+        cmocka_unit_test(test_a_timer_starts_again),
         cmocka_unit_test(test_done_comes_from_the_turn),
         cmocka_unit_test(test_free_cancels),
         cmocka_unit_test(test_wake_makes_readable),
