@@ -56,16 +56,22 @@ size_t ml_kept_count(const ml_kept *c, size_t *bytes)
     return c->n;
 }
 
-/* ---- the table: all versions of a key are in one chain --------------------------- */
+/* ---- the table: all versions of a store's key are in one chain ------------------- */
 
 static char lower(char c)
 {
     return c >= 'A' && c <= 'Z' ? (char)(c - 'A' + 'a') : c;
 }
 
+static uint32_t store_of(const ml_kept_key *k)
+{
+    return k->store ? k->store : k->source;
+}
+
 static uint32_t hash_of(const ml_kept_key *k)
 {
-    uint64_t hash = ml_hash_add(ML_HASH_SEED, &k->source, sizeof(k->source));
+    uint32_t store = store_of(k);
+    uint64_t hash = ml_hash_add(ML_HASH_SEED, &store, sizeof(store));
     for (size_t i = 0; i < k->key.n; i++) {
         char c = k->ignores_case ? lower(k->key.p[i]) : k->key.p[i];
         hash = ml_hash_add(hash, &c, 1);
@@ -90,7 +96,7 @@ static ml_str name_of(const ml_entry *en)
 
 static bool has_key(const ml_entry *en, uint32_t hash, const ml_kept_key *k)
 {
-    if (en->hash != hash || en->source != k->source) return false;
+    if (en->hash != hash || en->store != store_of(k)) return false;
     return k->ignores_case ? ml_str_ieq(key_of(en), k->key)
                            : ml_str_eq(key_of(en), k->key);
 }
@@ -104,8 +110,10 @@ static ml_entry *look(const ml_kept *c, const ml_kept_key *k)
 {
     uint32_t hash = hash_of(k);
     ml_entry *en = *bucket_of(c, hash);
-    while (en && !(has_key(en, hash, k) && ml_str_eq(version_of(en), k->version)))
+    while (en && !(en->source == k->source && has_key(en, hash, k) &&
+                   ml_str_eq(version_of(en), k->version))) {
         en = en->chain;
+    }
     return en;
 }
 
@@ -211,6 +219,7 @@ static ml_entry *add(ml_kept *c, const ml_kept_key *k, ml_str name)
     if (!en) return NULL;
     *en = (ml_entry){.hash = hash_of(k),
                      .source = k->source,
+                     .store = store_of(k),
                      .size = (uint32_t)size,
                      .key_len = (uint16_t)k->key.n,
                      .version_len = (uint16_t)k->version.n};
@@ -387,6 +396,11 @@ static bool is_of_source(const ml_entry *en, const void *source)
     return en->source == *(const uint32_t *)source;
 }
 
+static bool is_of_store(const ml_entry *en, const void *store)
+{
+    return en->store == *(const uint32_t *)store;
+}
+
 static bool has_name_like(const ml_entry *en, const void *pattern)
 {
     const ml_str *p = pattern;
@@ -405,6 +419,12 @@ static void drop_all(ml_kept *c, bool (*fits)(const ml_entry *, const void *),
 void ml_kept_forget_source(ml_kept *c, uint32_t source)
 {
     drop_all(c, is_of_source, &source);
+}
+
+void ml_kept_forget_store(ml_kept *c, const ml_kept_key *k)
+{
+    uint32_t store = store_of(k);
+    drop_all(c, is_of_store, &store);
 }
 
 void ml_kept_forget(ml_kept *c, ml_str pattern)

@@ -47,6 +47,7 @@ typedef struct ml_kept_limits {
 
 typedef struct ml_kept_key {
     uint32_t source; /* of ml_kept_new_source */
+    uint32_t store;  /* alike for sources that change the same keys; 0: it is alone */
     ml_str key;
     ml_str version; /* empty: the latest */
     bool ignores_case;
@@ -72,7 +73,7 @@ typedef struct ml_entry {
     int64_t rests_until_ms;
     int64_t dies_ms; /* nobody will want it any more */
     uint32_t life_s; /* the longest that any of its askers would use a value */
-    uint32_t hash, source;
+    uint32_t hash, source, store;
     uint32_t cost, size; /* in all; of this block */
     uint16_t key_len, version_len;
     bool is_negative;
@@ -110,8 +111,10 @@ void ml_kept_settle(ml_kept *c, ml_entry *en, ml_secret *secret, const ml_err *e
 
 /* Dropping; flights under way are cut off: their answers reach who waits, and are not
  * kept. */
-void ml_kept_forget_key(ml_kept *c, const ml_kept_key *k); /* every version */
+void ml_kept_forget_key(ml_kept *c, const ml_kept_key *k); /* every version, of every
+                                                            * source of its store */
 void ml_kept_forget_source(ml_kept *c, uint32_t source);
+void ml_kept_forget_store(ml_kept *c, const ml_kept_key *k); /* every key */
 /* By the names that led there (glob.h); empty: everything. */
 void ml_kept_forget(ml_kept *c, ml_str pattern);
 size_t ml_kept_count(const ml_kept *c, size_t *bytes);

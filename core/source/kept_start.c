@@ -57,7 +57,7 @@ static ml_secret *take_named(const ml_flight *f, ml_op *op)
 static void forget(ml_flight *f)
 {
     if (f->is_restore)
-        ml_kept_forget_source(f->cache, f->key.source);
+        ml_kept_forget_store(f->cache, &f->key);
     else
         ml_kept_forget_key(f->cache, &f->key);
 }
@@ -215,7 +215,7 @@ ml_kept_key ml_kept_key_of(ml_kept *c, ml_source *s, ml_str key, ml_str version)
         s->kept = c;
         s->kept_as = ml_kept_new_source(c);
     }
-    return (ml_kept_key){s->kept_as, key, version, s->ignores_case};
+    return (ml_kept_key){s->kept_as, s->store, key, version, s->ignores_case};
 }
 
 ml_op *ml_kept_start(ml_kept *c, ml_loop *loop, ml_source *s,

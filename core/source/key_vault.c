@@ -7,6 +7,7 @@
 
 #include "azure/vault_settle.h"
 #include "base/err.h"
+#include "base/hash.h"
 #include "source/ready.h"
 
 typedef struct key_vault {
@@ -117,6 +118,12 @@ static int set_audience(ml_vault *vault, const char *audience, ml_err *e)
     return 0;
 }
 
+/* Vaults that share a number by chance forget a key too often, that is all. */
+static uint32_t store_of(const char *origin)
+{
+    return (uint32_t)ml_hash_mixed(ml_hash_add(ML_HASH_SEED, origin, strlen(origin)));
+}
+
 static int configure(key_vault *v, const ml_key_vault_options *o, ml_err *e)
 {
     ml_vault *vault = &v->vault;
@@ -142,6 +149,7 @@ static int configure(key_vault *v, const ml_key_vault_options *o, ml_err *e)
     if (rc < 0) return rc;
     snprintf(vault->tenant, sizeof(vault->tenant), "%s", vault->identity.tenant_id);
     snprintf(v->source.label, sizeof(v->source.label), "%s", vault->url.origin);
+    v->source.store = store_of(vault->url.origin);
     vault->skip_challenge_check = o->skip_challenge_check;
     return 0;
 }

@@ -42,6 +42,8 @@ struct ml_source {
     const ml_source_kind *kind;
     int refs;             /* single-threaded: under the resolver's lock */
     bool ignores_case;    /* keys that differ in the case of a-z are one */
+    uint32_t store;       /* alike for sources that are the same store, whatever their
+                           * aliases: what one changes, all forget.  0: it is alone */
     struct ml_kept *kept; /* where what it said is kept, and under what number; NULL: */
     uint32_t kept_as;     /* nothing is.  Both filled at the first call (flight.c) */
     char alias[64];       /* how traces, errors and `list` call it */

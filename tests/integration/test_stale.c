@@ -9,10 +9,12 @@
 static const char policy[] =
     "local ml = require 'moonlatch.policy'\n"
     "local kv = ml.azure_key_vault { vault_url = ml.env 'VAULT_URL', alias = 'kv' }\n"
+    "local too = ml.azure_key_vault { vault_url = ml.env 'VAULT_URL', alias = 'too' }\n"
     "return ml.policy {\n"
     "  ml.rule 'strict' { from = kv, names = { strict = 'name' }, ttl = 10 },\n"
     "  ml.rule 'busy' { from = kv, names = { busy = 'name' }, ttl = 10,\n"
     "    on = { throttled = 'stale' } },\n"
+    "  ml.rule 'too/*' { from = too, strip = 'too/', ttl = 10 },\n"
     "  ml.rule '*' { from = kv, ttl = 10, stale_ttl = 100,\n"
     "    on = { throttled = 'stale', unavailable = 'stale' } },\n"
     "}\n";
@@ -226,6 +228,23 @@ static void test_changes_are_seen(void **state)
     assert_true(get_code(resolver, "strict") < 0);
 }
 
+/* Also by those that lead to it through another source of the same vault. */
+static void test_changes_through_another_source(void **state)
+{
+    (void)state;
+    assert_value(resolver, "too/name", "value");
+    assert_value(resolver, "too/Name2", "value2");
+    put_text(resolver, "name", "new");
+    assert_value(resolver, "too/name", "new");
+    int asked = requests(vault, "get", 200);
+    assert_value(resolver, "too/name2", "value2"); /* only the key is forgotten */
+    assert_int_equal(requests(vault, "get", 200), asked);
+    put_text(resolver, "too/NAME", "newer");
+    assert_value(resolver, "name", "newer");
+    assert_int_equal(ml_delete(resolver, "too/name", NULL, 0, &last_error), 0);
+    assert_true(get_code(resolver, "name") < 0);
+}
+
 static void note_code(ml_request *q, const ml_answer *a, const ml_err *e, void *arg)
 {
     (void)q;
@@ -277,6 +296,7 @@ int main(void)
         TEST(test_missing),
         TEST(test_refresh),
         TEST(test_changes_are_seen),
+        TEST(test_changes_through_another_source),
         TEST(test_a_change_that_is_overtaken),
     };
     return cmocka_run_group_tests(tests, set_up_all, tear_down_all);

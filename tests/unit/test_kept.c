@@ -287,6 +287,31 @@ static void fly_for(ml_kept *c, const ml_kept_key *k, const char *name)
     ml_kept_want(c, k, ml_str_of(name));
 }
 
+/* Two sources of one store keep apart what each was told, and forget together. */
+static void test_sources_of_one_store(void **state)
+{
+    (void)state;
+    ml_kept *c = new_kept(1000000, 1000);
+    ml_kept_key a = key_of(1, "a"), too = key_of(2, "a"), b = key_of(2, "b"),
+                alone = key_of(3, "a");
+    a.store = too.store = b.store = 77;
+    fly(c, &a, "v", NULL, 0);
+    assert_null(ml_kept_peek(c, &too));
+    fly(c, &too, "v", NULL, 0);
+    fly(c, &b, "v", NULL, 0);
+    fly(c, &alone, "v", NULL, 0);
+    ml_kept_forget_key(c, &a);
+    assert_null(ml_kept_peek(c, &a));
+    assert_null(ml_kept_peek(c, &too));
+    assert_non_null(ml_kept_peek(c, &b));
+    ml_kept_forget_store(c, &a);
+    assert_null(ml_kept_peek(c, &b));
+    assert_non_null(ml_kept_peek(c, &alone));
+    ml_kept_forget_store(c, &alone);
+    assert_int_equal(ml_kept_count(c, NULL), 0);
+    ml_kept_free(c);
+}
+
 static void test_forgetting(void **state)
 {
     (void)state;
@@ -374,6 +399,7 @@ int main(void)
         cmocka_unit_test(test_limits),
         cmocka_unit_test(test_no_value_without_use),
         cmocka_unit_test(test_the_dead_are_swept),
+        cmocka_unit_test(test_sources_of_one_store),
         cmocka_unit_test(test_forgetting),
         cmocka_unit_test(test_patterns),
     };
