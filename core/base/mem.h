@@ -1,10 +1,16 @@
-/* mem.h - the one primitive that erases bytes for good. */
+/* mem.h - memory of the library: where it comes from, and how it is erased for good. */
 #pragma once
 #include <stddef.h>
 
+/* What the whole library allocates with; a block of at least one byte, aligned for
+ * anything.  NULL when out of memory.  ml_free accepts NULL. */
+void *ml_malloc(size_t n);
+void *ml_calloc(size_t count, size_t n);
+void ml_free(void *p);
+
 /* Overwrites n bytes in a way that the compiler may not remove.  p may be NULL. */
 void ml_scrub(void *p, size_t n);
-/* ml_scrub, then free. */
+/* ml_scrub, then ml_free. */
 void ml_scrub_free(void *p, size_t n);
 /* A copy that ends in NUL; for texts that are not secret.  NULL when out of memory. */
 char *ml_dup(const char *text);

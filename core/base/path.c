@@ -15,6 +15,6 @@ char *ml_path_absolute(const char *path)
     size_t n = dir ? strlen(dir) + 1 + strlen(path) + 1 : 0;
     char *whole = dir ? malloc(n) : NULL;
     if (whole) snprintf(whole, n, "%s/%s", dir, path);
-    free(dir);
+    free(dir); /* allowed: getcwd's */
     return whole;
 }

@@ -33,7 +33,8 @@ static void scrub_release(void *p)
 {
     if (!p) return;
     block_head *head = (block_head *)p - 1;
-    ml_scrub_free(head, sizeof(*head) + head->size);
+    ml_scrub(head, sizeof(*head) + head->size);
+    free(head);
 }
 
 static void *scrub_resize(void *p, size_t size)

@@ -134,7 +134,7 @@ int ml_dv_config_init(ml_dv_config *c, const ml_devvault_options *opt, ml_str se
 
 void ml_dv_config_fini(ml_dv_config *c)
 {
-    for (size_t i = 0; i < c->n_vaults; i++) free(c->vaults[i]);
+    for (size_t i = 0; i < c->n_vaults; i++) ml_free(c->vaults[i]);
     free(c->vaults);
     ml_buf_fini(&c->client_secret);
     ml_buf_fini(&c->expired_secret);

@@ -298,7 +298,8 @@ static void stop(run *u)
     ml_dv_faults_fini(&dv->faults);
     ml_dv_config_fini(&dv->config);
     ml_buf_fini(&u->seed);
-    ml_scrub_free(u, sizeof(*u));
+    ml_scrub(u, sizeof(*u));
+    free(u);
 }
 
 int ml_devvault_run(const ml_devvault_options *opt, ml_err *e)

@@ -41,6 +41,7 @@ typedef struct shard {
 } shard;
 
 struct ml_cache {
+    void *block; /* of the allocator, which aligns for less than shards want */
     size_t max_shard_bytes;
     size_t max_shard_entries;
     shard shards[SHARDS];
@@ -48,9 +49,12 @@ struct ml_cache {
 
 ml_cache *ml_cache_new(size_t max_bytes, size_t max_entries)
 {
-    ml_cache *c = NULL;
-    if (posix_memalign((void **)&c, 64, sizeof(*c)) != 0) return NULL;
-    *c = (ml_cache){.max_shard_bytes = max_bytes / SHARDS,
+    enum { ALIGNED = _Alignof(ml_cache) };
+    char *block = ml_malloc(sizeof(ml_cache) + ALIGNED - 1);
+    if (!block) return NULL;
+    ml_cache *c = (ml_cache *)(block + (ALIGNED - (uintptr_t)block % ALIGNED) % ALIGNED);
+    *c = (ml_cache){.block = block,
+                    .max_shard_bytes = max_bytes / SHARDS,
                     .max_shard_entries = (max_entries + SHARDS - 1) / SHARDS};
     pthread_mutexattr_t
         spins; /* what is done under the lock takes no time to sleep in */
@@ -326,5 +330,5 @@ void ml_cache_free(ml_cache *c)
     if (!c) return;
     ml_cache_clear(c);
     for (int i = 0; i < SHARDS; i++) pthread_mutex_destroy(&c->shards[i].lock);
-    free(c);
+    ml_free(c->block);
 }

@@ -206,9 +206,9 @@ static const char *read_names(const char *path, ml_buf *b)
     if (n < 0) return strerror(errno);
     for (int i = 0; i < n; i++) {
         ml_buf_add(b, found[i]->d_name, strlen(found[i]->d_name) + 1);
-        free(found[i]);
+        free(found[i]); /* allowed: scandir's */
     }
-    free(found);
+    free(found); /* allowed: scandir's */
     return ml_buf_ok(b) ? NULL : TOO_MANY;
 }
 

@@ -6,9 +6,9 @@
  * would otherwise keep us from linking a shared library. */
 #include "script/cjson_glue.h"
 
-#include <malloc.h>
+#include <stddef.h>
+#include <stdint.h>
 #include <stdio.h>
-#include <stdlib.h>
 #include <string.h>
 
 #include "base/mem.h"
@@ -27,21 +27,33 @@ __attribute__((constructor)) static void set_stderr(void)
     ml_cjson_stderr = stderr;
 }
 
+/* In front of each block, so that what frees it knows how much to scrub. */
+typedef union block_head {
+    size_t n;
+    max_align_t align;
+} block_head;
+
 void *ml_cjson_malloc(size_t n)
 {
-    return malloc(n);
+    if (n > SIZE_MAX - sizeof(block_head)) return NULL;
+    block_head *head = ml_malloc(sizeof(*head) + n);
+    if (!head) return NULL;
+    head->n = n;
+    return head + 1;
 }
 
 void ml_cjson_free(void *p)
 {
-    if (p) ml_scrub_free(p, malloc_usable_size(p));
+    if (!p) return;
+    block_head *head = (block_head *)p - 1;
+    ml_scrub_free(head, sizeof(*head) + head->n);
 }
 
 void *ml_cjson_realloc(void *p, size_t n)
 {
-    void *fresh = malloc(n);
+    void *fresh = ml_cjson_malloc(n);
     if (!fresh || !p) return fresh;
-    size_t old = malloc_usable_size(p);
+    size_t old = ((block_head *)p - 1)->n;
     memcpy(fresh, p, old < n ? old : n);
     ml_cjson_free(p);
     return fresh;

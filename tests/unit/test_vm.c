@@ -241,7 +241,7 @@ static void test_freed_blocks_are_scrubbed(void **state)
     ml_err e = {0};
     heap.marker = "canary-4711";
     heap.n_markers = 0;
-    free(ml_dup("--canary-4711--"));
+    ml_free(ml_dup("--canary-4711--"));
     assert_int_equal(heap.n_markers, 1); /* the search works */
     heap.n_markers = 0;
     assert_int_equal(0, fixture_open(&f, NULL, variables, &e));
