@@ -1,5 +1,6 @@
 /* answer.c - what a call brought: secrets, or text. */
-#include <stdlib.h>
+
+#include "base/mem.h"
 
 #include "resolver.h"
 
@@ -22,6 +23,6 @@ void ml_answer_free(ml_answer *a)
 {
     if (!a) return;
     ml_secrets_fini(&a->list);
-    free(a->text);
-    free(a);
+    ml_free(a->text);
+    ml_free(a);
 }

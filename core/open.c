@@ -1,6 +1,5 @@
 /* open.c - opening a resolver from its options, and taking it apart again. */
 #include <curl/curl.h>
-#include <stdlib.h>
 #include <string.h>
 #include <sys/mman.h>
 #include <unistd.h>
@@ -209,7 +208,7 @@ int ml_open(ml_resolver **out, const ml_options *opt, ml_err *e)
     int rc = check_options(opt, e);
     if (rc < 0) return rc;
     ml_options o = widened(opt);
-    ml_resolver *r = calloc(1, sizeof(*r));
+    ml_resolver *r = ml_calloc(1, sizeof(*r));
     if (!r) return ml_fail(e, ML_ENOMEM, "out of memory");
     rc = open_ground(r, &o, e);
     if (rc == 0) rc = open_io(r, &o, e);
@@ -237,9 +236,9 @@ void ml_resolver_free(ml_resolver *r)
     ml_env_fini(&r->env);
     ml_policy_forget(r);
     if (r->proxy) ml_scrub_free(r->proxy, strlen(r->proxy)); /* may hold a password */
-    free(r->no_proxy);
+    ml_free(r->no_proxy);
     if (r->alive) munmap((void *)(uintptr_t)r->alive, (size_t)sysconf(_SC_PAGESIZE));
     pthread_cond_destroy(&r->changed);
     pthread_mutex_destroy(&r->lock);
-    free(r);
+    ml_free(r);
 }

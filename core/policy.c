@@ -1,5 +1,4 @@
 /* policy.c - which policy a handle has: kept from its options, loaded, loaded again. */
-#include <stdlib.h>
 #include <string.h>
 
 #include "base/err.h"
@@ -27,8 +26,8 @@ int ml_policy_keep(ml_resolver *r, const ml_options *o, ml_err *e)
 
 void ml_policy_forget(ml_resolver *r)
 {
-    free(r->policy_name);
-    free(r->policy_path);
+    ml_free(r->policy_name);
+    ml_free(r->policy_path);
     if (r->policy_text) ml_scrub_free(r->policy_text, strlen(r->policy_text));
 }
 

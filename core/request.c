@@ -1,6 +1,5 @@
 /* request.c - one call in flight: from the cache or as a task, to its answer. */
 #include <stdio.h>
-#include <stdlib.h>
 #include <string.h>
 
 #include "base/err.h"
@@ -57,7 +56,7 @@ static bool copy_key(ml_request *q, const ml_call *c)
 {
     q->name = ml_dup(c->name);
     q->version = ml_dup(c->version);
-    q->context = calloc(c->n_context + 1, sizeof(*q->context));
+    q->context = ml_calloc(c->n_context + 1, sizeof(*q->context));
     if (!q->name || (c->version && !q->version) || !q->context) return false;
     for (q->n_context = 0; q->n_context < c->n_context; q->n_context++) {
         ml_pair *copy = &q->context[q->n_context];
@@ -72,11 +71,11 @@ static bool copy_key(ml_request *q, const ml_call *c)
 
 ml_request *ml_request_new(ml_resolver *r, const ml_call *call, ml_err *e)
 {
-    ml_request *q = calloc(1, sizeof(*q));
-    ml_answer *answer = calloc(1, sizeof(*answer));
+    ml_request *q = ml_calloc(1, sizeof(*q));
+    ml_answer *answer = ml_calloc(1, sizeof(*answer));
     if (!q || !answer) {
-        free(q);
-        free(answer);
+        ml_free(q);
+        ml_free(answer);
         ml_fail(e, ML_ENOMEM, "out of memory");
         return NULL;
     }
@@ -97,14 +96,14 @@ void ml_request_free(ml_request *q)
 {
     if (!q) return;
     for (size_t i = 0; i < q->n_context; i++) {
-        free((char *)(uintptr_t)q->context[i].name);
-        free((char *)(uintptr_t)q->context[i].value);
+        ml_free((char *)(uintptr_t)q->context[i].name);
+        ml_free((char *)(uintptr_t)q->context[i].value);
     }
-    free(q->context);
-    free(q->name);
-    free(q->version);
+    ml_free(q->context);
+    ml_free(q->name);
+    ml_free(q->version);
     ml_answer_free(q->answer);
-    free(q);
+    ml_free(q);
 }
 
 static ml_cache_key key_of(const ml_request *q)

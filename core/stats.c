@@ -1,5 +1,4 @@
 /* stats.c - the numbers of a handle: as a struct, and as Prometheus reads them. */
-#include <stdlib.h>
 #include <string.h>
 
 #include "base/err.h"
@@ -123,7 +122,7 @@ int ml_metrics_text(ml_resolver *r, ml_answer **out, ml_err *e)
     ml_buf text;
     ml_buf_init(&text, MAX_TEXT);
     write_all(r, &text);
-    ml_answer *a = ml_buf_ok(&text) ? calloc(1, sizeof(*a)) : NULL;
+    ml_answer *a = ml_buf_ok(&text) ? ml_calloc(1, sizeof(*a)) : NULL;
     if (a) a->text = ml_dup_n(text.data, text.len);
     ml_buf_fini(&text);
     if (a && a->text) {

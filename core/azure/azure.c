@@ -1,9 +1,8 @@
 /* azure.c - what every vault of one resolver shares: HTTP client and tokens. */
 #include "azure/azure.h"
 
-#include <stdlib.h>
-
 #include "azure/token.h"
+#include "base/mem.h"
 
 enum { READS_IN_10_S = 4000, WRITES_IN_10_S = 300 }; /* as documented, per vault */
 
@@ -14,7 +13,7 @@ struct ml_azure_gate {
 
 ml_azure *ml_azure_new(const ml_http_client *client, const ml_env *env)
 {
-    ml_azure *a = calloc(1, sizeof(*a));
+    ml_azure *a = ml_calloc(1, sizeof(*a));
     if (!a) return NULL;
     *a = (ml_azure){
         .client = client, .env = env, .limits = {READS_IN_10_S, WRITES_IN_10_S}};
@@ -27,11 +26,11 @@ ml_gate *ml_azure_gate_of(ml_azure *a, const char *origin, ml_request_kind kind)
     ml_azure_gate *g = a->gates;
     while (g && !ml_gate_is(g->gate, origin, what[kind])) g = g->next;
     if (g) return g->gate;
-    g = calloc(1, sizeof(*g));
+    g = ml_calloc(1, sizeof(*g));
     if (!g) return NULL;
     g->gate = ml_gate_new(a->client->loop, origin, what[kind], a->limits[kind]);
     if (!g->gate) {
-        free(g);
+        ml_free(g);
         return NULL;
     }
     g->next = a->gates;
@@ -59,7 +58,7 @@ static void free_gates(ml_azure *a)
         ml_azure_gate *g = a->gates;
         a->gates = g->next;
         ml_gate_free(g->gate);
-        free(g);
+        ml_free(g);
     }
 }
 
@@ -68,5 +67,5 @@ void ml_azure_free(ml_azure *a)
     if (!a) return;
     ml_token_free_all(a);
     free_gates(a);
-    free(a);
+    ml_free(a);
 }

@@ -8,7 +8,6 @@
 #include "azure/token.h"
 
 #include <openssl/crypto.h>
-#include <stdlib.h>
 #include <string.h>
 
 #include "azure/entra.h"
@@ -65,21 +64,21 @@ static ml_token_entry *find(const ml_azure *a, const ml_token_want *w)
 
 static void free_entry(ml_token_entry *t)
 {
-    free(t->authority);
-    free(t->tenant);
-    free(t->audience);
-    free(t->client_id);
+    ml_free(t->authority);
+    ml_free(t->tenant);
+    ml_free(t->audience);
+    ml_free(t->client_id);
     ml_secret_unref(t->client_secret);
     ml_secret_unref(t->token);
     ml_trace_fini(&t->flight_trace);
-    free(t);
+    ml_free(t);
 }
 
 static ml_token_entry *find_or_add(ml_azure *a, const ml_token_want *w)
 {
     ml_token_entry *t = find(a, w);
     if (t) return t;
-    t = calloc(1, sizeof(*t));
+    t = ml_calloc(1, sizeof(*t));
     if (!t) return NULL;
     *t = (ml_token_entry){.azure = a,
                           .authority = ml_dup(w->authority),
@@ -118,7 +117,7 @@ static void cancel_waiter(ml_op *op)
 static void destroy_waiter(ml_op *op)
 {
     ml_op_fini(op);
-    free(op);
+    ml_free(op);
 }
 
 static void share_trace(const ml_token_entry *t, ml_trace *trace)
@@ -297,7 +296,7 @@ ml_op *ml_token_start(ml_azure *a, const ml_token_want *want, ml_op_done *done,
 {
     ml_loop *loop = a->client->loop;
     ml_token_entry *t = find_or_add(a, want);
-    waiter *w = t ? calloc(1, sizeof(*w)) : NULL;
+    waiter *w = t ? ml_calloc(1, sizeof(*w)) : NULL;
     if (!w) return NULL;
     ml_op_init(&w->op, loop, cancel_waiter, destroy_waiter);
     w->op.done = done;

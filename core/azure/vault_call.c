@@ -2,7 +2,6 @@
 #include "azure/vault_call.h"
 
 #include <stdint.h>
-#include <stdlib.h>
 
 #include "base/mem.h"
 
@@ -17,12 +16,12 @@ static bool copy_str(ml_str *s)
 
 static void free_str(ml_str s)
 {
-    if (s.n) free((char *)(uintptr_t)s.p);
+    if (s.n) ml_free((char *)(uintptr_t)s.p);
 }
 
 static bool copy_tags(ml_vault_call *to, const ml_vault_call *from)
 {
-    ml_tag *tags = from->n_tags ? calloc(from->n_tags, sizeof(*tags)) : NULL;
+    ml_tag *tags = from->n_tags ? ml_calloc(from->n_tags, sizeof(*tags)) : NULL;
     bool ok = tags || from->n_tags == 0;
     to->tags = tags;
     to->n_tags = tags ? from->n_tags : 0;
@@ -52,7 +51,7 @@ void ml_vault_call_fini(ml_vault_call *c)
         free_str(c->tags[i].name);
         free_str(c->tags[i].value);
     }
-    free((ml_tag *)(uintptr_t)c->tags);
+    ml_free((ml_tag *)(uintptr_t)c->tags);
     free_str(c->key);
     free_str(c->version);
     free_str(c->content_type);

@@ -12,7 +12,6 @@
 
 #include <stddef.h>
 #include <stdio.h>
-#include <stdlib.h>
 #include <string.h>
 
 #include "azure/challenge.h"
@@ -20,6 +19,7 @@
 #include "azure/vault_call.h"
 #include "azure/vault_errors.h"
 #include "base/err.h"
+#include "base/mem.h"
 
 enum {
     MAX_PAGES = 10000,
@@ -361,7 +361,7 @@ static void destroy(ml_op *op)
     ml_buf_fini(&r->claims);
     ml_buf_fini(&r->next_link);
     ml_op_fini(op);
-    free(r);
+    ml_free(r);
 }
 
 /* What the other request learned serves this one; if it failed, this one asks too. */
@@ -402,10 +402,10 @@ static void begin(request *r)
 ml_op *ml_vault_start(ml_vault *v, const ml_vault_call *call, int64_t deadline_ms,
                       ml_trace *trace, ml_op_done *done, void *arg)
 {
-    request *r = calloc(1, sizeof(*r));
+    request *r = ml_calloc(1, sizeof(*r));
     if (!r) return NULL;
     if (!ml_vault_call_copy(&r->call, call)) {
-        free(r);
+        ml_free(r);
         return NULL;
     }
     ml_op_init(&r->op, v->azure->client->loop, cancel, destroy);

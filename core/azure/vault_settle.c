@@ -8,11 +8,11 @@
  *     +-+ pause                            +-+ pause */
 #include "azure/vault_settle.h"
 
-#include <stdlib.h>
 #include <string.h>
 
 #include "azure/vault_call.h"
 #include "azure/vault_errors.h"
+#include "base/mem.h"
 
 typedef struct settling {
     ml_op op;
@@ -155,7 +155,7 @@ static void destroy(ml_op *op)
     settling *s = (settling *)op;
     ml_vault_call_fini(&s->call);
     ml_op_fini(op);
-    free(s);
+    ml_free(s);
 }
 
 static bool is_change(ml_vault_op op)
@@ -170,10 +170,10 @@ ml_op *ml_vault_run(ml_vault *v, const ml_vault_call *call, int64_t deadline_ms,
 {
     if (!is_change(call->op))
         return ml_vault_start(v, call, deadline_ms, trace, done, arg);
-    settling *s = calloc(1, sizeof(*s));
+    settling *s = ml_calloc(1, sizeof(*s));
     if (!s) return NULL;
     if (!ml_vault_call_copy(&s->call, call)) {
-        free(s);
+        ml_free(s);
         return NULL;
     }
     ml_op_init(&s->op, v->azure->client->loop, cancel, destroy);

@@ -4,7 +4,6 @@
 #include <stdarg.h>
 #include <stdint.h>
 #include <stdio.h>
-#include <stdlib.h>
 #include <string.h>
 
 #include "base/mem.h"
@@ -52,7 +51,7 @@ static bool reserve(ml_buf *b, size_t n)
     if (need <= b->cap) return true;
     size_t cap = b->cap ? b->cap : FIRST_BYTES;
     while (cap < need) cap = cap > SIZE_MAX / 2 ? need : cap * 2;
-    char *data = malloc(cap);
+    char *data = ml_malloc(cap);
     if (!data) {
         b->failed = true;
         return false;

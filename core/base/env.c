@@ -10,7 +10,7 @@
 
 int ml_env_init(ml_env *env, const ml_pair *pairs, size_t n, ml_err *e)
 {
-    *env = (ml_env){.pairs = n ? calloc(n, sizeof(*pairs)) : NULL};
+    *env = (ml_env){.pairs = n ? ml_calloc(n, sizeof(*pairs)) : NULL};
     if (n && !env->pairs) return ml_fail(e, ML_ENOMEM, "out of memory");
     for (env->n = 0; env->n < n; env->n++) {
         ml_pair *copy = &env->pairs[env->n];
@@ -35,7 +35,7 @@ void ml_env_fini(ml_env *env)
         scrub_text(env->pairs[i].name);
         scrub_text(env->pairs[i].value);
     }
-    free(env->pairs);
+    ml_free(env->pairs);
     *env = (ml_env){0};
 }
 

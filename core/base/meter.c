@@ -2,8 +2,9 @@
 #include "base/meter.h"
 
 #include <stdio.h>
-#include <stdlib.h>
 #include <string.h>
+
+#include "base/mem.h"
 
 enum { MAX_LABELS = 3, VALUE_BYTES = 128, MAX_SERIES = 1000 };
 
@@ -60,7 +61,7 @@ void ml_meter_fini(ml_meter *m)
     while (m->series) {
         ml_series *s = m->series;
         m->series = s->next;
-        free(s);
+        ml_free(s);
     }
     m->n_series = 0;
 }
@@ -89,7 +90,7 @@ static ml_series *series_of(ml_meter *m, ml_metric_id id, const char *const *val
     while (s && !is_series(s, id, values)) s = s->next;
     if (s) return s;
     if (m->n_series >= MAX_SERIES && values != other) return series_of(m, id, other);
-    s = calloc(1, sizeof(*s));
+    s = ml_calloc(1, sizeof(*s));
     if (!s) return NULL;
     s->id = id;
     for (int i = 0; i < MAX_LABELS; i++)

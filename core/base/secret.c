@@ -2,7 +2,6 @@
 #include "base/secret.h"
 
 #include <stdatomic.h>
-#include <stdlib.h>
 #include <string.h>
 
 #include "base/mem.h"
@@ -61,7 +60,7 @@ ml_secret *ml_secret_new(const ml_secret_fields *f)
                                 [RECOVERY_ID] = f->recovery_id};
     size_t head = sizeof(ml_secret) + (TAGS + 2 * f->n_tags + 1) * sizeof(uint32_t);
     size_t size = head + text_bytes(f);
-    ml_secret *s = size <= UINT32_MAX ? malloc(size) : NULL;
+    ml_secret *s = size <= UINT32_MAX ? ml_malloc(size) : NULL;
     if (!s) return NULL;
     atomic_init(&s->refs, 1);
     s->size = (uint32_t)size;
@@ -80,7 +79,7 @@ ml_secret *ml_secret_new(const ml_secret_fields *f)
 /* A copy with another name or value; NULL leaves it. */
 static ml_secret *copy_with(const ml_secret *s, const ml_str *name, const ml_str *value)
 {
-    ml_tag *tags = calloc((size_t)s->n_tags + 1, sizeof(*tags));
+    ml_tag *tags = ml_calloc((size_t)s->n_tags + 1, sizeof(*tags));
     if (!tags) return NULL;
     for (size_t i = 0; i < s->n_tags; i++) tags[i] = tag_of(s, i);
     ml_secret *copy =
@@ -95,7 +94,7 @@ static ml_secret *copy_with(const ml_secret *s, const ml_str *name, const ml_str
                                           .tags = tags,
                                           .n_tags = s->n_tags,
                                           .attributes = s->attributes});
-    free(tags);
+    ml_free(tags);
     return copy;
 }
 
@@ -204,7 +203,7 @@ ml_attributes ml_secret_attributes(const ml_secret *s)
 void ml_secrets_fini(ml_secrets *l)
 {
     for (size_t i = 0; i < l->n; i++) ml_secret_unref(l->items[i]);
-    free(l->items);
+    ml_free(l->items);
     *l = (ml_secrets){0};
 }
 
@@ -213,13 +212,13 @@ bool ml_secrets_add(ml_secrets *l, ml_secret *s)
     if (!s) return false;
     if (l->n == l->cap) {
         size_t cap = l->cap ? l->cap * 2 : 8;
-        ml_secret **items = calloc(cap, sizeof(*items));
+        ml_secret **items = ml_calloc(cap, sizeof(*items));
         if (!items) {
             ml_secret_unref(s);
             return false;
         }
         if (l->n) memcpy(items, l->items, l->n * sizeof(*items));
-        free(l->items);
+        ml_free(l->items);
         l->items = items;
         l->cap = cap;
     }

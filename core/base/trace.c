@@ -3,11 +3,11 @@
 
 #include <stdarg.h>
 #include <stdio.h>
-#include <stdlib.h>
 #include <string.h>
 
 #include "base/clock.h"
 #include "base/err.h"
+#include "base/mem.h"
 
 void ml_trace_init(ml_trace *t, const ml_clock *clock)
 {
@@ -23,7 +23,7 @@ void ml_trace_init_like(ml_trace *t, const ml_trace *of)
 
 void ml_trace_fini(ml_trace *t)
 {
-    free(t->events);
+    ml_free(t->events);
     *t = (ml_trace){.clock = t->clock};
 }
 
@@ -32,13 +32,13 @@ static ml_trace_event *next_event(ml_trace *t)
     if (t->n < t->cap) return &t->events[t->n++];
     size_t cap = t->cap ? t->cap * 2 : 8;
     ml_trace_event *events =
-        t->cap < ML_TRACE_MAX ? calloc(cap, sizeof(*events)) : NULL;
+        t->cap < ML_TRACE_MAX ? ml_calloc(cap, sizeof(*events)) : NULL;
     if (!events) {
         t->dropped++;
         return NULL;
     }
     if (t->events) memcpy(events, t->events, t->n * sizeof(*events));
-    free(t->events);
+    ml_free(t->events);
     t->events = events;
     t->cap = cap;
     return &t->events[t->n++];

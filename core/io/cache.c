@@ -6,7 +6,6 @@
 #include "io/cache.h"
 
 #include <pthread.h>
-#include <stdlib.h>
 #include <string.h>
 
 #include "base/glob.h"
@@ -52,7 +51,8 @@ ml_cache *ml_cache_new(size_t max_bytes, size_t max_entries)
     enum { ALIGNED = _Alignof(ml_cache) };
     char *block = ml_malloc(sizeof(ml_cache) + ALIGNED - 1);
     if (!block) return NULL;
-    ml_cache *c = (ml_cache *)(block + (ALIGNED - (uintptr_t)block % ALIGNED) % ALIGNED);
+    ml_cache *c =
+        (ml_cache *)(block + (ALIGNED - (uintptr_t)block % ALIGNED) % ALIGNED);
     *c = (ml_cache){.block = block,
                     .max_shard_bytes = max_bytes / SHARDS,
                     .max_shard_entries = (max_entries + SHARDS - 1) / SHARDS};
@@ -187,14 +187,14 @@ static size_t measure(const ml_cache_key *k)
 static char *write_key(const ml_cache_key *k, char *small, key_walk *w)
 {
     size_t n = measure(k);
-    *w = (key_walk){.out = n <= KEY_ON_STACK ? small : malloc(n)};
+    *w = (key_walk){.out = n <= KEY_ON_STACK ? small : ml_malloc(n)};
     if (w->out) walk_key(w, k);
     return w->out;
 }
 
 static void drop_key(char *key, const char *small)
 {
-    if (key != small) free(key);
+    if (key != small) ml_free(key);
 }
 
 ml_secret *ml_cache_get(ml_cache *c, const ml_cache_key *k, int64_t now_ms,
@@ -228,7 +228,7 @@ static entry *make_entry(const ml_cache_key *k, ml_secret *secret,
                          const ml_cache_life *life)
 {
     size_t n = measure(k);
-    entry *en = malloc(sizeof(*en) + n);
+    entry *en = ml_malloc(sizeof(*en) + n);
     if (!en) return NULL;
     *en = (entry){.secret = ml_secret_ref(secret),
                   .expires_ms = life->expires_ms,

@@ -7,7 +7,6 @@
 
 #include <errno.h>
 #include <signal.h>
-#include <stdlib.h>
 #include <sys/pidfd.h>
 #include <sys/wait.h>
 #include <unistd.h>
@@ -159,7 +158,7 @@ static void destroy(ml_op *op)
     ml_child_request_fini(&c->request);
     ml_buf_fini(&c->answer.output);
     ml_op_fini(op);
-    free(c);
+    ml_free(c);
 }
 
 /* Without a pidfd nobody would tell us of its end. */
@@ -200,7 +199,7 @@ static int begin(child *c)
 ml_op *ml_child_start(ml_loop *l, ml_child_request *q, ml_trace *trace,
                       ml_op_done *done, void *arg)
 {
-    child *c = calloc(1, sizeof(*c));
+    child *c = ml_calloc(1, sizeof(*c));
     if (!c) {
         ml_child_request_fini(q);
         return NULL;

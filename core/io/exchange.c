@@ -5,7 +5,6 @@
 #include "io/exchange.h"
 
 #include <stdio.h>
-#include <stdlib.h>
 #include <string.h>
 #include <sys/socket.h>
 
@@ -31,7 +30,7 @@ typedef struct header {
 
 static bool add_header(ml_exchange *x, ml_str name, ml_str value)
 {
-    header *h = malloc(sizeof(*h) + name.n + value.n + 1);
+    header *h = ml_malloc(sizeof(*h) + name.n + value.n + 1);
     if (!h) return false;
     memcpy(h->text, name.p, name.n);
     if (value.n) memcpy(h->text + name.n, value.p, value.n);
@@ -48,7 +47,7 @@ static void free_headers(ml_exchange *x)
         struct curl_slist *node = x->headers;
         x->headers = node->next;
         ml_scrub(node->data, strlen(node->data));
-        free(node);
+        ml_free(node);
     }
 }
 
@@ -114,7 +113,7 @@ static void keep_challenge(ml_http_response *r, ml_str value)
 {
     if (r->n_challenges == ML_HTTP_MAX_CHALLENGES || value.n > MAX_CHALLENGE_BYTES)
         return;
-    char *copy = malloc(value.n + 1);
+    char *copy = ml_malloc(value.n + 1);
     if (!copy) return;
     keep(copy, value.n + 1, value);
     r->challenges[r->n_challenges++] = copy;
@@ -143,7 +142,7 @@ static void forget_answer(ml_exchange *x)
 {
     ml_http_response *r = x->response;
     ml_buf_clear(&r->body);
-    while (r->n_challenges > 0) free(r->challenges[--r->n_challenges]);
+    while (r->n_challenges > 0) ml_free(r->challenges[--r->n_challenges]);
     ml_buf_clear(&r->headers);
     r->status = r->retry_after_ms = 0;
     r->content_type[0] = r->request_id[0] = '\0';

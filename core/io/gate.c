@@ -3,11 +3,11 @@
 
 #include <stddef.h>
 #include <stdio.h>
-#include <stdlib.h>
 #include <string.h>
 #include <time.h>
 
 #include "base/err.h"
+#include "base/mem.h"
 
 enum { NAME_BYTES = 300, WHAT_BYTES = 16, TIME_BYTES = 32 };
 
@@ -24,7 +24,7 @@ struct ml_gate {
 
 ml_gate *ml_gate_new(ml_loop *loop, const char *name, const char *what, int limit)
 {
-    ml_gate *g = calloc(1, sizeof(*g));
+    ml_gate *g = ml_calloc(1, sizeof(*g));
     if (!g) return NULL;
     g->loop = loop;
     snprintf(g->name, sizeof(g->name), "%s", name);
@@ -35,7 +35,7 @@ ml_gate *ml_gate_new(ml_loop *loop, const char *name, const char *what, int limi
 
 void ml_gate_free(ml_gate *g)
 {
-    free(g);
+    ml_free(g);
 }
 
 bool ml_gate_is(const ml_gate *g, const char *name, const char *what)

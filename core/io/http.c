@@ -9,7 +9,6 @@
 
 #include <stddef.h>
 #include <stdio.h>
-#include <stdlib.h>
 #include <string.h>
 
 #include "base/err.h"
@@ -51,7 +50,7 @@ void ml_http_request_fini(ml_http_request *q)
     ml_buf_fini(&q->body);
     ml_buf_fini(&q->headers);
     ml_secret_unref(q->authorization);
-    free(q->ca_file);
+    ml_free(q->ca_file);
     ml_http_request_init(q);
 }
 
@@ -59,7 +58,7 @@ void ml_http_response_fini(ml_http_response *r)
 {
     ml_buf_fini(&r->body);
     ml_buf_fini(&r->headers);
-    while (r->n_challenges > 0) free(r->challenges[--r->n_challenges]);
+    while (r->n_challenges > 0) ml_free(r->challenges[--r->n_challenges]);
 }
 
 static int64_t left_ms(const ml_http *h)
@@ -307,7 +306,7 @@ static void destroy(ml_op *op)
     ml_http_request_fini(&h->request);
     ml_http_response_fini(&h->response);
     ml_op_fini(op);
-    free(h);
+    ml_free(h);
 }
 
 /* A random (version 4) GUID, one for all tries of a request. */
@@ -327,7 +326,7 @@ static void make_request_id(ml_loop *l, char out[40])
 ml_op *ml_http_start(const ml_http_client *c, ml_http_request *q, bool retry,
                      ml_trace *trace, ml_op_done *done, void *arg)
 {
-    ml_http *h = calloc(1, sizeof(*h));
+    ml_http *h = ml_calloc(1, sizeof(*h));
     if (!h) {
         ml_http_request_fini(q);
         return NULL;

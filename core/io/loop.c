@@ -6,7 +6,6 @@
 #include "io/loop.h"
 
 #include <errno.h>
-#include <stdlib.h>
 #include <sys/epoll.h>
 #include <sys/eventfd.h>
 #include <sys/random.h>
@@ -15,6 +14,7 @@
 
 #include "base/clock.h"
 #include "base/err.h"
+#include "base/mem.h"
 #include "io/socks.h"
 #include "io/timers.h"
 #include "io/watches.h"
@@ -229,7 +229,7 @@ static void finish_transfers(ml_loop *l)
 
 ml_loop *ml_loop_new(const ml_clock *clock, const ml_log *log, ml_err *e)
 {
-    ml_loop *l = calloc(1, sizeof(*l));
+    ml_loop *l = ml_calloc(1, sizeof(*l));
     if (!l) {
         ml_fail(e, ML_ENOMEM, "out of memory");
         return NULL;
@@ -268,7 +268,7 @@ void ml_loop_free(ml_loop *l)
     while (l->n_idle > 0) curl_easy_cleanup(l->idle[--l->n_idle]);
     if (l->multi) curl_multi_cleanup(l->multi);
     close_descriptors(l);
-    free(l);
+    ml_free(l);
 }
 
 int ml_loop_fd(const ml_loop *l)

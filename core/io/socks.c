@@ -2,8 +2,9 @@
 #include "io/socks.h"
 
 #include <stdbool.h>
-#include <stdlib.h>
 #include <sys/epoll.h>
+
+#include "base/mem.h"
 
 struct ml_sock {
     int fd;
@@ -20,7 +21,7 @@ static bool tell(const ml_socks *all, const ml_sock *s, int op)
 
 ml_sock *ml_socks_add(ml_socks *all, int fd)
 {
-    ml_sock *s = calloc(1, sizeof(*s));
+    ml_sock *s = ml_calloc(1, sizeof(*s));
     if (!s) return NULL;
     *s = (ml_sock){.fd = fd, .next = all->first};
     if (all->first) all->first->prev = s;
@@ -36,7 +37,7 @@ void ml_socks_remove(ml_socks *all, ml_sock *s)
     else
         all->first = s->next;
     if (s->next) s->next->prev = s->prev;
-    free(s);
+    ml_free(s);
 }
 
 void ml_sock_want(ml_sock *s, uint32_t events)

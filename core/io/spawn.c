@@ -5,19 +5,19 @@
 #include <fcntl.h>
 #include <signal.h>
 #include <spawn.h>
-#include <stdlib.h>
 #include <string.h>
 #include <sys/mman.h>
 #include <unistd.h>
 
 #include "base/err.h"
+#include "base/mem.h"
 
 /* Pointers into "a" NUL "b" NUL, and NULL; the caller frees the array. */
 static char **pointers_into(const ml_buf *b)
 {
     size_t n = 0;
     for (size_t i = 0; i < b->len; i++) n += b->data[i] == '\0';
-    char **all = calloc(n + 1, sizeof(*all));
+    char **all = ml_calloc(n + 1, sizeof(*all));
     char *p = b->data;
     for (size_t i = 0; all && i < n; i++, p += strlen(p) + 1) all[i] = p;
     return all;
@@ -86,8 +86,8 @@ static int run(const ml_child_request *q, int input_fd, int output_fd, pid_t *pi
         }
         posix_spawn_file_actions_destroy(&actions);
     }
-    free(argv);
-    free(env);
+    ml_free(argv);
+    ml_free(env);
     return rc;
 }
 

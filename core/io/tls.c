@@ -2,7 +2,6 @@
 #include "io/tls.h"
 
 #include <openssl/ssl.h>
-#include <stdlib.h>
 #include <unistd.h>
 
 #include "base/err.h"
@@ -43,8 +42,8 @@ int ml_tls_init(ml_tls *t, const char *ca_file, const char *ssl_cert_file,
 
 void ml_tls_fini(ml_tls *t)
 {
-    free(t->ca_file);
-    free(t->ca_path);
+    ml_free(t->ca_file);
+    ml_free(t->ca_path);
     *t = (ml_tls){0};
 }
 

@@ -2,7 +2,6 @@
 #include "script/alloc.h"
 
 #include <lua.h>
-#include <stdlib.h>
 #include <string.h>
 
 #include "base/mem.h"
@@ -81,7 +80,7 @@ static void *take(ml_alloc *a, size_t more_bytes, size_t size)
     if (is_for_too_many_keys(a, size)) return refuse(a, ML_ALLOC_TABLE);
     size_t left = a->max_bytes > a->used_bytes ? a->max_bytes - a->used_bytes : 0;
     if (more_bytes > left) return refuse(a, ML_ALLOC_CAPPED);
-    void *block = malloc(size);
+    void *block = ml_malloc(size);
     if (!block) return refuse(a, ML_ALLOC_NO_MEMORY);
     return block;
 }
@@ -90,7 +89,7 @@ static void *take(ml_alloc *a, size_t more_bytes, size_t size)
  */
 static void *shrink(ml_alloc *a, void *block, size_t old_size, size_t new_size)
 {
-    char *smaller = new_size < old_size / 2 ? malloc(new_size) : NULL;
+    char *smaller = new_size < old_size / 2 ? ml_malloc(new_size) : NULL;
     if (smaller) {
         memcpy(smaller, block, new_size);
         ml_scrub_free(block, old_size);

@@ -3,11 +3,11 @@
 
 #include <lauxlib.h>
 #include <stdio.h>
-#include <stdlib.h>
 #include <string.h>
 
 #include "base/clock.h"
 #include "base/err.h"
+#include "base/mem.h"
 #include "script/bind_error.h"
 #include "script/bytes.h"
 #include "script/task.h"
@@ -75,7 +75,7 @@ static void cancel(ml_op *op)
 static void destroy(ml_op *op)
 {
     ml_op_fini(op);
-    free(op);
+    ml_free(op);
 }
 
 static void on_deadline(ml_timer *t, void *arg)
@@ -252,7 +252,7 @@ static int memo_wait(lua_State *L)
                           "memo:once(\"%s\") waits for itself: it is asked inside of "
                           "its own function",
                           name);
-    waiter *w = calloc(1, sizeof(*w));
+    waiter *w = ml_calloc(1, sizeof(*w));
     if (!w) return ml_script_nomem(L);
     ml_op_init(&w->op, ml_vm_of(L)->host->loop, cancel, destroy);
     w->op.done = ml_task_wake;

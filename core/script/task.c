@@ -9,7 +9,6 @@
 #include "script/task.h"
 
 #include <assert.h>
-#include <stdlib.h>
 #include <string.h>
 
 #include "base/clock.h"
@@ -395,8 +394,8 @@ static void destroy(ml_op *op)
     assert(!t->thread.L);
     ml_op_fini(op);
     ml_trace_fini(&t->trace);
-    free(t->text);
-    free(t);
+    ml_free(t->text);
+    ml_free(t);
 }
 
 typedef struct birth {
@@ -437,7 +436,7 @@ ml_op *ml_task_start(ml_vm *vm, const ml_call *call, int64_t deadline_ms,
         ml_fail(e, ML_EPOLICY, "no policy is loaded");
         return NULL;
     }
-    ml_task *t = calloc(1, sizeof(*t));
+    ml_task *t = ml_calloc(1, sizeof(*t));
     if (!t) {
         ml_fail(e, ML_ENOMEM, "out of memory");
         return NULL;
@@ -449,7 +448,7 @@ ml_op *ml_task_start(ml_vm *vm, const ml_call *call, int64_t deadline_ms,
     if (ml_vm_protect(vm, make_coroutine, &(birth){t, call, cached_ms}, e) != 0) {
         ml_script_close_secrets(&t->secrets);
         if (t->thread.L) luaL_unref(vm->L, LUA_REGISTRYINDEX, t->thread.ref);
-        free(t);
+        ml_free(t);
         return NULL;
     }
     ml_op_init(&t->op, vm->host->loop, cancel, destroy);

@@ -4,10 +4,10 @@
  */
 #include "script/vm.h"
 
-#include <stdlib.h>
 #include <string.h>
 
 #include "base/err.h"
+#include "base/mem.h"
 #include "script/bind_core.h"
 #include "script/bind_error.h"
 #include "script/cjson_glue.h"
@@ -167,7 +167,7 @@ static ml_vm *limit_policies(ml_vm *vm, const ml_vm_limits *limits)
 ml_vm *ml_vm_new_with(const ml_host *host, const ml_vm_limits *limits,
                       ml_embedded_find_fn *find, ml_err *e)
 {
-    ml_vm *vm = calloc(1, sizeof(*vm));
+    ml_vm *vm = ml_calloc(1, sizeof(*vm));
     if (!vm) {
         ml_fail(e, ML_ENOMEM, "out of memory");
         return NULL;
@@ -198,7 +198,7 @@ void ml_vm_free(ml_vm *vm)
 {
     if (!vm) return;
     if (vm->L) lua_close(vm->L);
-    free(vm);
+    ml_free(vm);
 }
 
 /* ---- policy -------------------------------------------------------------------- */

@@ -5,7 +5,6 @@
 #include "source/environment.h"
 
 #include <stdio.h>
-#include <stdlib.h>
 #include <string.h>
 
 #include "base/err.h"
@@ -38,7 +37,7 @@ static void get(environment *v, const ml_source_call *c, ml_op *op)
         return;
     }
     const char *value = ml_env_get(v->env, name);
-    free(name);
+    ml_free(name);
     ml_trace_add(c->trace, "env", "%s", value ? "set" : "not set");
     if (!value) {
         ml_fail(&op->err, ML_EMISSING, "variable %.*s is not set", (int)c->key.n,
@@ -88,7 +87,7 @@ static ml_op *start(ml_source *s, const ml_source_call *c, ml_op_done *done, voi
 
 static void free_environment(ml_source *s)
 {
-    free(s);
+    ml_free(s);
 }
 
 static const ml_source_kind kind = {"environment", false, check, start,
@@ -97,7 +96,7 @@ static const ml_source_kind kind = {"environment", false, check, start,
 ml_source *ml_environment_source_new(ml_loop *loop, const ml_env *env,
                                      const char *alias)
 {
-    environment *v = calloc(1, sizeof(*v));
+    environment *v = ml_calloc(1, sizeof(*v));
     if (!v) return NULL;
     *v = (environment){.source = {.kind = &kind, .refs = 1}, .loop = loop, .env = env};
     snprintf(v->source.alias, sizeof(v->source.alias), "%s", alias);

@@ -4,7 +4,6 @@
 
 #include <errno.h>
 #include <stdio.h>
-#include <stdlib.h>
 #include <string.h>
 
 #include "base/err.h"
@@ -143,9 +142,9 @@ ml_op *ml_files_start(ml_source *s, const ml_source_call *c, ml_op_done *done,
 void ml_files_free(ml_source *s)
 {
     files *f = (files *)s;
-    free((char *)(uintptr_t)f->o.path);
-    free((char *)(uintptr_t)f->o.key);
-    free(f);
+    ml_free((char *)(uintptr_t)f->o.path);
+    ml_free((char *)(uintptr_t)f->o.key);
+    ml_free(f);
 }
 
 static const files_kind *kind_of(ml_files_kind kind)
@@ -172,7 +171,7 @@ static int check_options(const ml_files_options *o, ml_err *e)
 ml_source *ml_files_source_new(ml_loop *loop, const ml_files_options *o, ml_err *e)
 {
     if (check_options(o, e) < 0) return NULL;
-    files *f = calloc(1, sizeof(*f));
+    files *f = ml_calloc(1, sizeof(*f));
     if (!f) {
         ml_fail(e, ML_ENOMEM, "out of memory");
         return NULL;

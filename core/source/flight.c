@@ -2,7 +2,6 @@
 #include "source/flights.h"
 
 #include <stdio.h>
-#include <stdlib.h>
 
 #include "base/err.h"
 #include "base/mem.h"
@@ -65,18 +64,18 @@ int64_t ml_fresh_until(const ml_keep *keep, int code, int64_t now_ms,
 
 void ml_flight_free(ml_flight *f)
 {
-    free((char *)(uintptr_t)f->key.key.p);
-    free((char *)(uintptr_t)f->key.version.p);
-    free(f->name);
+    ml_free((char *)(uintptr_t)f->key.key.p);
+    ml_free((char *)(uintptr_t)f->key.version.p);
+    ml_free(f->name);
     if (f->has_trace) ml_trace_fini(&f->trace);
     ml_source_unref(f->source);
-    free(f);
+    ml_free(f);
 }
 
 ml_flight *ml_flight_new(ml_kept *c, ml_loop *loop, const ml_kept_key *k,
                          const char *alias, const ml_keep_call *how)
 {
-    ml_flight *f = calloc(1, sizeof(*f));
+    ml_flight *f = ml_calloc(1, sizeof(*f));
     if (!f) return NULL;
     *f = (ml_flight){.cache = c, .loop = loop, .keep = how->keep, .key = *k};
     snprintf(f->alias, sizeof(f->alias), "%s", alias);
@@ -160,14 +159,14 @@ static void on_deadline(ml_timer *t, void *arg)
 static void destroy_waiter(ml_op *op)
 {
     ml_op_fini(op);
-    free(op);
+    ml_free(op);
 }
 
 /* Waits for f.  NULL when out of memory. */
 ml_waiter *ml_flight_join(ml_flight *f, const ml_keep_call *how, int64_t deadline_ms,
                           ml_trace *trace, ml_op_done *done, void *arg)
 {
-    ml_waiter *w = calloc(1, sizeof(*w));
+    ml_waiter *w = ml_calloc(1, sizeof(*w));
     if (!w) return NULL;
     ml_op_init(&w->op, f->loop, cancel_waiter, destroy_waiter);
     w->op.done = done;

@@ -4,7 +4,6 @@
 #include <pthread.h>
 #include <stdatomic.h>
 #include <stdio.h>
-#include <stdlib.h>
 #include <string.h>
 #include <unistd.h>
 
@@ -58,7 +57,7 @@ struct ml_fetch {
 
 ml_hosted *ml_hosted_new(ml_loop *loop)
 {
-    ml_hosted *h = calloc(1, sizeof(*h));
+    ml_hosted *h = ml_calloc(1, sizeof(*h));
     if (!h) return NULL;
     atomic_init(&h->refs, 1);
     h->pid = getpid();
@@ -73,11 +72,11 @@ static void unref_hosted(ml_hosted *h)
     while (h->all) {
         supplied *s = h->all;
         h->all = s->next;
-        free(s->name);
-        free(s);
+        ml_free(s->name);
+        ml_free(s);
     }
     pthread_mutex_destroy(&h->lock);
-    free(h);
+    ml_free(h);
 }
 
 static ml_fetch *ref(ml_fetch *f)
@@ -92,10 +91,10 @@ static void unref(ml_fetch *f)
     ml_secret_unref(f->secret);
     ml_secrets_fini(&f->list);
     unref_hosted(f->hosted);
-    free(f->key);
-    free(f->version);
-    free(f->alias);
-    free(f);
+    ml_free(f->key);
+    ml_free(f->version);
+    ml_free(f->alias);
+    ml_free(f);
 }
 
 void ml_hosted_close(ml_hosted *h)
@@ -127,11 +126,11 @@ int ml_hosted_add(ml_hosted *h, const char *name, const ml_source_ops *ops, void
     if (find(h, name)) {
         return ml_fail(e, ML_EUSAGE, "a source \"%.100s\" was added already", name);
     }
-    supplied *s = calloc(1, sizeof(*s));
+    supplied *s = ml_calloc(1, sizeof(*s));
     char *copy = ml_dup(name);
     if (!s || !copy) {
-        free(s);
-        free(copy);
+        ml_free(s);
+        ml_free(copy);
         return ml_fail(e, ML_ENOMEM, "out of memory");
     }
     *s = (supplied){.next = h->all, .name = copy, .ops = *ops, .arg = arg};
@@ -310,7 +309,7 @@ static void cancel(ml_op *op)
 static void destroy(ml_op *op)
 {
     ml_op_fini(op);
-    free(op);
+    ml_free(op);
 }
 
 static void on_late(ml_timer *t, void *arg)
@@ -374,7 +373,7 @@ static int check(const ml_source *s, ml_str key, ml_secret *value, ml_err *e)
 
 static ml_fetch *new_fetch(hosted_source *s, supplied *by, const ml_source_call *c)
 {
-    ml_fetch *f = calloc(1, sizeof(*f));
+    ml_fetch *f = ml_calloc(1, sizeof(*f));
     if (!f) return NULL;
     atomic_init(&f->refs, 1);
     atomic_init(&f->is_done, false);
@@ -393,10 +392,10 @@ static ml_fetch *new_fetch(hosted_source *s, supplied *by, const ml_source_call 
 static ml_op *start_fetch(hosted_source *s, supplied *by, const ml_source_call *c,
                           ml_op_done *done, void *arg)
 {
-    hosted_op *o = calloc(1, sizeof(*o));
+    hosted_op *o = ml_calloc(1, sizeof(*o));
     ml_fetch *f = new_fetch(s, by, c);
     if (!o || !f) {
-        free(o);
+        ml_free(o);
         if (f) unref(f);
         return NULL;
     }
@@ -442,19 +441,19 @@ static void free_source(ml_source *source)
 {
     hosted_source *s = (hosted_source *)source;
     unref_hosted(s->hosted);
-    free(s->name);
-    free(s);
+    ml_free(s->name);
+    ml_free(s);
 }
 
 static const ml_source_kind kind = {"host", false, check, start, free_source};
 
 ml_source *ml_hosted_source_new(ml_hosted *h, const char *alias, const char *name)
 {
-    hosted_source *s = calloc(1, sizeof(*s));
+    hosted_source *s = ml_calloc(1, sizeof(*s));
     char *copy = ml_dup(name);
     if (!s || !copy) {
-        free(s);
-        free(copy);
+        ml_free(s);
+        ml_free(copy);
         return NULL;
     }
     *s = (hosted_source){.source = {.kind = &kind, .refs = 1},

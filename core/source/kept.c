@@ -3,7 +3,6 @@
 #include "source/kept.h"
 
 #include <stddef.h>
-#include <stdlib.h>
 #include <string.h>
 
 #include "base/glob.h"
@@ -29,12 +28,12 @@ struct ml_kept {
 
 ml_kept *ml_kept_new(const ml_kept_limits *l)
 {
-    ml_kept *c = calloc(1, sizeof(*c));
+    ml_kept *c = ml_calloc(1, sizeof(*c));
     if (!c) return NULL;
     *c = (ml_kept){.limits = *l, .n_buckets = FIRST_BUCKETS};
-    c->buckets = calloc(FIRST_BUCKETS, sizeof(ml_entry *));
+    c->buckets = ml_calloc(FIRST_BUCKETS, sizeof(ml_entry *));
     if (c->buckets) return c;
-    free(c);
+    ml_free(c);
     return NULL;
 }
 
@@ -121,7 +120,7 @@ static ml_entry *look(const ml_kept *c, const ml_kept_key *k)
 static void grow(ml_kept *c)
 {
     size_t n = c->n_buckets * 2;
-    ml_entry **buckets = calloc(n, sizeof(ml_entry *));
+    ml_entry **buckets = ml_calloc(n, sizeof(ml_entry *));
     if (!buckets) return;
     for (size_t i = 0; i < c->n_buckets; i++) {
         for (ml_entry *en = c->buckets[i], *next; en; en = next) {
@@ -130,7 +129,7 @@ static void grow(ml_kept *c)
             buckets[en->hash & (n - 1)] = en;
         }
     }
-    free(c->buckets);
+    ml_free(c->buckets);
     c->buckets = buckets;
     c->n_buckets = n;
 }
@@ -144,7 +143,7 @@ static void drop(ml_kept *c, ml_entry *en)
     c->n--;
     c->bytes -= en->cost;
     ml_secret_unref(en->secret);
-    free(en->failure);
+    ml_free(en->failure);
     ml_scrub_free(en, en->size);
 }
 
@@ -215,7 +214,7 @@ static ml_entry *add(ml_kept *c, const ml_kept_key *k, ml_str name)
     if (k->key.n > MAX_TEXT || k->version.n > MAX_TEXT || name.n > MAX_TEXT)
         return NULL;
     if (size < sizeof(ml_entry)) size = sizeof(ml_entry);
-    ml_entry *en = malloc(size);
+    ml_entry *en = ml_malloc(size);
     if (!en) return NULL;
     *en = (ml_entry){.hash = hash_of(k),
                      .source = k->source,
@@ -299,7 +298,7 @@ ml_secret *ml_kept_stale(const ml_entry *en, int64_t max_age_ms, int64_t now_ms,
 static void clear(ml_entry *en)
 {
     ml_secret_unref(en->secret);
-    free(en->failure);
+    ml_free(en->failure);
     en->secret = NULL;
     en->failure = NULL;
     en->is_negative = false;
@@ -308,10 +307,10 @@ static void clear(ml_entry *en)
 
 static bool set_failure(ml_entry *en, const ml_err *e)
 {
-    ml_err *copy = malloc(sizeof(*copy));
+    ml_err *copy = ml_malloc(sizeof(*copy));
     if (!copy) return false;
     *copy = *e;
-    free(en->failure);
+    ml_free(en->failure);
     en->failure = copy;
     return true;
 }
@@ -436,6 +435,6 @@ void ml_kept_free(ml_kept *c)
 {
     if (!c) return;
     ml_kept_forget(c, (ml_str){0});
-    free(c->buckets);
-    free(c);
+    ml_free(c->buckets);
+    ml_free(c);
 }

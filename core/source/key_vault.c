@@ -2,12 +2,12 @@
 #include "source/key_vault.h"
 
 #include <stdio.h>
-#include <stdlib.h>
 #include <string.h>
 
 #include "azure/vault_settle.h"
 #include "base/err.h"
 #include "base/hash.h"
+#include "base/mem.h"
 #include "source/ready.h"
 
 typedef struct key_vault {
@@ -84,7 +84,7 @@ static void free_key_vault(ml_source *s)
 {
     key_vault *v = (key_vault *)s;
     ml_identity_fini(&v->vault.identity);
-    free(v);
+    ml_free(v);
 }
 
 static const ml_source_kind kind = {"key_vault", true, check, start, free_key_vault};
@@ -166,7 +166,7 @@ static int set_gates(ml_vault *vault, ml_err *e)
 ml_source *ml_key_vault_source_new(ml_azure *a, const ml_key_vault_options *o,
                                    ml_err *e)
 {
-    key_vault *v = calloc(1, sizeof(*v));
+    key_vault *v = ml_calloc(1, sizeof(*v));
     if (!v) {
         ml_fail(e, ML_ENOMEM, "out of memory");
         return NULL;

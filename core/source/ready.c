@@ -1,9 +1,8 @@
 /* ready.c - ops whose end is known at once, and still comes through the loop. */
 #include "source/ready.h"
 
-#include <stdlib.h>
-
 #include "base/err.h"
+#include "base/mem.h"
 
 static void cancel(ml_op *op)
 {
@@ -13,12 +12,12 @@ static void cancel(ml_op *op)
 static void destroy(ml_op *op)
 {
     ml_op_fini(op);
-    free(op);
+    ml_free(op);
 }
 
 ml_op *ml_ready_new(ml_loop *loop, ml_op_done *done, void *arg)
 {
-    ml_op *op = calloc(1, sizeof(*op));
+    ml_op *op = ml_calloc(1, sizeof(*op));
     if (!op) return NULL;
     ml_op_init(op, loop, cancel, destroy);
     op->done = done;

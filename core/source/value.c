@@ -58,7 +58,7 @@ static bool add_chunk(ml_values *v, size_t n)
         ml_values_fail(v, 0, "it unfolds to too much");
         return false;
     }
-    chunk *c = malloc(sizeof(*c) + size);
+    chunk *c = ml_malloc(sizeof(*c) + size);
     if (!c) {
         ml_values_nomem(v);
         return false;
@@ -155,7 +155,7 @@ static void relink(ml_value *map)
 bool ml_value_settle(ml_values *v, ml_value *map)
 {
     if (map->n < 2) return true;
-    ml_member **sorted = malloc(map->n * sizeof(ml_member *));
+    ml_member **sorted = ml_malloc(map->n * sizeof(ml_member *));
     if (!sorted) {
         ml_values_nomem(v);
         return false;
@@ -176,7 +176,7 @@ bool ml_value_settle(ml_values *v, ml_value *map)
         sorted[first]->value = sorted[i]->value;
         sorted[i]->value = NULL;
     }
-    free(sorted);
+    ml_free(sorted);
     relink(map);
     return true;
 }
