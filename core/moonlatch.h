@@ -239,6 +239,27 @@ typedef struct ml_options {
 #define ML_POLICY_AIRFLOW                                                              \
     "local ml = require 'moonlatch.policy'\nreturn ml.policy { ml.airflow {} }\n"
 
+/* Memory for the library, in place of libc's malloc and free.  Both functions are
+ * called from any thread, also with locks held, and must not call back into the
+ * library. */
+typedef struct ml_allocator {
+    size_t size; /* filled by ML_ALLOCATOR_INIT */
+    /* At least one byte, aligned for anything; NULL: there is none, and the call ends
+     * with ML_ENOMEM. */
+    void *(*alloc)(void *arg, size_t n_bytes);
+    /* A block of alloc, never NULL; what was secret in it has been erased. */
+    void (*release)(void *arg, void *block);
+    void *arg;
+} ml_allocator;
+#define ML_ALLOCATOR_INIT .size = sizeof(ml_allocator)
+
+/* Once in a process, before its first ml_open.  *a is copied; arg and the functions
+ * must live as long as a handle, an answer or a secret does.  The policy's Lua state
+ * and its lua-cjson are in it; libcurl, OpenSSL, libyaml and what libc allocates itself
+ * are not: they are the process's.  Nothing that the library hands out is the caller's
+ * to free() or to release.  ML_EUSAGE: a function is missing, or it is too late. */
+ML_API ML_MUST int ml_use_allocator(const ml_allocator *a, ml_err *e);
+
 /* Loads and checks the policy; no network.  ML_EPOLICY (with file:line), ML_EUSAGE. */
 ML_API ML_MUST int ml_open(ml_resolver **out, const ml_options *opt, ml_err *e);
 /* Reads the policy again (file, directory, files of teams), checks it, runs its own

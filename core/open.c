@@ -208,6 +208,7 @@ int ml_open(ml_resolver **out, const ml_options *opt, ml_err *e)
     int rc = check_options(opt, e);
     if (rc < 0) return rc;
     ml_options o = widened(opt);
+    ml_allocator_settle();
     ml_resolver *r = ml_calloc(1, sizeof(*r));
     if (!r) return ml_fail(e, ML_ENOMEM, "out of memory");
     rc = open_ground(r, &o, e);

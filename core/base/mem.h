@@ -2,11 +2,13 @@
 #pragma once
 #include <stddef.h>
 
-/* What the whole library allocates with; a block of at least one byte, aligned for
+/* What the whole library allocates with, libc's or the host's (ml_use_allocator); a block of at least one byte, aligned for
  * anything.  NULL when out of memory.  ml_free accepts NULL. */
 void *ml_malloc(size_t n);
 void *ml_calloc(size_t count, size_t n);
 void ml_free(void *p);
+/* From now on ml_use_allocator refuses. */
+void ml_allocator_settle(void);
 
 /* Overwrites n bytes in a way that the compiler may not remove.  p may be NULL. */
 void ml_scrub(void *p, size_t n);
