@@ -254,10 +254,10 @@ typedef struct ml_allocator {
 #define ML_ALLOCATOR_INIT .size = sizeof(ml_allocator)
 
 /* Once in a process, before its first ml_open.  *a is copied; arg and the functions
- * must live as long as a handle, an answer or a secret does.  The policy's Lua state
- * and its lua-cjson are in it; libcurl, OpenSSL, libyaml and what libc allocates itself
- * are not: they are the process's.  Nothing that the library hands out is the caller's
- * to free() or to release.  ML_EUSAGE: a function is missing, or it is too late. */
+ * must live as long as a handle, an answer or a secret does.  The policy's Lua state is
+ * in it; libcurl, OpenSSL, libyaml, lua-cjson and what libc allocates itself are not:
+ * they are the process's.  Nothing that the library hands out is the caller's to free()
+ * or to release.  ML_EUSAGE: a function is missing, or it is too late. */
 ML_API ML_MUST int ml_use_allocator(const ml_allocator *a, ml_err *e);
 
 /* Loads and checks the policy; no network.  ML_EPOLICY (with file:line), ML_EUSAGE. */

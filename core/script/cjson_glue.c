@@ -3,12 +3,15 @@
  * The build renames four references of Debian's archive (see CMakeLists.txt): its
  * buffers are scrubbed when they grow or are freed, and its one use of stderr goes
  * through a variable of ours, because the archive is not position-independent there and
- * would otherwise keep us from linking a shared library. */
+ * would otherwise keep us from linking a shared library.
+ *
+ * Their memory is libc's, not the host's (ml_use_allocator): lua-cjson ends the process
+ * when it is refused some. */
 #include "script/cjson_glue.h"
 
-#include <stddef.h>
-#include <stdint.h>
+#include <malloc.h>
 #include <stdio.h>
+#include <stdlib.h>
 #include <string.h>
 
 #include "base/mem.h"
@@ -27,33 +30,22 @@ __attribute__((constructor)) static void set_stderr(void)
     ml_cjson_stderr = stderr;
 }
 
-/* In front of each block, so that what frees it knows how much to scrub. */
-typedef union block_head {
-    size_t n;
-    max_align_t align;
-} block_head;
-
 void *ml_cjson_malloc(size_t n)
 {
-    if (n > SIZE_MAX - sizeof(block_head)) return NULL;
-    block_head *head = ml_malloc(sizeof(*head) + n);
-    if (!head) return NULL;
-    head->n = n;
-    return head + 1;
+    return malloc(n); /* allowed: libc's, see above */
 }
 
 void ml_cjson_free(void *p)
 {
-    if (!p) return;
-    block_head *head = (block_head *)p - 1;
-    ml_scrub_free(head, sizeof(*head) + head->n);
+    if (p) ml_scrub(p, malloc_usable_size(p));
+    free(p); /* allowed: libc's */
 }
 
 void *ml_cjson_realloc(void *p, size_t n)
 {
     void *fresh = ml_cjson_malloc(n);
     if (!fresh || !p) return fresh;
-    size_t old = ((block_head *)p - 1)->n;
+    size_t old = malloc_usable_size(p);
     memcpy(fresh, p, old < n ? old : n);
     ml_cjson_free(p);
     return fresh;
