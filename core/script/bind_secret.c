@@ -53,7 +53,8 @@ void ml_script_open_handle(ml_secret_handle *h, ml_secret *s, ml_secret_handle *
 
 void ml_script_push_secret(lua_State *L, ml_secret *s, ml_secret_handle **list)
 {
-    ml_script_open_handle(ml_script_push_handle(L), ml_secret_ref(s), list);
+    ml_secret_handle *h = ml_script_push_handle(L); /* may raise: no reference yet */
+    ml_script_open_handle(h, ml_secret_ref(s), list);
 }
 
 void ml_script_charge(lua_State *L, size_t n)
