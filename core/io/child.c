@@ -65,6 +65,11 @@ static void refuse_more(child *c)
     close_output(c);
     kill_group(c);
     if (c->op.err.code != 0) return;
+    if (!c->answer.output.is_full) {
+        ml_fail(&c->op.err, ML_ENOMEM, "out of memory for what %.100s writes",
+                c->request.argv.data);
+        return;
+    }
     ml_fail(&c->op.err, ML_EINVALID, "%.100s wrote more than %zu bytes",
             c->request.argv.data, c->answer.output.max);
 }

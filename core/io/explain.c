@@ -18,8 +18,11 @@ static void host_of(const ml_exchange *x, char out[HOST_BYTES])
     ml_copy_printable(out, HOST_BYTES, rest.p, ml_str_find(rest, '/'));
 }
 
+/* Its answer has no room: within the limit, or in memory. */
 static int fail_large(const ml_exchange *x, const char *host, ml_err *e)
 {
+    if (!x->response->body.is_full)
+        return ml_fail(e, ML_ENOMEM, "out of memory for the answer of %s", host);
     return ml_fail(e, ML_EINVALID, "%s answered with more than %zu bytes%s", host,
                    x->response->body.max,
                    x->request->is_bare ? "" : ": is it really a Key Vault?");

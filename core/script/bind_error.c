@@ -7,6 +7,7 @@
 #include <string.h>
 
 #include "base/err.h"
+#include "script/state.h"
 
 static const char CLASS[] = "moonlatch.error";
 
@@ -74,7 +75,8 @@ int ml_script_raisef(lua_State *L, int code, const char *fmt, ...)
 
 int ml_script_nomem(lua_State *L)
 {
-    return ml_script_raisef(L, ML_ENOMEM, "out of memory");
+    ml_vm_of(L)->alloc.refusal = ML_ALLOC_NO_MEMORY;
+    return ml_script_raisef(L, ML_ENOMEM, ML_NO_MEMORY);
 }
 
 /* ---- back ---------------------------------------------------------------------- */

@@ -15,4 +15,5 @@ void ml_script_take_err(lua_State *L, int index, ml_err *e);
 int ml_script_raise(lua_State *L, const ml_err *e);
 int ml_script_raisef(lua_State *L, int code, const char *fmt, ...)
     __attribute__((format(printf, 3, 4)));
+#define ML_NO_MEMORY "out of memory"
 int ml_script_nomem(lua_State *L);

@@ -18,6 +18,7 @@
 
 #include "base/buf.h"
 #include "base/mem.h"
+#include "script/bytes.h"
 #include "script/state.h"
 
 enum { FILE_MAX_BYTES = 1024 * 1024, NAMES_MAX_BYTES = 256 * 1024 };
@@ -151,6 +152,7 @@ static int policy_file(lua_State *L)
     bool is_directory = fstat(fd, &st) == 0 && S_ISDIR(st.st_mode);
     const char *problem = is_directory ? strerror(EISDIR) : read_all(fd, b);
     close(fd);
+    ml_script_need_memory(L, b);
     if (!problem) return push_file(L, b, &st);
     push_problem(L, problem);
     lua_pushboolean(L, is_directory);
@@ -182,6 +184,7 @@ static int policy_file_below(lua_State *L)
     ml_buf *b = push_buffer(L, FILE_MAX_BYTES);
     struct stat st = {0};
     const char *problem = read_below(dir, path, b, &st);
+    ml_script_need_memory(L, b);
     return problem ? push_problem(L, problem) : push_file(L, b, &st);
 }
 
@@ -231,6 +234,7 @@ static int policy_names(lua_State *L)
     check_loading(L);
     ml_buf *b = push_buffer(L, NAMES_MAX_BYTES);
     const char *problem = read_names(path, b);
+    ml_script_need_memory(L, b);
     return problem ? push_problem(L, problem) : push_names(L, b);
 }
 

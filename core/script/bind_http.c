@@ -101,6 +101,7 @@ static void check_url(lua_State *L, ml_http_request *q)
     ml_str url = ml_buf_str(&q->url);
     bool is_https = ml_str_starts(url, ML_LIT("https://"));
     q->is_plain = !is_https && ml_str_starts(url, ML_LIT("http://"));
+    ml_script_need_memory(L, &q->url);
     if (!ml_buf_ok(&q->url) || (!is_https && !q->is_plain)) {
         luaL_error(L,
                    "ml.http: the url must begin with https:// and have at most %d "
@@ -200,6 +201,7 @@ static void read_headers(lua_State *L, ml_http_request *q)
     int table = lua_gettop(L);
     for (lua_pushnil(L); lua_next(L, table); lua_pop(L, 1)) add_header(L, q);
     lua_pop(L, 1);
+    ml_script_need_memory(L, &q->headers);
     if (!ml_buf_ok(&q->headers)) luaL_error(L, "ml.http: the headers are too long");
 }
 
@@ -208,6 +210,7 @@ static void read_body(lua_State *L, ml_http_request *q)
     if (lua_getfield(L, 1, "body") != LUA_TNIL) {
         if (strcmp(q->method, "GET") == 0) luaL_error(L, "ml.http: a GET has no body");
         ml_script_add_bytes(L, -1, "ml.http: body", &q->body);
+        ml_script_need_memory(L, &q->body);
         if (!ml_buf_ok(&q->body))
             luaL_error(L, "ml.http: the body is longer than %d bytes", MAX_BODY);
     }

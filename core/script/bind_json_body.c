@@ -10,6 +10,7 @@
 #include <string.h>
 
 #include "io/json_pointer.h"
+#include "script/bind_error.h"
 #include "script/bytes.h"
 
 enum {
@@ -35,7 +36,7 @@ static bool find(lua_State *L, ml_bytes body, ml_json_place *place)
         luaL_error(L, "'%s' is no JSON pointer: it begins with '/', and '~' is '~0'",
                    pointer.p);
         break;
-    case ML_JSON_NO_MEMORY: luaL_error(L, "not enough memory"); break;
+    case ML_JSON_NO_MEMORY: ml_script_nomem(L); break;
     default: luaL_error(L, "the text is not JSON"); /* no absence: raised */
     }
     return false;
@@ -75,6 +76,7 @@ int ml_script_json_text(lua_State *L)
     }
     ml_buf *b = ml_script_push_buf(L, MAX_TEXT);
     decode(L, &place, b);
+    ml_script_need_memory(L, b);
     if (!ml_buf_ok(b)) {
         return luaL_error(L,
                           "what is at the pointer is longer than %d bytes: "
@@ -104,6 +106,7 @@ int ml_script_json_texts(lua_State *L)
     for (lua_Integer n = 1; ml_json_next_item(&j); n++) {
         if (n > MAX_TEXTS) return luaL_error(L, "more than %d elements", MAX_TEXTS);
         if (!ml_json_read_string(&j, b)) {
+            ml_script_need_memory(L, b);
             return luaL_error(L,
                               "element %d of the array is no string of at most %d "
                               "bytes",
@@ -234,6 +237,7 @@ static void write_table(writer *w)
 static void write_value(writer *w)
 {
     luaL_checkstack(w->L, 8, NULL);
+    ml_script_need_memory(w->L, w->out);
     if (!ml_buf_ok(w->out))
         luaL_error(w->L, "json.encode: longer than %d bytes", MAX_JSON);
     switch (lua_type(w->L, -1)) {

@@ -97,8 +97,14 @@ int ml_script_push_either(lua_State *L, ml_str bytes, bool is_secret)
     return 1;
 }
 
+void ml_script_need_memory(lua_State *L, const ml_buf *b)
+{
+    if (!ml_buf_ok(b) && !b->is_full) ml_script_nomem(L);
+}
+
 int ml_script_push_bytes_of(lua_State *L, const ml_buf *b, bool is_secret)
 {
+    ml_script_need_memory(L, b);
     if (!ml_buf_ok(b))
         return luaL_error(L, "the result is longer than %d bytes", (int)b->max);
     return ml_script_push_either(L, ml_buf_str(b), is_secret);

@@ -21,6 +21,8 @@ bool ml_script_add_bytes(lua_State *L, int index, const char *what, ml_buf *out)
 
 /* A scrubbing buffer that Lua owns: nothing leaks whatever is raised. */
 ml_buf *ml_script_push_buf(lua_State *L, size_t max);
+/* Raises ML_ENOMEM when that is why the buffer has failed: it is not for being full. */
+void ml_script_need_memory(lua_State *L, const ml_buf *b);
 /* A string, or a secret of the call that runs.  Raises when the buffer has failed. */
 int ml_script_push_bytes_of(lua_State *L, const ml_buf *b, bool is_secret);
 int ml_script_push_either(lua_State *L, ml_str bytes, bool is_secret);

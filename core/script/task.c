@@ -36,6 +36,7 @@ struct ml_task {
     char rule[128];     /* whose plan it walks: "policy.lua:12", or "" */
     const char *source; /* what it waits for: its alias, NULL: none */
     int64_t asked_ms;
+    ml_alloc_refusal refusal;  /* the last one that it met */
     bool has_returned;         /* the coroutine's main function */
     ml_secret_handle *secrets; /* the handles of this call */
     char *text;
@@ -280,9 +281,10 @@ static void run(ml_task *t, int n_args)
 {
     int n_results = 0;
     t->vm->running = t;
-    t->vm->alloc.refusal = ML_ALLOC_FINE;
+    t->vm->alloc.refusal = t->refusal;
     ml_budget_begin(&t->vm->budget, t->thread.L);
     int status = lua_resume(t->thread.L, t->vm->L, n_args, &n_results);
+    t->refusal = t->vm->alloc.refusal;
     t->vm->running = NULL;
     t->has_returned = status == LUA_OK;
     if (status == LUA_YIELD && t->child) {

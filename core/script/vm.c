@@ -42,7 +42,7 @@ static int blame_memory(const ml_vm *vm, ml_err *e)
 static bool is_about_memory(const ml_vm *vm, const ml_err *e)
 {
     return vm->alloc.refusal != ML_ALLOC_FINE && e->code == ML_EPOLICY &&
-           strstr(e->text, "not enough memory");
+           (strstr(e->text, "not enough memory") || strstr(e->text, ML_NO_MEMORY));
 }
 
 int ml_vm_blame(ml_vm *vm, lua_State *L, int status, ml_err *e)
