@@ -11,6 +11,7 @@
 
 #include "base/clock.h"
 #include "base/err.h"
+#include "base/mem.h"
 #include "source/environment.h"
 #include "source/key_vault.h"
 
@@ -75,7 +76,7 @@ static void fake_cancel(ml_op *op)
 static void fake_destroy(ml_op *op)
 {
     ml_op_fini(op);
-    free(op);
+    ml_free(op);
 }
 
 static void on_time(ml_timer *t, void *arg)
@@ -144,7 +145,7 @@ static ml_op *fake_start(ml_source *s, const ml_source_call *c, ml_op_done *done
                          void *arg)
 {
     fake_source *f = (fake_source *)s;
-    fake_op *o = calloc(1, sizeof(*o));
+    fake_op *o = ml_calloc(1, sizeof(*o));
     if (!o) return NULL;
     ml_op_init(&o->op, f->loop, fake_cancel, fake_destroy);
     o->op.done = done;
@@ -171,7 +172,7 @@ static int fake_check(const ml_source *s, ml_str key, ml_secret *value, ml_err *
 static void fake_free(ml_source *s)
 {
     fake_asked.n_sources--;
-    free(s);
+    ml_free(s);
 }
 
 static const ml_source_kind kind = {"environment", false, fake_check, fake_start,
@@ -181,7 +182,7 @@ ml_source *ml_environment_source_new(ml_loop *loop, const ml_env *env,
                                      const char *alias)
 {
     (void)env;
-    fake_source *f = calloc(1, sizeof(*f));
+    fake_source *f = ml_calloc(1, sizeof(*f));
     if (!f) return NULL;
     fake_asked.n_sources++;
     f->loop = loop;

@@ -1,7 +1,8 @@
 /* test_oom.c - every allocation of the pure layer fails once: the answer is ML_ENOMEM,
  * nothing leaks, nothing crashes, and what was given is untouched.
  *
- * Linked with --wrap: malloc, calloc and free of our own code pass through here. */
+ * Linked with --wrap: malloc, calloc and free of our own code and of libyaml pass
+ * through here.  What goes through Lua is in test_vm.c and tests/embed/allocator.c. */
 #include <setjmp.h>
 #include <stdarg.h>
 #include <stddef.h>

@@ -1,9 +1,5 @@
 /* test_vm.c - state, modules, loading, memory: caps, scrubbing, every failing
- * allocation.
- *
- * malloc and its kin are wrapped by the linker for all our objects (not for shared
- * libraries, so Lua's own code is reached through our allocator only). */
-#include <malloc.h>
+ * allocation. */
 #include <setjmp.h>
 #include <stdarg.h>
 #include <stdint.h>
@@ -14,55 +10,8 @@
 #include <cmocka.h>
 
 #include "base/mem.h"
+#include "counting.h"
 #include "script_fixture.h"
-
-/* ---- wrapped allocation -------------------------------------------------------- */
-
-static struct {
-    long fail_at; /* this allocation fails, counted from 1; 0: none */
-    long count;
-    long live;
-    const char *marker; /* looked for in what is freed */
-    int n_markers;
-} heap;
-
-/* NOLINTBEGIN(readability-identifier-naming): the linker's names */
-void *__real_malloc(size_t n);
-void *__real_calloc(size_t n, size_t size);
-void __real_free(void *p);
-void *__wrap_malloc(size_t n);
-void *__wrap_calloc(size_t n, size_t size);
-void __wrap_free(void *p);
-
-static bool refused(void)
-{
-    return ++heap.count == heap.fail_at;
-}
-
-void *__wrap_malloc(size_t n)
-{
-    void *p = refused() ? NULL : __real_malloc(n);
-    if (p) heap.live++;
-    return p;
-}
-
-void *__wrap_calloc(size_t n, size_t size)
-{
-    void *p = refused() ? NULL : __real_calloc(n, size);
-    if (p) heap.live++;
-    return p;
-}
-
-void __wrap_free(void *p)
-{
-    if (p) heap.live--;
-    if (p && heap.marker) {
-        bool found = memmem(p, malloc_usable_size(p), heap.marker, strlen(heap.marker));
-        heap.n_markers += found;
-    }
-    __real_free(p);
-}
-/* NOLINTEND(readability-identifier-naming) */
 
 /* ---- modules and loading ------------------------------------------------------- */
 
@@ -239,11 +188,11 @@ static void test_freed_blocks_are_scrubbed(void **state)
     (void)state;
     fixture f;
     ml_err e = {0};
-    heap.marker = "canary-4711";
-    heap.n_markers = 0;
+    counted.marker = "canary-4711";
+    counted.n_markers = 0;
     ml_free(ml_dup("--canary-4711--"));
-    assert_int_equal(heap.n_markers, 1); /* the search works */
-    heap.n_markers = 0;
+    assert_int_equal(counted.n_markers, 1); /* the search works */
+    counted.n_markers = 0;
     assert_int_equal(0, fixture_open(&f, NULL, variables, &e));
     outcome o =
         fixture_run(&f, "local c = core.env_secret('CANARY')\n"
@@ -258,8 +207,8 @@ static void test_freed_blocks_are_scrubbed(void **state)
     assert_string_equal(o.err.text, "");
     assert_non_null(strstr(o.text, "secret (hidden)"));
     fixture_close(&f);
-    assert_int_equal(heap.n_markers, 0);
-    heap.marker = NULL;
+    assert_int_equal(counted.n_markers, 0);
+    counted.marker = NULL;
 }
 
 /* Whichever allocation fails, the call ends with an error or well, and nothing leaks.
@@ -282,23 +231,22 @@ static bool survives(long nth)
                                  "end";
     fixture f;
     outcome o = {0};
-    long live = heap.live;
+    long live = counted.live;
     ml_call call = {ML_CALL_INIT, .verb = ML_PUT, .name = "x", .value = "v",
                     .value_len = 1};
-    heap.count = 0;
-    heap.fail_at = nth;
+    counting_fail(nth, false);
     int code = fixture_open(&f, NULL, variables, &o.err);
     if (code == 0) code = fixture_load(&f, policy, &o.err);
     if (code == 0 && fixture_start(&f, &call, &o)) fixture_finish(&f, &o);
-    bool was_reached = heap.count >= nth;
-    heap.fail_at = 0;
+    bool was_reached = counting_stop();
     if (o.err.code != 0 && o.err.code != ML_ENOMEM)
         fail_msg("%ld: %s", nth, o.err.text);
     if (o.err.code == 0) assert_int_equal(o.n_secrets, 4);
     if (f.loop) ml_loop_free(f.loop);
     ml_vm_free(f.vm);
     ml_env_fini(&f.env);
-    if (heap.live != live) fail_msg("%ld: %ld blocks leak", nth, heap.live - live);
+    if (counted.live != live)
+        fail_msg("%ld: %ld blocks leak", nth, (long)counted.live - live);
     return was_reached;
 }
 
@@ -345,5 +293,6 @@ int main(void)
         cmocka_unit_test(test_every_allocation_fails),
         cmocka_unit_test(test_embedding),
     };
+    counting_use();
     return cmocka_run_group_tests(tests, NULL, NULL);
 }
