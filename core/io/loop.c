@@ -22,6 +22,7 @@
 enum {
     EVENTS_A_TURN = 64,
     MAX_HOST_CONNECTIONS = 16,
+    SOCKETS_AT_ONCE = 3, /* of one transfer: IPv6, IPv4, and curl's resolver */
     MAX_IDLE_HANDLES = 64,
     LONGEST_WAIT_MS = 3600 * 1000,
     POLL_MS = 10
@@ -41,6 +42,7 @@ struct ml_loop {
     ml_watches watches;
     CURL *idle[MAX_IDLE_HANDLES];
     int n_idle;
+    size_t n_transfers;
     ml_op *ready_first, *ready_last;
     ml_op *live;      /* every op that is not destroyed yet */
     int64_t armed_ms; /* what timer_fd is set to, -1: off */
@@ -201,13 +203,18 @@ void ml_loop_curl_give(ml_loop *l, CURL *easy)
 
 bool ml_loop_curl_add(ml_loop *l, CURL *easy, ml_transfer *t)
 {
+    if (!ml_socks_reserve(&l->socks, (l->n_transfers + 1) * SOCKETS_AT_ONCE))
+        return false;
     curl_easy_setopt(easy, CURLOPT_PRIVATE, t);
-    return curl_multi_add_handle(l->multi, easy) == CURLM_OK;
+    if (curl_multi_add_handle(l->multi, easy) != CURLM_OK) return false;
+    l->n_transfers++;
+    return true;
 }
 
 void ml_loop_curl_remove(ml_loop *l, CURL *easy)
 {
     curl_multi_remove_handle(l->multi, easy);
+    l->n_transfers--;
 }
 
 static void finish_transfers(ml_loop *l)
@@ -267,6 +274,7 @@ void ml_loop_free(ml_loop *l)
     ml_loop_cancel_all(l);
     while (l->n_idle > 0) curl_easy_cleanup(l->idle[--l->n_idle]);
     if (l->multi) curl_multi_cleanup(l->multi);
+    ml_socks_free(&l->socks);
     close_descriptors(l);
     ml_free(l);
 }

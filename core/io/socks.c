@@ -1,7 +1,6 @@
 /* socks.c - curl's sockets in an epoll set. */
 #include "io/socks.h"
 
-#include <stdbool.h>
 #include <sys/epoll.h>
 
 #include "base/mem.h"
@@ -19,10 +18,39 @@ static bool tell(const ml_socks *all, const ml_sock *s, int op)
     return epoll_ctl(all->epoll_fd, op, s->fd, &ev) == 0;
 }
 
+bool ml_socks_reserve(ml_socks *all, size_t n)
+{
+    while (all->n < n) {
+        ml_sock *s = ml_malloc(sizeof(*s));
+        if (!s) return false;
+        s->next = all->spare;
+        all->spare = s;
+        all->n++;
+    }
+    return true;
+}
+
+static void free_list(ml_sock *s)
+{
+    for (ml_sock *next; s; s = next) {
+        next = s->next;
+        ml_free(s);
+    }
+}
+
+void ml_socks_free(ml_socks *all)
+{
+    free_list(all->first);
+    free_list(all->spare);
+    all->first = all->spare = NULL;
+    all->n = 0;
+}
+
 ml_sock *ml_socks_add(ml_socks *all, int fd)
 {
-    ml_sock *s = ml_calloc(1, sizeof(*s));
-    if (!s) return NULL;
+    if (!all->spare && !ml_socks_reserve(all, all->n + 1)) return NULL;
+    ml_sock *s = all->spare;
+    all->spare = s->next;
     *s = (ml_sock){.fd = fd, .next = all->first};
     if (all->first) all->first->prev = s;
     all->first = s;
@@ -37,7 +65,8 @@ void ml_socks_remove(ml_socks *all, ml_sock *s)
     else
         all->first = s->next;
     if (s->next) s->next->prev = s->prev;
-    ml_free(s);
+    s->next = all->spare;
+    all->spare = s;
 }
 
 void ml_sock_want(ml_sock *s, uint32_t events)
