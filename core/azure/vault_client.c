@@ -147,6 +147,13 @@ static bool take_page(request *r, ml_vault_answer *page, ml_err *err)
     }
     ml_buf_clear(&r->next_link);
     ml_buf_add_str(&r->next_link, ml_buf_str(&page->next_link));
+    if (!ml_buf_ok(&r->next_link)) { /* never the end of the list */
+        if (r->next_link.is_full)
+            ml_fail(err, ML_EINVALID, "the link to the list's next page is too long");
+        else
+            ml_fail(err, ML_ENOMEM, "out of memory for a list");
+        return false;
+    }
     if (r->next_link.len == 0) return true;
     if (!ml_next_link_is_safe(&r->vault->url, ml_buf_str(&r->next_link))) {
         ml_fail(err, ML_EINVALID,
@@ -225,6 +232,8 @@ static void on_unauthorized(request *r, const ml_http_response *http, const ml_e
     int rc = read_challenge(r, http, &c, &err);
     ml_buf_clear(&r->claims);
     if (rc == 0) ml_buf_add_str(&r->claims, ml_buf_str(&c.claims));
+    if (!ml_buf_ok(&r->claims))
+        rc = ml_fail(&err, ML_ENOMEM, "out of memory for a challenge");
     ml_challenge_fini(&c);
     if (rc < 0 && !(r->token && http->n_challenges == 0)) {
         add_http_facts(&err, http);

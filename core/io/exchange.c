@@ -99,7 +99,7 @@ static size_t on_body(char *p, size_t size, size_t n, void *arg)
     ml_exchange *x = arg;
     ml_buf_add(&x->response->body, p, size * n);
     if (ml_buf_ok(&x->response->body)) return size * n;
-    x->is_too_large = true;
+    x->has_no_room = true;
     return 0; /* makes curl give up */
 }
 
@@ -109,11 +109,13 @@ static void keep(char *out, size_t size, ml_str value)
 }
 
 /* Past the limits a line is left out: the answer is a 401 all the same. */
-static void keep_challenge(ml_http_response *r, ml_str value)
+static void keep_challenge(ml_exchange *x, ml_str value)
 {
+    ml_http_response *r = x->response;
     if (r->n_challenges == ML_HTTP_MAX_CHALLENGES || value.n > MAX_CHALLENGE_BYTES)
         return;
     char *copy = ml_malloc(value.n + 1);
+    x->has_no_room = !copy;
     if (!copy) return;
     keep(copy, value.n + 1, value);
     r->challenges[r->n_challenges++] = copy;
@@ -133,7 +135,7 @@ static void on_header_line(ml_exchange *x, ml_str name, ml_str value)
     } else if (ml_str_ieq(name, ML_LIT("retry-after"))) {
         keep(x->retry_after[2], sizeof(x->retry_after[2]), value);
     } else if (ml_str_ieq(name, ML_LIT("www-authenticate"))) {
-        keep_challenge(r, value);
+        keep_challenge(x, value);
     }
 }
 
@@ -161,12 +163,13 @@ static size_t on_header(char *p, size_t size, size_t n, void *arg)
     if (x->request->keeps_headers && colon < line.n) {
         ml_buf_add_str(&x->response->headers, line);
         ml_buf_add_char(&x->response->headers, '\0');
+        x->has_no_room = x->response->headers.failed && !x->response->headers.is_full;
     }
     if (colon < line.n) {
         ml_str value = {line.p + colon + 1, line.n - colon - 1};
         on_header_line(x, (ml_str){line.p, colon}, ml_str_trim(value));
     }
-    return size * n;
+    return x->has_no_room ? 0 : size * n; /* 0 makes curl give up */
 }
 
 /* ---- a body that is sent once ------------------------------------------------------
@@ -362,7 +365,7 @@ static void on_done(CURL *easy, CURLcode code, void *arg)
 int ml_exchange_start(ml_exchange *x, int64_t left_ms, ml_err *e)
 {
     bool is_fresh = false;
-    x->is_too_large = x->was_sent = false;
+    x->has_no_room = x->was_sent = false;
     x->began_ms = ml_loop_now_ms(x->client->loop);
     x->response->body.max =
         x->request->max_bytes ? x->request->max_bytes : DEFAULT_MAX_BYTES;

@@ -19,7 +19,7 @@ struct ml_exchange {
     struct curl_slist authorization; /* one of them; the text is the request's */
     int64_t began_ms;
     size_t body_read; /* of a body that is sent once: how far */
-    bool is_too_large;
+    bool has_no_room; /* for its answer: within the limit, or in memory */
     int proxy_status; /* of its CONNECT; 0: none */
     bool was_sent;    /* at least a part of the request may have reached the server */
     char retry_after[3][64]; /* retry-after-ms, x-ms-retry-after-ms, Retry-After */

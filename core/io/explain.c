@@ -79,7 +79,7 @@ void ml_exchange_explain(const ml_exchange *x, CURLcode code, ml_err *e)
              proxy.name[0] ? " (through the proxy " : "", proxy.name);
     if (proxy.name[0]) snprintf(how + strlen(how), sizeof(how) - strlen(how), ")");
     e->http_status = x->response->status;
-    if (x->is_too_large) {
+    if (x->has_no_room) {
         fail_large(x, host, e);
         return;
     }
