@@ -169,20 +169,24 @@ typedef struct ml_metric {
 typedef void ml_metric_fn(void *arg, const ml_metric *m);
 
 /* A span of a distributed trace (W3C Trace Context): once when it begins, and once,
- * with the last three facts, when it ends.  A "call" is what ml_start or a blocking
- * call began, hits of the cache excepted; its children are "request"s, each one HTTP
- * try; the vault gets the request's traceparent as a header.  Called as ml_log_fn. */
+ * with what came of it, when it ends.  A "call" is what ml_start or a blocking call
+ * began, hits of the cache excepted; its children are "source"s, each one step that
+ * asks a source or finds what is kept of it; theirs are "request"s, each one HTTP try
+ * (who waits for another call's request has none); the vault gets the request's
+ * traceparent as a header.  Called as ml_log_fn. */
 typedef struct ml_span {
     size_t size; /* of the struct, as the library knows it */
     bool is_end;
-    const char *what;        /* "call" or "request" */
+    const char *what;        /* "call", "source" or "request" */
     const char *traceparent; /* of this span */
     const char *parent_id;   /* 16 hex digits; "": it is the root */
-    const char *verb;        /* of a call: "get" ...; of a request: "GET" ... */
+    const char *verb;        /* of a request: "GET" ...; of the others: "get" ... */
     const char *rule;        /* of a call, at its end: "policy.lua:12"; or "" */
-    const char *outcome;     /* of a call, at its end: "found" ... */
+    const char *outcome;     /* of a call or a source, at its end: "found" ... */
     int http_status;         /* of a request, at its end; 0: no answer */
-    const char *source;      /* of a call that failed: whose fault it was; or "" */
+    const char *source;      /* alias: of a source; of a call that failed: whose fault
+                              * it was; or "" */
+    const char *kind;        /* of a source: "key_vault", "environment", "lua" ... */
 } ml_span;
 typedef void ml_span_fn(void *arg, const ml_span *s);
 /* The traceparent of what the calling thread is doing, for calls without one of their

@@ -69,6 +69,7 @@ static void tell(ml_loop *l, const ml_span_at *parent, const ml_span_at *own,
     if (!full.verb) full.verb = "";
     if (!full.rule) full.rule = "";
     if (!full.source) full.source = "";
+    if (!full.kind) full.kind = "";
     if (!full.outcome) full.outcome = "";
     m->span(m->span_arg, &full);
 }

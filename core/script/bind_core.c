@@ -5,6 +5,7 @@
 #include <string.h>
 
 #include "base/clock.h"
+#include "script/bind_asking.h"
 #include "script/bind_bytes.h"
 #include "script/bind_exec.h"
 #include "script/bind_files.h"
@@ -225,6 +226,7 @@ static void set_source_functions(lua_State *L)
                                          {NULL, NULL}};
     ml_script_open_bytes(L);
     ml_script_open_memo(L);
+    ml_script_open_asking(L);
     luaL_setfuncs(L, functions, 0);
 }
 
@@ -252,6 +254,7 @@ void ml_script_push_core(lua_State *L)
                                          {"spend", core_spend},
                                          {"now_ms", core_now_ms},
                                          {"kept", ml_script_kept},
+                                         {"asking", ml_script_asking},
                                          {"keep_at_most", core_keep_at_most},
                                          {"by_rule", core_by_rule},
                                          {"wall_s", core_wall_s},

@@ -230,9 +230,12 @@ static int source_call(lua_State *L)
     c.deadline_ms = ml_task_deadline_ms(t);
     const ml_host *host = ml_vm_of(L)->host;
     ml_keep_call how = ml_script_keep_call(L, 3, host->kept, c.version.n > 0);
+    ml_task_asks(t, verb, s->alias, s->kind->name);
     ml_op *op = ml_kept_start(host->kept, host->loop, s, &c, &how, ml_task_wake, t);
-    if (!op) return ml_script_nomem(L);
-    ml_task_asks(t, s->alias);
+    if (!op) {
+        ml_task_asked_nobody(t);
+        return ml_script_nomem(L);
+    }
     return ml_task_await(L, t, verb, op);
 }
 

@@ -14,6 +14,7 @@
 #include "base/clock.h"
 #include "base/err.h"
 #include "base/mem.h"
+#include "script/asking.h"
 #include "script/bind_error.h"
 #include "script/call.h"
 #include "script/verbs.h"
@@ -32,10 +33,9 @@ struct ml_task {
     size_t events_seen;
     int64_t fresh_until_ms; /* the answer: everything in it is that fresh */
     ml_asker asker;
-    bool is_explain;    /* only then somebody looks at the events */
-    char rule[128];     /* whose plan it walks: "policy.lua:12", or "" */
-    const char *source; /* what it waits for: its alias, NULL: none */
-    int64_t asked_ms;
+    bool is_explain;           /* only then somebody looks at the events */
+    char rule[128];            /* whose plan it walks: "policy.lua:12", or "" */
+    ml_asking asking;          /* the source that it waits for */
     ml_alloc_refusal refusal;  /* the last one that it met */
     bool has_returned;         /* the coroutine's main function */
     ml_secret_handle *secrets; /* the handles of this call */
@@ -105,23 +105,14 @@ void ml_task_by_rule(lua_State *L, const char *where)
     if (t) ml_copy_printable(t->rule, sizeof(t->rule), where, strlen(where));
 }
 
-void ml_task_asks(ml_task *t, const char *source)
+void ml_task_asks(ml_task *t, ml_verb verb, const char *source, const char *kind)
 {
-    t->source = source;
-    t->asked_ms = ml_loop_now_ms(t->op.loop);
+    ml_asking_begin(&t->asking, t->op.loop, &t->trace, verb, source, kind);
 }
 
-static void tell_asked(ml_task *t, const ml_op *child)
+void ml_task_asked_nobody(ml_task *t)
 {
-    ml_meter *m = ml_loop_meter(t->op.loop);
-    if (t->source && ml_meter_is_on(m)) {
-        int64_t took_ms = ml_loop_now_ms(t->op.loop) - t->asked_ms;
-        ml_meter_note(m, ML_METRIC_SOURCE,
-                      (const char *const[]){ml_verb_word(t->child_verb), t->source,
-                                            ml_outcome(child->err.code)},
-                      (double)took_ms / 1000);
-    }
-    t->source = NULL;
+    ml_asking_end(&t->asking, t->op.loop, &t->trace, ML_ENOMEM);
 }
 
 static void use(ml_task *t, int64_t fresh_until_ms)
@@ -364,7 +355,7 @@ void ml_task_wake(ml_op *child, void *arg)
     ml_task *t = arg;
     assert(t->child == child);
     t->child = NULL;
-    tell_asked(t, child);
+    ml_asking_end(&t->asking, t->op.loop, &t->trace, child->err.code);
     if (child->fresh_until_ms != 0) use(t, child->fresh_until_ms);
     if (t->op.is_canceled) {
         end_canceled(t);

@@ -33,8 +33,11 @@ ml_trace *ml_task_events(lua_State *L);
 ml_asker *ml_task_asker(lua_State *L);
 /* Its answer comes from this rule: "file:line". */
 void ml_task_by_rule(lua_State *L, const char *where);
-/* What it is about to wait for is this source; its alias lives as long. */
-void ml_task_asks(ml_task *t, const char *source);
+/* What it is about to wait for is this source, whose texts live as long; what is
+ * started next is the source's part of the trace.  When nothing could be: asked_nobody.
+ */
+void ml_task_asks(ml_task *t, ml_verb verb, const char *source, const char *kind);
+void ml_task_asked_nobody(ml_task *t);
 /* Its answer is made of something that holds until then. */
 void ml_task_used(lua_State *L, int64_t fresh_until_ms);
 ml_secret_handle **ml_task_secrets(lua_State *L);

@@ -226,7 +226,9 @@ function methods:call(verb, args)
     return nil, fault.new("usage", ("the source %s (%s) cannot %s"):format(s.alias, s.kind,
       (verb:gsub("_", " "))))
   end
+  local asking <close> = core.asking(s.alias, verb)
   local result, f = verbs[verb](s, args)
+  if asking then asking:ended(f and f.code) end
   if not result then f.source, f.key = s.alias, args.key end
   return result, f
 end

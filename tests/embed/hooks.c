@@ -12,9 +12,14 @@
 static const char policy[] =
     "local ml = require 'moonlatch.policy'\n"
     "local env = ml.environment { alias = 'surroundings' }\n"
+    "local mine = ml.source { alias = 'mine', get = function(key)\n"
+    "  if key == 'NONE' then return nil, 'missing' end\n"
+    "  return 'x'\n"
+    "end }\n"
     "return ml.policy {\n"
     "  ml.rule 'hidden/*' { strip = 'hidden/', prefix = 'ML_T_', from = env },\n"
     "  ml.deny 'denied/**',\n"
+    "  ml.rule 'mine/*' { strip = 'mine/', from = mine },\n"
     "}\n";
 
 static const ml_pair env[] = {{"ML_T_CANARY", "the value of the canary"}};
@@ -43,12 +48,22 @@ static void on_metric(void *arg, const ml_metric *m)
     add("\n");
 }
 
-static char last_call[56]; /* the traceparent of the last span that began */
+static char last_call[56]; /* the traceparent of the last call that began */
 
 static void on_span(void *arg, const ml_span *s)
 {
     assert_string_equal(arg, "spans");
     assert_int_equal(strlen(s->traceparent), 55);
+    if (strcmp(s->what, "source") == 0) { /* a child of its call, to the end */
+        assert_memory_equal(s->traceparent, last_call, 36);
+        assert_memory_not_equal(s->traceparent + 36, last_call + 36, 16);
+        assert_memory_equal(s->parent_id, last_call + 36, 16);
+        assert_string_equal(s->rule, "");
+        add("%s source %s %s kind=%s outcome=%s\n", s->is_end ? "end" : "begin",
+            s->verb, s->source, s->kind, s->outcome);
+        return;
+    }
+    assert_string_equal(s->kind, "");
     if (!s->is_end) snprintf(last_call, sizeof(last_call), "%s", s->traceparent);
     add("%s %s %s parent=%s rule=%s outcome=%s source=%s\n",
         s->is_end ? "end" : "begin", s->what, s->verb, s->parent_id, s->rule,
@@ -143,15 +158,15 @@ static void test_metrics(void **state)
     assert_int_equal(get(r, "hidden/CANARY"), 0);
     assert_string_equal(told, "histogram moonlatch_source_seconds verb=get "
                               "source=surroundings outcome=found\n"
-                              "histogram moonlatch_call_seconds verb=get rule=p.lua:4 "
+                              "histogram moonlatch_call_seconds verb=get rule=p.lua:8 "
                               "outcome=found\n");
     told[0] = '\0';
     assert_int_equal(get(r, "hidden/CANARY"), 0); /* a hit: nothing */
     assert_string_equal(told, "");
     assert_int_equal(get(r, "denied/a"), ML_EPOLICY);
     assert_int_equal(get(r, "hidden/NONE"), ML_EMISSING);
-    assert_non_null(strstr(told, "rule=p.lua:5 outcome=policy"));
-    assert_non_null(strstr(told, "rule=p.lua:4 outcome=missing"));
+    assert_non_null(strstr(told, "rule=p.lua:9 outcome=policy"));
+    assert_non_null(strstr(told, "rule=p.lua:8 outcome=missing"));
     assert_null(strstr(told, "CANARY"));
     assert_null(strstr(told, "canary"));
     assert_null(strstr(told, "hidden"));
@@ -166,7 +181,10 @@ static void test_spans(void **state)
     assert_int_equal(get(r, "hidden/CANARY"), 0); /* a root */
     assert_string_equal(told,
                         "begin call get parent= rule= outcome= source=\n"
-                        "end call get parent= rule=p.lua:4 outcome=found source=\n");
+                        "begin source get surroundings kind=environment outcome=\n"
+                        "end source get surroundings kind=environment "
+                        "outcome=found\n"
+                        "end call get parent= rule=p.lua:8 outcome=found source=\n");
     assert_memory_equal(last_call, "00-", 3);
     assert_string_equal(last_call + 52, "-01");
     told[0] = '\0';
@@ -174,7 +192,11 @@ static void test_spans(void **state)
     assert_int_equal(get(r, "hidden/NONE"), ML_EMISSING);
     assert_string_equal(told, "begin call get parent=b7ad6b7169203331 rule= outcome= "
                               "source=\n"
-                              "end call get parent=b7ad6b7169203331 rule=p.lua:4 "
+                              "begin source get surroundings kind=environment "
+                              "outcome=\n"
+                              "end source get surroundings kind=environment "
+                              "outcome=missing\n"
+                              "end call get parent=b7ad6b7169203331 rule=p.lua:8 "
                               "outcome=missing source=surroundings\n");
     assert_memory_equal(last_call, parent, 36); /* of the same trace */
     assert_memory_not_equal(last_call, parent, 52);
@@ -191,6 +213,25 @@ static void test_spans(void **state)
     ml_close(r);
 }
 
+/* A source written in Lua is told of as any other. */
+static void test_a_source_in_lua(void **state)
+{
+    (void)state;
+    ml_resolver *r = open_it((ml_options){.metric = on_metric,
+                                          .metric_arg = "metrics",
+                                          .span = on_span,
+                                          .span_arg = "spans"});
+    assert_int_equal(get(r, "mine/NONE"), ML_EMISSING);
+    assert_non_null(strstr(told, "begin source get mine kind=lua outcome=\n"));
+    assert_non_null(strstr(told, "end source get mine kind=lua outcome=missing\n"));
+    assert_non_null(strstr(told, "histogram moonlatch_source_seconds verb=get "
+                                 "source=mine outcome=missing\n"));
+    told[0] = '\0';
+    assert_int_equal(get(r, "mine/a"), 0);
+    assert_non_null(strstr(told, "end source get mine kind=lua outcome=found\n"));
+    ml_close(r);
+}
+
 static void test_text(void **state)
 {
     (void)state;
@@ -203,10 +244,10 @@ static void test_text(void **state)
     static const char *const parts[] = {
         "# TYPE moonlatch_cache_hits_total counter\nmoonlatch_cache_hits_total 2\n",
         "# TYPE moonlatch_call_seconds histogram\n",
-        "moonlatch_call_seconds_bucket{verb=\"get\",rule=\"p.lua:4\",outcome="
+        "moonlatch_call_seconds_bucket{verb=\"get\",rule=\"p.lua:8\",outcome="
         "\"missing\","
         "le=\"+Inf\"} 3\n",
-        "moonlatch_call_seconds_count{verb=\"get\",rule=\"p.lua:4\",outcome=\"found\"} "
+        "moonlatch_call_seconds_count{verb=\"get\",rule=\"p.lua:8\",outcome=\"found\"} "
         "1\n",
         "moonlatch_source_seconds_sum{verb=\"get\",source=\"surroundings\",",
         "moonlatch_vaults_broken 0\n",
@@ -231,7 +272,7 @@ int main(void)
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(test_stats),   cmocka_unit_test(test_stats_of_another_size),
         cmocka_unit_test(test_metrics), cmocka_unit_test(test_spans),
-        cmocka_unit_test(test_text),
+        cmocka_unit_test(test_text),    cmocka_unit_test(test_a_source_in_lua),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }

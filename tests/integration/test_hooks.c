@@ -4,6 +4,7 @@
 static const char parent[] = "00-0af7651916cd43dd8448eb211c80319c-b7ad6b7169203331-01";
 static const char seed_text[] = "{\"main\": {\"canary\": \"value of the canary\"}}\n";
 static char told[16384];
+static char source_id[17]; /* the span of the last source that was asked */
 
 static int write_seed(void **state)
 {
@@ -31,6 +32,9 @@ static void on_span(void *arg, const ml_span *s)
     snprintf(told + n, sizeof(told) - n, "%s %s %.36s %s %s %d\n",
              s->is_end ? "end" : "begin", s->what, s->traceparent, s->verb, s->outcome,
              s->http_status);
+    if (strcmp(s->what, "source") == 0)
+        snprintf(source_id, sizeof(source_id), "%.16s", s->traceparent + 36);
+    if (strcmp(s->what, "request") == 0) assert_string_equal(s->parent_id, source_id);
 }
 
 static void with_metrics(ml_options *o)
@@ -102,7 +106,8 @@ static void test_spans(void **state)
     assert_int_equal(count_of("end request"), requests(v, "get", -1));
     assert_int_equal(count_of("GET  200"), 1);
     assert_int_equal(count_of("GET  503"), 1);
-    assert_int_equal(count_of("get found 0"), 1);
+    assert_int_equal(count_of("begin source 00-0af7651916cd43dd8448eb211c80319c-"), 1);
+    assert_int_equal(count_of("get found 0"), 2); /* the source, and the call */
     assert_int_equal(count_of("canary"), 0);
     ml_close(r);
     server_stop(v);

@@ -390,6 +390,9 @@ function core.same(secret, text) return hidden[secret].value == text end
 
 function core.log_wants() return true end
 
+-- Nobody listens.
+function core.asking() end
+
 -- How long the answer may be kept: fake.keep_at_most, false for the default.
 function core.keep_at_most(ms) fake.keep_at_most = ms or false end
 
