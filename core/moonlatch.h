@@ -151,10 +151,14 @@ typedef struct ml_clock {
  *   moonlatch_call_seconds{verb, rule, outcome}      histogram: calls that the cache of
  *                                                    answers did not serve
  *   moonlatch_source_seconds{verb, source, outcome}  histogram: waiting for a source
- *   moonlatch_request_seconds{method, status}        histogram: HTTP, each try; status
+ *   moonlatch_request_seconds{method, source, status}
+ *                                                    histogram: HTTP, each try; status
  *                                                    "0": no answer
- *   moonlatch_budget_wait_seconds{outcome}           histogram: "sent" or "refused"
- *   moonlatch_retries_total{status}                  counter
+ *   moonlatch_budget_wait_seconds{source, outcome}   histogram: "sent" or "refused"
+ *   moonlatch_retries_total{source, status}          counter
+ *
+ * rule is "" for what no rule decides, or several do (list); source is "" for requests
+ * of a login, and those that a source written in Lua sends.
  *
  * Called and forbidden as ml_log_fn; everything is borrowed. */
 typedef enum ml_metric_kind { ML_COUNTER, ML_HISTOGRAM } ml_metric_kind;

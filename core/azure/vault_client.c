@@ -310,6 +310,7 @@ static void send_request(request *r)
     q.max_bytes = r->call.op == ML_VAULT_BACKUP ? MAX_BACKUP_BYTES : MAX_ANSWER_BYTES;
     q.is_idempotent = ml_vault_is_idempotent(r->call.op);
     bool makes_version = r->call.op == ML_VAULT_SET || r->call.op == ML_VAULT_RESTORE;
+    q.source = r->vault->alias;
     q.gate = r->vault->gates[makes_version ? ML_WRITES : ML_READS];
     r->child = ml_http_start(r->vault->azure->client, &q, true, r->trace, on_answer, r);
     if (!r->child) fail(r, ML_ENOMEM, "out of memory for a request");

@@ -34,9 +34,9 @@ typedef struct ml_meter {
 typedef enum ml_metric_id {
     ML_METRIC_CALL,    /* seconds: verb, rule, outcome */
     ML_METRIC_SOURCE,  /* seconds: verb, source, outcome */
-    ML_METRIC_REQUEST, /* seconds: method, status */
-    ML_METRIC_WAIT,    /* seconds: outcome */
-    ML_METRIC_RETRY,   /* times: status */
+    ML_METRIC_REQUEST, /* seconds: method, source, status */
+    ML_METRIC_WAIT,    /* seconds: source, outcome */
+    ML_METRIC_RETRY,   /* times: source, status */
     ML_METRIC_IDS
 } ml_metric_id;
 

@@ -75,14 +75,29 @@ static int status_of(const ml_http *h)
     return h->last_code == CURLE_OK ? h->response.status : 0;
 }
 
-static void note_status(ml_meter *m, ml_metric_id id, const char *method, int status,
-                        double value)
+static const char *status_text(int status, char text[16])
+{
+    snprintf(text, 16, "%d", status);
+    return text;
+}
+
+static void note_retry(const ml_http *h, ml_meter *m)
+{
+    char text[16];
+    m->counts.retries++;
+    if (!ml_meter_is_on(m)) return;
+    const char *const labels[] = {h->request.source, status_text(status_of(h), text)};
+    ml_meter_note(m, ML_METRIC_RETRY, labels, 1);
+}
+
+static void note_request(const ml_http *h, ml_meter *m, int status)
 {
     char text[16];
     if (!ml_meter_is_on(m)) return;
-    snprintf(text, sizeof(text), "%d", status);
-    const char *const labels[] = {method ? method : text, text};
-    ml_meter_note(m, id, labels, value);
+    int64_t took_ms = ml_loop_now_ms(h->op.loop) - h->exchange.began_ms;
+    const char *const labels[] = {h->request.method, h->request.source,
+                                  status_text(status, text)};
+    ml_meter_note(m, ML_METRIC_REQUEST, labels, (double)took_ms / 1000);
 }
 
 static void begin_telling(ml_http *h)
@@ -90,10 +105,7 @@ static void begin_telling(ml_http *h)
     ml_meter *m = ml_loop_meter(h->op.loop);
     const ml_trace *trace = h->exchange.trace;
     if (m) m->counts.requests++;
-    if (m && h->tries > 1) {
-        m->counts.retries++;
-        note_status(m, ML_METRIC_RETRY, NULL, status_of(h), 1);
-    }
+    if (m && h->tries > 1) note_retry(h, m);
     if (!trace || !trace->span.trace_id[0]) return;
     ml_span_begin(h->op.loop, &trace->span, &h->span,
                   &(ml_span){.what = "request", .verb = h->request.method});
@@ -105,9 +117,7 @@ static void end_telling(ml_http *h, int status)
     ml_meter *m = ml_loop_meter(h->op.loop);
     if (m && status == 0) m->counts.unanswered++;
     if (m && status == 429) m->counts.throttled++;
-    int64_t took_ms = ml_loop_now_ms(h->op.loop) - h->exchange.began_ms;
-    note_status(m, ML_METRIC_REQUEST, h->request.method, status,
-                (double)took_ms / 1000);
+    note_request(h, m, status);
     if (!h->span.span_id[0]) return;
     ml_span_end(h->op.loop, &h->exchange.trace->span, &h->span,
                 &(ml_span){.what = "request",
@@ -122,8 +132,8 @@ static void tell_wait(ml_http *h, bool is_sent, int64_t waited_ms)
     if (!m) return;
     if (waited_ms >= 0) m->counts.waited++;
     if (!is_sent) m->counts.refused++;
-    const char *outcome = is_sent ? "sent" : "refused";
-    ml_meter_note(m, ML_METRIC_WAIT, &outcome,
+    const char *const labels[] = {h->request.source, is_sent ? "sent" : "refused"};
+    ml_meter_note(m, ML_METRIC_WAIT, labels,
                   waited_ms > 0 ? (double)waited_ms / 1000 : 0);
 }
 

@@ -22,6 +22,8 @@ typedef struct ml_http_request {
     int64_t deadline_ms;      /* monotonic, for everything */
     bool is_idempotent;       /* may be sent again when no answer came */
     ml_gate *gate;            /* every try waits for its turn here; NULL: none */
+    const char *source;       /* whose it is, for metrics: an alias that lives as long;
+                               * NULL: nobody's */
     char client_request_id[40];
     char traceparent[56]; /* "": none; of each try, made here */
     /* For services that are not Azure's.  Bare: no headers but these and User-Agent, no

@@ -78,7 +78,7 @@ local function watch(policy, call)
     cached_ms = call.cached_ms or 0,
     rules = {}, steps = {},
   }
-  local steps, rule = plan.make(policy, call.name, call.context, trace.rules)
+  local steps, rule = plan.told(plan.make(policy, call.name, call.context, trace.rules))
   if not steps then
     trace.result = result_of_fault(rule)
     return trace

@@ -28,9 +28,21 @@ local function position(policy, name, source, key, context)
 end
 
 -- found[name] = { secret, position }: the earliest step wins, it is the one that answers.
-local function keep(found, name, secret, at)
+local function keep(found, name, secret, at, rule)
   local known = found[name]
-  if not known or at < known.at then found[name] = { secret = secret, at = at } end
+  if not known or at < known.at then
+    found[name] = { secret = secret, at = at, rule = rule }
+  end
+end
+
+-- Which rule all of them come by; nil: several, or there are none.
+local function only_rule(found)
+  local only
+  for _, known in pairs(found) do
+    if only and only ~= known.rule then return nil end
+    only = known.rule
+  end
+  return only
 end
 
 -- search = { policy, context, wanted, found }.  Returns whether the key holds a name that
@@ -42,7 +54,7 @@ local function add_key(search, rule, source, secret)
     is_digest = is_digest or group.why == "digest"
     for _, name in ipairs(group) do
       local at = position(search.policy, name, source, key, search.context)
-      if at and wanted(name) then keep(search.found, name, secret, at) end
+      if at and wanted(name) then keep(search.found, name, secret, at, rule) end
       if at and (wanted(name) or not group.aliases) then break end
     end
   end
@@ -128,6 +140,8 @@ function M.run(policy, call)
       add_keys(search, rule, source, all)
     end
   end
+  local rule = only_rule(search.found)
+  if rule then core.by_rule(rule.where) end -- for metrics
   return { secrets = sorted(search.found), text = table.concat(search.notes, "\n") }
 end
 

@@ -207,4 +207,11 @@ function M.checked(policy, name, context)
   return steps, rule
 end
 
+-- make's or checked's answer; the host is told by which rule it was decided.
+function M.told(steps, rule, refusing)
+  local deciding = steps and rule or refusing
+  if deciding then core.by_rule(deciding.where) end
+  return steps, rule
+end
+
 return M

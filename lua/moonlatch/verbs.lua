@@ -38,7 +38,7 @@ end
 
 -- The step, and the others of the plan that could be written: "kv:b, kv:c", or nil.
 local function target(policy, call)
-  local steps, f = plan.checked(policy, call.name, call.context)
+  local steps, f = plan.told(plan.checked(policy, call.name, call.context))
   if not steps then return nil, f end
   local refused = frozen(call, f)
   if refused then return nil, refused end

@@ -20,6 +20,7 @@ static const char policy[] =
     "  ml.rule 'hidden/*' { strip = 'hidden/', prefix = 'ML_T_', from = env },\n"
     "  ml.deny 'denied/**',\n"
     "  ml.rule 'mine/*' { strip = 'mine/', from = mine },\n"
+    "  ml.rule 'also/*' { strip = 'also/', prefix = 'ML_T_', from = env },\n"
     "}\n";
 
 static const ml_pair env[] = {{"ML_T_CANARY", "the value of the canary"}};
@@ -173,6 +174,40 @@ static void test_metrics(void **state)
     ml_close(r);
 }
 
+static int run(ml_resolver *r, ml_verb verb, const char *name)
+{
+    ml_answer *a = NULL;
+    ml_call call = {ML_CALL_INIT, .verb = verb, .name = name};
+    told[0] = '\0';
+    int code = ml_run(r, &call, &a, NULL);
+    ml_answer_free(a);
+    return code;
+}
+
+/* Also of what is not got: the rule that decided, if there is one. */
+static void test_rules(void **state)
+{
+    (void)state;
+    ml_resolver *r =
+        open_it((ml_options){.metric = on_metric, .metric_arg = "metrics"});
+    assert_int_equal(run(r, ML_PUT, "hidden/CANARY"), ML_EUSAGE); /* read-only */
+    assert_non_null(strstr(told, "verb=put rule=p.lua:8 outcome=invalid"));
+    assert_int_equal(run(r, ML_DELETE, "denied/a"), ML_EPOLICY);
+    assert_non_null(strstr(told, "verb=delete rule=p.lua:9 outcome=policy"));
+    assert_int_equal(run(r, ML_VERSIONS, "nobody's"), ML_EMISSING);
+    assert_non_null(strstr(told, "verb=versions rule= outcome=missing"));
+    assert_int_equal(run(r, ML_EXPLAIN, "hidden/NONE"), 0);
+    assert_non_null(strstr(told, "verb=explain rule=p.lua:8 outcome=found"));
+    assert_int_equal(run(r, ML_EXPLAIN, "denied/a"), 0);
+    assert_non_null(strstr(told, "verb=explain rule=p.lua:9 outcome=found"));
+    assert_int_equal(run(r, ML_LIST, "hidden/*"), 0);
+    assert_non_null(strstr(told, "verb=list rule=p.lua:8 outcome=found"));
+    assert_int_equal(run(r, ML_LIST, NULL), 0); /* of several */
+    assert_non_null(strstr(told, "verb=list rule= outcome=found"));
+    assert_null(strstr(told, "CANARY"));
+    ml_close(r);
+}
+
 static void test_spans(void **state)
 {
     (void)state;
@@ -270,9 +305,13 @@ static void test_text(void **state)
 int main(void)
 {
     const struct CMUnitTest tests[] = {
-        cmocka_unit_test(test_stats),   cmocka_unit_test(test_stats_of_another_size),
-        cmocka_unit_test(test_metrics), cmocka_unit_test(test_spans),
-        cmocka_unit_test(test_text),    cmocka_unit_test(test_a_source_in_lua),
+        cmocka_unit_test(test_stats),
+        cmocka_unit_test(test_stats_of_another_size),
+        cmocka_unit_test(test_metrics),
+        cmocka_unit_test(test_rules),
+        cmocka_unit_test(test_spans),
+        cmocka_unit_test(test_text),
+        cmocka_unit_test(test_a_source_in_lua),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }

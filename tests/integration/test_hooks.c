@@ -72,18 +72,31 @@ static void test_requests_are_counted(void **state)
     assert_int_equal(s.waited, 1);
     assert_int_equal(s.requests_in_flight + s.requests_waiting + s.vaults_broken, 0);
     assert_int_equal(count_of("moonlatch_request_seconds"), sent);
-    assert_int_equal(count_of("moonlatch_request_seconds method=GET status=200"), 1);
-    assert_int_equal(count_of("moonlatch_retries_total status=429"), 1);
-    assert_int_equal(count_of("moonlatch_retries_total status=503"), 1);
-    assert_int_equal(count_of("moonlatch_budget_wait_seconds outcome=sent"), 1);
+    assert_int_equal(count_of("moonlatch_request_seconds method=GET source=localhost "
+                              "status=200"),
+                     1);
+    assert_int_equal(
+        count_of(
+            "moonlatch_request_seconds method=POST source= status=200"), /* a login */
+        1);
+    assert_int_equal(count_of("moonlatch_retries_total source=localhost status=429"),
+                     1);
+    assert_int_equal(count_of("moonlatch_retries_total source=localhost status=503"),
+                     1);
+    assert_int_equal(
+        count_of("moonlatch_budget_wait_seconds source=localhost outcome=sent"), 1);
     assert_int_equal(
         count_of("moonlatch_source_seconds verb=get source=localhost outcome=found"),
         1);
+    put_text(r, "canary", "another value of it");
+    assert_int_equal(
+        count_of("moonlatch_call_seconds verb=put rule=policy:3 outcome=found"), 1);
     assert_int_equal(count_of("canary"), 0);
     ml_answer *a = NULL;
     assert_int_equal(ml_metrics_text(r, &a, NULL), 0);
     assert_non_null(
-        strstr(ml_answer_text(a), "moonlatch_retries_total{status=\"429\"} 1"));
+        strstr(ml_answer_text(a),
+               "moonlatch_retries_total{source=\"localhost\",status=\"429\"} 1"));
     assert_null(strstr(ml_answer_text(a), "canary"));
     ml_answer_free(a);
     ml_close(r);
