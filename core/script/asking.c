@@ -7,12 +7,15 @@
 void ml_asking_begin(ml_asking *a, ml_loop *l, ml_trace *trace, ml_verb verb,
                      const char *source, const char *kind)
 {
+    bool is_traced = trace->span.span_id[0] != '\0';
+    a->source = NULL;
+    if (!is_traced && !ml_meter_is_on(ml_loop_meter(l))) return; /* nobody listens */
     *a = (ml_asking){.source = source,
                      .kind = kind,
                      .verb = verb,
                      .began_ms = ml_loop_now_ms(l),
                      .above = trace->span};
-    if (!a->above.span_id[0]) return; /* nobody follows the call */
+    if (!is_traced) return;
     ml_span_begin(l, &a->above, &trace->span,
                   &(ml_span){.what = "source",
                              .verb = ml_verb_word(verb),
@@ -38,7 +41,7 @@ void ml_asking_end(ml_asking *a, ml_loop *l, ml_trace *trace, int code)
     ml_meter *m = ml_loop_meter(l);
     double took_s = (double)(ml_loop_now_ms(l) - a->began_ms) / 1000;
     const char *const labels[] = {ml_verb_word(a->verb), a->source, ml_outcome(code)};
-    if (ml_meter_is_on(m)) ml_meter_note(m, ML_METRIC_SOURCE, labels, took_s);
+    if (m) ml_meter_note(m, ML_METRIC_SOURCE, labels, took_s);
     end_span(a, l, trace, code);
     a->source = NULL;
 }

@@ -134,8 +134,10 @@ function M.walk(steps, rule, call, record)
 end
 
 function M.get(policy, call)
-  local steps, rule = plan.told(plan.checked(policy, call.name, call.context))
+  local steps, rule, refusing = plan.checked(policy, call.name, call.context)
+  if refusing then core.by_rule(refusing.where) end
   if not steps then return nil, rule end
+  core.by_rule(rule.where)
   local secret, second = M.walk(steps, rule, call)
   if secret then return secret end
   return nil, second
