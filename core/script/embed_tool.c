@@ -6,8 +6,8 @@
  * as byte code of the Lua that we are linked to, so that starting up does not compile;
  * a syntax error ends the build.  It carries no names of locals and no lines, which
  * would be a third of it: build with ML_LUA_FROM_DISK to see them.  Files that policies
- * may load into their sandbox (SHIPPED), which takes no byte code, and those that are no
- * Lua are stored as text. */
+ * may load into their sandbox (SHIPPED), which takes no byte code, and those that are
+ * no Lua are stored as text. */
 #include <lauxlib.h>
 #include <lua.h>
 #include <stdio.h>
