@@ -10,10 +10,13 @@ INTEROP_VAULT_URL is https://NAME.localhost:PORT; AZURE_* name the identity.
 import json
 import logging
 import os
-import socket
+import pathlib
 import subprocess
 import sys
 import tempfile
+
+sys.path.insert(0, str(pathlib.Path(__file__).parents[1]))
+from localhost import resolve_localhost_names  # noqa: E402
 
 PROGRAM = sys.argv[1]
 BACKEND = "airflow.providers.microsoft.azure.secrets.key_vault.AzureKeyVaultBackend"
@@ -26,18 +29,6 @@ home = tempfile.TemporaryDirectory()
 os.environ |= {"AIRFLOW_HOME": home.name, "AIRFLOW__SECRETS__BACKEND": BACKEND,
                "AIRFLOW__CORE__LOAD_EXAMPLES": "false"}
 logging.disable(logging.CRITICAL)
-
-
-def resolve_localhost_names():
-    """RFC 6761: names under localhost are loopback.  glibc would ask DNS for them."""
-    plain = socket.getaddrinfo
-
-    def getaddrinfo(host, *args, **kwargs):
-        if isinstance(host, str) and host.endswith(".localhost"):
-            host = "127.0.0.1"
-        return plain(host, *args, **kwargs)
-
-    socket.getaddrinfo = getaddrinfo
 
 
 def ask_no_public_authority():
