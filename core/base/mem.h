@@ -2,8 +2,9 @@
 #pragma once
 #include <stddef.h>
 
-/* What the whole library allocates with, libc's or the host's (ml_use_allocator); a block of at least one byte, aligned for
- * anything.  NULL when out of memory.  ml_free accepts NULL. */
+/* What the whole library allocates with, libc's or the host's (ml_use_allocator); a
+ * block of at least one byte, aligned for anything.  NULL when out of memory.  ml_free
+ * accepts NULL. */
 void *ml_malloc(size_t n);
 void *ml_calloc(size_t count, size_t n);
 void ml_free(void *p);
