@@ -1,0 +1,22 @@
+/* locked.h - where secret bytes live: locked in RAM, in no core dump, between guard
+ * pages, scrubbed when given up.
+ *
+ * One pool (pool.h) for the process, because secrets outlive handles; from any thread.
+ * Where RLIMIT_MEMLOCK does not let everything be locked the rest still has all but the
+ * lock, and is counted. */
+#pragma once
+#include <stddef.h>
+
+/* Aligned as malloc's.  NULL when out of memory. */
+void *ml_locked_alloc(size_t size);
+/* Scrubs size bytes, which are all, then frees.  p may be NULL. */
+void ml_locked_free(void *p, size_t size);
+/* A copy that ends in NUL; given back by ml_locked_free(p, strlen(p)). */
+char *ml_locked_dup(const char *text);
+
+/* Bytes of the pages that hold secrets now. */
+typedef struct ml_locked_bytes {
+    size_t locked;
+    size_t unlocked; /* not for want of trying */
+} ml_locked_bytes;
+ml_locked_bytes ml_locked_count(void);
