@@ -366,6 +366,8 @@ typedef struct ml_numbers {
     uint64_t requests_waiting;   /* now; for their turn */
     uint64_t vaults_paused;      /* now; reads and writes of a vault counted apart */
     uint64_t vaults_broken;      /* now; left alone since nobody answers */
+    uint64_t locked_bytes;       /* now; locked memory, of the process, of secrets */
+    uint64_t unlocked_bytes;     /* now; more of it, that could not be locked */
 } ml_numbers;
 #define ML_NUMBERS_INIT .size = sizeof(ml_numbers)
 

@@ -221,6 +221,7 @@ int ml_open(ml_resolver **out, const ml_options *opt, ml_err *e)
         ml_resolver_free(r);
         return rc;
     }
+    ml_resolver_note_memory(r);
     *out = r;
     return 0;
 }
