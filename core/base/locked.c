@@ -56,6 +56,12 @@ void ml_locked_free(void *p, size_t size)
     leave();
 }
 
+/* Without the lock: what says so does not change while the block lives. */
+size_t ml_locked_room(const void *p)
+{
+    return ml_pool_room(p);
+}
+
 char *ml_locked_dup(const char *text)
 {
     size_t size = strlen(text) + 1;

@@ -11,6 +11,9 @@
 void *ml_locked_alloc(size_t size);
 /* Scrubs size bytes, which are all, then frees.  p may be NULL. */
 void ml_locked_free(void *p, size_t size);
+/* For those who forget how much they asked for: all that p may hold, to read and write,
+ * and to give back by. */
+size_t ml_locked_room(const void *p);
 /* A copy that ends in NUL; given back by ml_locked_free(p, strlen(p)). */
 char *ml_locked_dup(const char *text);
 

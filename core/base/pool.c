@@ -309,6 +309,14 @@ void *ml_pool_alloc(ml_pool *p, size_t size)
     return block;
 }
 
+size_t ml_pool_room(const void *block)
+{
+    const ml_pool_arena *a = arena_of(block);
+    if (a->is_single) return single_bytes(a);
+    const ml_pool_page *page = &a->pages[((uintptr_t)block & (ARENA - 1)) / PAGE];
+    return page->run ? (size_t)page->run * PAGE : class_bytes(page->class);
+}
+
 void ml_pool_free(ml_pool *p, void *block, size_t size)
 {
     if (!block) return;

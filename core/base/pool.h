@@ -42,6 +42,8 @@ typedef struct ml_pool {
 void *ml_pool_alloc(ml_pool *p, size_t size);
 /* Scrubs the first size bytes: all that were written, unless the caller has. */
 void ml_pool_free(ml_pool *p, void *block, size_t size);
+/* How many bytes it may hold: at least as many as were asked for. */
+size_t ml_pool_room(const void *block);
 /* Gives back the last arena; no block may be left. */
 void ml_pool_fini(ml_pool *p);
 /* In a child of fork: nothing is locked any more. */

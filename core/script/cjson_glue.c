@@ -1,17 +1,16 @@
 /* cjson_glue.c - what the packaged lua-cjson archive is linked to instead of libc.
  *
  * The build renames four references of Debian's archive (see CMakeLists.txt): its
- * buffers are scrubbed when they grow or are freed, and its one use of stderr goes
- * through a variable of ours, because the archive is not position-independent there and
- * would otherwise keep us from linking a shared library. */
+ * buffers live where secrets do and are scrubbed when they grow or are freed; and its
+ * one use of stderr goes through a variable of ours, because the archive is not
+ * position-independent there and would otherwise keep us from linking a shared library.
+ */
 #include "script/cjson_glue.h"
 
-#include <malloc.h>
 #include <stdio.h>
-#include <stdlib.h>
 #include <string.h>
 
-#include "base/mem.h"
+#include "base/locked.h"
 
 int luaopen_cjson(lua_State *L); /* its own header names no Lua types */
 void *ml_cjson_malloc(size_t n);
@@ -29,19 +28,19 @@ __attribute__((constructor)) static void set_stderr(void)
 
 void *ml_cjson_malloc(size_t n)
 {
-    return malloc(n);
+    return ml_locked_alloc(n);
 }
 
 void ml_cjson_free(void *p)
 {
-    if (p) ml_scrub_free(p, malloc_usable_size(p));
+    if (p) ml_locked_free(p, ml_locked_room(p));
 }
 
 void *ml_cjson_realloc(void *p, size_t n)
 {
-    void *fresh = malloc(n);
+    void *fresh = ml_locked_alloc(n);
     if (!fresh || !p) return fresh;
-    size_t old = malloc_usable_size(p);
+    size_t old = ml_locked_room(p);
     memcpy(fresh, p, old < n ? old : n);
     ml_cjson_free(p);
     return fresh;

@@ -109,8 +109,10 @@ static void test_sizes(void **state)
         char *block = ml_pool_alloc(&p, size);
         assert_non_null(block);
         assert_int_equal((uintptr_t)block % _Alignof(max_align_t), 0);
-        memset(block, 'x', size);
-        ml_pool_free(&p, block, size);
+        size_t room = ml_pool_room(block);
+        assert_in_range(room, size, size * 4 / 3 + 4096);
+        memset(block, 'x', room);
+        ml_pool_free(&p, block, room);
     }
     assert_int_equal(p.n_blocks, 0);
     assert_int_equal(p.page_bytes, 0);
