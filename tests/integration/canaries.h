@@ -10,3 +10,10 @@ server *canary_vault(void);
 extern char canary_secret[], canary_id[];
 /* text, over and over, n times. */
 void canary_repeat(FILE *f, const char *text, int n);
+/* Files for every kind of source that is one, in a folder of the vault's: the same
+ * value; in vars.yaml "canaryyaml", because libyaml leaves copies. */
+const char *canary_files(const server *vault);
+
+/* The probe (memory_probe.c), with the vault's environment and these arguments, which
+ * end with NULL; what it says goes to a file of the vault's.  -> its process. */
+pid_t canary_probe(const server *vault, const char *const *arguments, const char *out);
