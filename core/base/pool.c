@@ -84,18 +84,17 @@ static char *page_at(ml_pool_arena *a, size_t index)
     return (char *)a + index * PAGE;
 }
 
-/* Address space that begins at a multiple of ARENA, nothing in it may be touched. */
+/* Address space that begins at a multiple of ARENA, nothing in it may be touched.  To
+ * give back the ends of a mapping splits nothing, and so does not fail. */
 static char *reserve(size_t bytes)
 {
     /* cppcheck-suppress invalidFunctionArg ; an anonymous mapping has no file */
     char *p = mmap(NULL, bytes + ARENA, PROT_NONE, MAP_PRIVATE | MAP_ANONYMOUS, -1, 0);
     if (p == MAP_FAILED) return NULL;
     size_t before = -(uintptr_t)p & (ARENA - 1);
-    if ((before == 0 || munmap(p, before) == 0) &&
-        munmap(p + before + bytes, ARENA - before) == 0)
-        return p + before;
-    munmap(p, bytes + ARENA);
-    return NULL;
+    if (before) munmap(p, before);
+    munmap(p + before + bytes, ARENA - before);
+    return p + before;
 }
 
 static ml_pool_arena *map_arena(ml_pool *p, size_t bytes)

@@ -124,7 +124,7 @@ static const struct {
 
 static void search(const char *file, int found[N_TEXTS])
 {
-    struct stat s;
+    struct stat s = {0};
     int fd = open(file, O_RDONLY | O_CLOEXEC);
     assert_true(fd >= 0 && fstat(fd, &s) == 0 && s.st_size > 0);
     char *p = mmap(NULL, (size_t)s.st_size, PROT_READ, MAP_PRIVATE, fd, 0);
@@ -179,7 +179,7 @@ static void assert_none(const int found[N_TEXTS])
 static void test_open_ours(void **state)
 {
     (void)state;
-    int found[N_TEXTS];
+    int found[N_TEXTS] = {0};
     core_of("apart", "open", false, found);
     assert_none(found);
 }
@@ -187,7 +187,7 @@ static void test_open_ours(void **state)
 static void test_open_ours_by_gdb(void **state)
 {
     (void)state;
-    int found[N_TEXTS];
+    int found[N_TEXTS] = {0};
     core_of("apart", "open", true, found);
     assert_none(found);
 }
@@ -195,7 +195,7 @@ static void test_open_ours_by_gdb(void **state)
 static void test_closed_ours(void **state)
 {
     (void)state;
-    int found[N_TEXTS];
+    int found[N_TEXTS] = {0};
     core_of("apart", "closed", false, found);
     assert_none(found);
 }
@@ -214,7 +214,7 @@ static void assert_theirs(const int found[N_TEXTS])
 static void test_open_theirs(void **state)
 {
     (void)state;
-    int found[N_TEXTS];
+    int found[N_TEXTS] = {0};
     core_of("plain", "open", false, found);
     assert_theirs(found);
 }
@@ -222,7 +222,7 @@ static void test_open_theirs(void **state)
 static void test_closed_theirs(void **state)
 {
     (void)state;
-    int found[N_TEXTS];
+    int found[N_TEXTS] = {0};
     core_of("plain", "closed", false, found);
     assert_theirs(found);
 }
