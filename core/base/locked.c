@@ -76,3 +76,31 @@ ml_locked_bytes ml_locked_count(void)
     leave();
     return now;
 }
+
+/* ---- for archives that were written for malloc ------------------------------------
+ */
+
+void *ml_tied_malloc(size_t n)
+{
+    return ml_locked_alloc(n);
+}
+
+void ml_tied_free(void *p)
+{
+    if (p) ml_locked_free(p, ml_locked_room(p));
+}
+
+void *ml_tied_realloc(void *p, size_t n)
+{
+    void *fresh = ml_locked_alloc(n);
+    if (!fresh || !p) return fresh;
+    size_t old = ml_locked_room(p);
+    memcpy(fresh, p, old < n ? old : n);
+    ml_tied_free(p);
+    return fresh;
+}
+
+char *ml_tied_strdup(const char *text)
+{
+    return ml_locked_dup(text);
+}

@@ -23,3 +23,10 @@ typedef struct ml_locked_bytes {
     size_t unlocked; /* not for want of trying */
 } ml_locked_bytes;
 ml_locked_bytes ml_locked_count(void);
+
+/* What the build gives to lua-cjson and libyaml instead of malloc and its kin, because
+ * values pass through them (core/CMakeLists.txt). */
+void *ml_tied_malloc(size_t n);
+void *ml_tied_realloc(void *p, size_t n);
+void ml_tied_free(void *p);
+char *ml_tied_strdup(const char *text);

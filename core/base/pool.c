@@ -92,9 +92,10 @@ static char *reserve(size_t bytes)
     char *p = mmap(NULL, bytes + ARENA, PROT_NONE, MAP_PRIVATE | MAP_ANONYMOUS, -1, 0);
     if (p == MAP_FAILED) return NULL;
     size_t before = -(uintptr_t)p & (ARENA - 1);
+    char *at = p + before;
     if (before) munmap(p, before);
-    munmap(p + before + bytes, ARENA - before);
-    return p + before;
+    munmap(at + bytes, ARENA - before);
+    return at;
 }
 
 static ml_pool_arena *map_arena(ml_pool *p, size_t bytes)

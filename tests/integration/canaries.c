@@ -62,7 +62,7 @@ const char *canary_files(const server *vault)
     write_one(dir, "conns.json",
               "{\"marked\": {\"conn_type\": \"http\", \"password\": \"", "canaryvalue",
               "\"}}\n");
-    write_one(dir, "vars.yaml", "marked: \"", "canaryyaml", "\"\n");
+    write_one(dir, "vars.yaml", "marked: \"", "canaryvalue", "\"\n");
     return dir;
 }
 

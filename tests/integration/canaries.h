@@ -11,15 +11,11 @@ extern char canary_secret[], canary_id[];
 /* text, over and over, n times. */
 void canary_repeat(FILE *f, const char *text, int n);
 /* Files for every kind of source that is one, in a folder of the vault's: the same
- * value; in vars.yaml "canaryyaml", because libyaml leaves copies. */
+ * value. */
 const char *canary_files(const server *vault);
 
 /* What malloc under libcurl and OpenSSL may have left of tokens after the probe. */
 enum { CANARY_MOST_OF_TOKENS = 20 };
-/* libyaml's buffer for a scalar grows by realloc, doubling: a copy of what there was
- * may stay behind each time, of 32 bytes to the length of the value. */
-enum { CANARY_MOST_OF_YAML = 8 };
-
 /* The probe (memory_probe.c), with the vault's environment and these arguments, which
  * end with NULL; what it says goes to a file of the vault's.  -> its process. */
 pid_t canary_probe(const server *vault, const char *const *arguments, const char *out);

@@ -37,9 +37,9 @@ static head *fresh_block(int c)
 {
     size_t bytes = sizeof(head) + ((size_t)1 << c);
     if (!heap) {
+        const int kind = MAP_PRIVATE | MAP_ANONYMOUS;
         /* cppcheck-suppress invalidFunctionArg ; an anonymous mapping has no file */
-        void *p = mmap(NULL, HEAP_BYTES, PROT_READ | PROT_WRITE,
-                       MAP_PRIVATE | MAP_ANONYMOUS, -1, 0);
+        void *p = mmap(NULL, HEAP_BYTES, PROT_READ | PROT_WRITE, kind, -1, 0);
         if (p == MAP_FAILED || madvise(p, HEAP_BYTES, MADV_DONTDUMP) != 0) return NULL;
         heap = p;
     }

@@ -341,7 +341,7 @@ static void lock_nothing(const void *arg)
     for (size_t i = 0; i < 4; i++) {
         char *block = ml_pool_alloc(&p, sizes[i]);
         DEMAND(block && has_flag(block, "dd") && !is_locked(block));
-        memset(block, 'x', sizes[i]);
+        write_it(block + sizes[i] - 1);
         DEMAND(strcmp(area_of((char *)area_of(block).from - 1).rights, "---p") == 0);
         DEMAND(p.page_bytes >= sizes[i] && p.locked_bytes == 0);
         ml_pool_free(&p, block, sizes[i]);
