@@ -94,6 +94,10 @@ typedef struct ml_pair {
 
 /* ---- secrets ------------------------------------------------------------------- */
 
+/* A secret lives in pages of the library's own: not in core files, between guard pages,
+ * locked as far as RLIMIT_MEMLOCK goes (see ml_numbers), and scrubbed when the last
+ * holder gives it up.  Copies that a host makes are the host's. */
+
 /* The bytes, and their number in *len.  NULL when this is metadata only (list, delete).
  * Not NUL-terminated by contract; may hold any byte. */
 ML_API const void *ml_secret_data(const ml_secret *s, size_t *len);
@@ -262,10 +266,11 @@ typedef struct ml_allocator {
 #define ML_ALLOCATOR_INIT .size = sizeof(ml_allocator)
 
 /* Once in a process, before its first ml_open.  *a is copied; arg and the functions
- * must live as long as a handle, an answer or a secret does.  The policy's Lua state is
- * in it; libcurl, OpenSSL, libyaml, lua-cjson and what libc allocates itself are not:
- * they are the process's.  Nothing that the library hands out is the caller's to free()
- * or to release.  ML_EUSAGE: a function is missing, or it is too late. */
+ * must live as long as a handle or an answer does.  Secrets and the policy's Lua state
+ * are not in it: they have pages of their own (see ml_secret_data); nor are libcurl,
+ * OpenSSL and what libc allocates itself: those are the process's.  Nothing that the
+ * library hands out is the caller's to free() or to release.  ML_EUSAGE: a function is
+ * missing, or it is too late. */
 ML_API ML_MUST int ml_use_allocator(const ml_allocator *a, ml_err *e);
 
 /* Loads and checks the policy; no network.  ML_EPOLICY (with file:line), ML_EUSAGE. */
@@ -395,6 +400,8 @@ typedef struct ml_numbers {
     uint64_t requests_waiting;   /* now; for their turn */
     uint64_t vaults_paused;      /* now; reads and writes of a vault counted apart */
     uint64_t vaults_broken;      /* now; left alone since nobody answers */
+    uint64_t locked_bytes;       /* now; locked memory, of the process, of secrets */
+    uint64_t unlocked_bytes;     /* now; more of it, that could not be locked */
 } ml_numbers;
 #define ML_NUMBERS_INIT .size = sizeof(ml_numbers)
 

@@ -51,6 +51,7 @@ struct ml_resolver {
     bool has_leader;
     atomic_bool is_reporting; /* the leader is inside done functions */
     bool is_closing;          /* nothing new begins */
+    bool is_memory_noted;     /* it was said that locks are missing */
     bool closes_after_step;   /* ml_close came from inside a done of `leader` */
     atomic_int n_inside;      /* threads in a call, or about to lock for one */
     pthread_t leader;
@@ -103,6 +104,9 @@ ml_secret *ml_resolver_hit(ml_resolver *r, const ml_call *c);
  */
 void ml_answer_keep(ml_resolver *r, const ml_cache_key *key, ml_secret *secret,
                     int code, int64_t fresh_until_ms);
+
+/* With the lock: logs, once, that secrets are in memory that is not locked. */
+void ml_resolver_note_memory(ml_resolver *r);
 
 /* With the lock: has the answer of this call made anew, and forgets about it. */
 void ml_refresh_ahead(ml_resolver *r, const ml_call *c);

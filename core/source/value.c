@@ -6,6 +6,7 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "base/locked.h"
 #include "base/mem.h"
 #include "io/json.h"
 
@@ -31,7 +32,7 @@ void ml_values_fini(ml_values *v)
     while (v->chunks) {
         chunk *c = v->chunks;
         v->chunks = c->next;
-        ml_scrub_free(c, sizeof(*c) + c->size);
+        ml_locked_free(c, sizeof(*c) + c->size);
     }
     ml_values_init(v);
 }
@@ -58,7 +59,7 @@ static bool add_chunk(ml_values *v, size_t n)
         ml_values_fail(v, 0, "it unfolds to too much");
         return false;
     }
-    chunk *c = ml_malloc(sizeof(*c) + size);
+    chunk *c = ml_locked_alloc(sizeof(*c) + size);
     if (!c) {
         ml_values_nomem(v);
         return false;
