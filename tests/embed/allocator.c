@@ -150,7 +150,7 @@ static const struct {
              {"get field", get_field, 5}, {"get lua", get_lua, 5},
              {"list", list, 5},           {"list all", list_all, 5},
              {"explain", explain, 5},     {"metrics", metrics, 2},
-             {"reload", ml_reload, 5}};
+             {"reload", ml_reload, 2}};
 enum { N_STEPS = sizeof(steps) / sizeof(*steps) };
 
 /* ---- tests --------------------------------------------------------------------------
