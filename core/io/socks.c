@@ -48,8 +48,9 @@ void ml_socks_free(ml_socks *all)
 
 ml_sock *ml_socks_add(ml_socks *all, int fd)
 {
-    if (!all->spare && !ml_socks_reserve(all, all->n + 1)) return NULL;
+    if (!all->spare) ml_socks_reserve(all, all->n + 1);
     ml_sock *s = all->spare;
+    if (!s) return NULL;
     all->spare = s->next;
     *s = (ml_sock){.fd = fd, .next = all->first};
     if (all->first) all->first->prev = s;

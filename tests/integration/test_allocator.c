@@ -24,10 +24,16 @@ static int tear_down(void **state)
     return 0;
 }
 
+static void with_patience(ml_options *o)
+{
+    o->lua_deadline_ms = 60 * 1000; /* Lua without memory is slow */
+}
+
 /* Whatever is forgotten for want of memory is seen as an outage, and soon. */
 static ml_resolver *open_it(void)
 {
-    return open_with(&(setup){.vault = vault, .deadline_ms = 5000});
+    return open_with(
+        &(setup){.vault = vault, .deadline_ms = 20 * 1000, .adjust = with_patience});
 }
 
 /* ---- what a host does
