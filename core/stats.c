@@ -19,7 +19,7 @@ static ml_numbers look(ml_resolver *r)
     ml_azure_counts now = ml_azure_count(r->azure);
     return (ml_numbers){ML_NUMBERS_INIT,
                         .hits = cache.hits,
-                        .misses = cache.misses,
+                        .misses = r->misses,
                         .calls = c->calls,
                         .failures = c->failures,
                         .kept_hits = c->kept_hits,
