@@ -94,6 +94,10 @@ typedef struct ml_pair {
 
 /* ---- secrets ------------------------------------------------------------------- */
 
+/* A secret lives in pages of the library's own: not in core files, between guard pages,
+ * locked as far as RLIMIT_MEMLOCK goes (see ml_numbers), and scrubbed when the last
+ * holder gives it up.  Copies that a host makes are the host's. */
+
 /* The bytes, and their number in *len.  NULL when this is metadata only (list, delete).
  * Not NUL-terminated by contract; may hold any byte. */
 ML_API const void *ml_secret_data(const ml_secret *s, size_t *len);
@@ -366,6 +370,8 @@ typedef struct ml_numbers {
     uint64_t requests_waiting;   /* now; for their turn */
     uint64_t vaults_paused;      /* now; reads and writes of a vault counted apart */
     uint64_t vaults_broken;      /* now; left alone since nobody answers */
+    uint64_t locked_bytes;       /* now; locked memory, of the process, of secrets */
+    uint64_t unlocked_bytes;     /* now; more of it, that could not be locked */
 } ml_numbers;
 #define ML_NUMBERS_INIT .size = sizeof(ml_numbers)
 

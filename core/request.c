@@ -233,6 +233,7 @@ static void on_task(ml_op *op, void *arg)
     if (q->changes_store) note_changed(q);
     remember(q, op);
     end_telling(q, op);
+    ml_resolver_note_memory(q->resolver);
     finish(q);
 }
 

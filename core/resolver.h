@@ -66,7 +66,8 @@ struct ml_resolver {
     bool closes_after_step; /* ml_close came from inside a done of `closer` */
     atomic_int n_inside;    /* threads in a call, or about to lock for one */
     pthread_t closer;
-    uint64_t misses; /* gets that the cache could not serve */
+    uint64_t misses;      /* gets that the cache could not serve */
+    bool is_memory_noted; /* it was said that locks are missing */
     ml_request *finished_first, *finished_last; /* their done is due */
 
     const unsigned char *alive; /* a page that a forked child sees as zero */
@@ -116,6 +117,9 @@ int ml_resolver_get(ml_resolver *r, const ml_call *c, ml_secret **out, ml_err *e
  */
 void ml_answer_keep(ml_resolver *r, const ml_cache_key *key, ml_secret *secret,
                     int code, int64_t fresh_until_ms);
+
+/* With the lock: logs, once, that secrets are in memory that is not locked. */
+void ml_resolver_note_memory(ml_resolver *r);
 
 /* With the lock: has the answer of this call made anew, and forgets about it. */
 void ml_refresh_ahead(ml_resolver *r, const ml_call *c);

@@ -3,6 +3,7 @@
 #include <string.h>
 
 #include "base/err.h"
+#include "base/locked.h"
 #include "base/mem.h"
 #include "resolver.h"
 
@@ -17,6 +18,7 @@ static ml_numbers look(ml_resolver *r)
     size_t kept_bytes = 0, kept_entries = 0;
     if (r->kept) kept_entries = ml_kept_count(r->kept, &kept_bytes);
     ml_azure_counts now = ml_azure_count(r->azure);
+    ml_locked_bytes memory = ml_locked_count();
     return (ml_numbers){ML_NUMBERS_INIT,
                         .hits = cache.hits,
                         .misses = r->misses,
@@ -40,7 +42,9 @@ static ml_numbers look(ml_resolver *r)
                         .requests_in_flight = now.in_flight,
                         .requests_waiting = now.waiting,
                         .vaults_paused = now.paused,
-                        .vaults_broken = now.broken};
+                        .vaults_broken = now.broken,
+                        .locked_bytes = memory.locked,
+                        .unlocked_bytes = memory.unlocked};
 }
 
 int ml_stats(ml_resolver *r, ml_numbers *out, ml_err *e)
@@ -99,6 +103,9 @@ static const row rows[] = {
     ROW("vaults_paused", "gauge", "Budgets of vaults that pause.", vaults_paused),
     ROW("vaults_broken", "gauge", "Budgets of vaults that nobody answers for.",
         vaults_broken),
+    ROW("locked_bytes", "gauge", "Locked memory that holds secrets.", locked_bytes),
+    ROW("unlocked_bytes", "gauge", "Memory that holds secrets, and is not locked.",
+        unlocked_bytes),
 #undef ROW
 };
 
