@@ -363,7 +363,7 @@ ML_API ML_MUST int ml_put(ml_resolver *r, const char *name, const void *value,
                           ml_err *e);
 ML_API ML_MUST int ml_delete(ml_resolver *r, const char *name, const ml_pair *context,
                              size_t n_context, ml_err *e);
-/* *out is NUL-terminated text; give it back with ml_answer_free on *out's answer. */
+/* ml_answer_text(*out) tells the story, never a value. */
 ML_API ML_MUST int ml_explain(ml_resolver *r, const char *name, const ml_pair *context,
                               size_t n_context, ml_answer **out, ml_err *e);
 
@@ -414,14 +414,16 @@ ML_API ML_MUST int ml_stats(ml_resolver *r, ml_numbers *out, ml_err *e);
 ML_API ML_MUST int ml_metrics_text(ml_resolver *r, ml_answer **out, ml_err *e);
 
 /* Called exactly once per started request, only from ml_step, a blocking call or
- * ml_close.  answer is NULL and e->code negative on failure, e->code 0 on success.
- * Both are borrowed: ml_secret_ref keeps a secret.  Inside: start and cancel are
- * allowed; step and blocking calls answer ML_EBUSY. */
+ * ml_close, one at a time; other calls of the handle go on meanwhile.  answer is NULL
+ * and e->code negative on failure, e->code 0 on success. Both are borrowed:
+ * ml_secret_ref keeps a secret.  Inside: start and cancel are allowed; step and
+ * blocking calls answer ML_EBUSY. */
 typedef void ml_done(ml_request *q, const ml_answer *answer, const ml_err *e,
                      void *arg);
 
 /* Starts a call; done comes later, never from inside.  NULL and *e when it cannot even
- * start (ML_EUSAGE, ML_ENOMEM, ML_EFORKED); done is not called then. */
+ * start (ML_EUSAGE, ML_EPOLICY, ML_ENOMEM, ML_EFORKED; ML_ECANCELED: the handle is
+ * being closed); done is not called then. */
 ML_API ml_request *ml_start(ml_resolver *r, const ml_call *call, ml_done *done,
                             void *arg, ml_err *e);
 /* The same for the commonest call.  Every other verb is started with an ml_call. */

@@ -20,7 +20,7 @@ static ml_numbers look(ml_resolver *r)
     ml_locked_bytes memory = ml_locked_count();
     return (ml_numbers){ML_NUMBERS_INIT,
                         .hits = cache.hits,
-                        .misses = cache.misses,
+                        .misses = r->misses,
                         .calls = c->calls,
                         .failures = c->failures,
                         .kept_hits = c->kept_hits,
