@@ -155,16 +155,13 @@ typedef struct ml_clock {
  *   moonlatch_call_seconds{verb, rule, outcome}      histogram: calls that the cache of
  *                                                    answers did not serve
  *   moonlatch_source_seconds{verb, source, outcome}  histogram: waiting for a source
- *   moonlatch_request_seconds{method, source, status}
- *                                                    histogram: HTTP, each try; status
- *                                                    "0": no answer
+ *   moonlatch_request_seconds{method, source, status}  histogram: HTTP, each try; "0":
+ *                                                      no answer
  *   moonlatch_budget_wait_seconds{source, outcome}   histogram: "sent" or "refused"
  *   moonlatch_retries_total{source, status}          counter
  *
- * rule is "" for what no rule decides, or several do (list); source is "" for requests
- * of a login, and those that a source written in Lua sends.
- *
- * Called and forbidden as ml_log_fn; everything is borrowed. */
+ * Where several rules or none decide, and for requests of a login or of a source in
+ * Lua, the label is "". Called and forbidden as ml_log_fn; everything is borrowed. */
 typedef enum ml_metric_kind { ML_COUNTER, ML_HISTOGRAM } ml_metric_kind;
 typedef struct ml_metric {
     size_t size; /* of the struct, as the library knows it */
@@ -251,26 +248,22 @@ typedef struct ml_options {
 #define ML_POLICY_AIRFLOW                                                              \
     "local ml = require 'moonlatch.policy'\nreturn ml.policy { ml.airflow {} }\n"
 
-/* Memory for the library, in place of libc's malloc and free.  Both functions are
- * called from any thread, also with locks held, and must not call back into the
- * library. */
+/* Memory in place of libc's.  Both functions are called from any thread, also with
+ * locks held, and must not call back into the library. */
 typedef struct ml_allocator {
     size_t size; /* filled by ML_ALLOCATOR_INIT */
-    /* At least one byte, aligned for anything; NULL: there is none, and the call ends
-     * with ML_ENOMEM. */
+    /* At least one byte, aligned for anything; NULL: out of memory. */
     void *(*alloc)(void *arg, size_t n_bytes);
-    /* A block of alloc, never NULL; what was secret in it has been erased. */
-    void (*release)(void *arg, void *block);
+    void (*release)(void *arg, void *block); /* never NULL */
     void *arg;
 } ml_allocator;
 #define ML_ALLOCATOR_INIT .size = sizeof(ml_allocator)
 
 /* Once in a process, before its first ml_open.  *a is copied; arg and the functions
  * must live as long as a handle or an answer does.  Secrets and the policy's Lua state
- * are not in it: they have pages of their own (see ml_secret_data); nor are libcurl,
- * OpenSSL and what libc allocates itself: those are the process's.  Nothing that the
- * library hands out is the caller's to free() or to release.  ML_EUSAGE: a function is
- * missing, or it is too late. */
+ * have pages of their own (see ml_secret_data); libcurl, OpenSSL and libc allocate as
+ * they do.  What the library hands out is never the caller's to free() or to release.
+ * ML_EUSAGE: a function is missing, or it is too late. */
 ML_API ML_MUST int ml_use_allocator(const ml_allocator *a, ml_err *e);
 
 /* Loads and checks the policy; no network.  ML_EPOLICY (with file:line), ML_EUSAGE. */
