@@ -231,6 +231,11 @@ typedef struct ml_options {
     int vault_reads_in_10_s;
     int vault_writes_in_10_s; /* those that make versions: put, restore */
     bool keep_metrics;        /* for ml_metrics_text */
+    /* A directory of this host, yours or root's, best in memory ("/run/user/1000"), for
+     * budgets that all processes of yours share that name the same one: requests in ten
+     * seconds, at once, pauses and outages.  Times are then the system's, not those of
+     * `clock`.  NULL: this handle has budgets of its own. */
+    const char *budget_dir;
 } ml_options;
 #define ML_OPTIONS_INIT .size = sizeof(ml_options)
 
@@ -239,7 +244,8 @@ typedef struct ml_options {
 #define ML_POLICY_AIRFLOW                                                              \
     "local ml = require 'moonlatch.policy'\nreturn ml.policy { ml.airflow {} }\n"
 
-/* Loads and checks the policy; no network.  ML_EPOLICY (with file:line), ML_EUSAGE. */
+/* Loads and checks the policy; no network.  ML_EPOLICY (with file:line), ML_EUSAGE
+ * (also for a budget_dir that is missing, or that others could tamper with). */
 ML_API ML_MUST int ml_open(ml_resolver **out, const ml_options *opt, ml_err *e);
 /* Reads the policy again (file, directory, files of teams), checks it, runs its own
  * tests, and takes it for the calls that begin from then on; those in flight end with
@@ -366,6 +372,7 @@ typedef struct ml_numbers {
     uint64_t requests_waiting;   /* now; for their turn */
     uint64_t vaults_paused;      /* now; reads and writes of a vault counted apart */
     uint64_t vaults_broken;      /* now; left alone since nobody answers */
+    uint64_t vaults_shared;      /* now; budgets shared with other processes */
 } ml_numbers;
 #define ML_NUMBERS_INIT .size = sizeof(ml_numbers)
 

@@ -40,7 +40,8 @@ static ml_numbers look(ml_resolver *r)
                         .requests_in_flight = now.in_flight,
                         .requests_waiting = now.waiting,
                         .vaults_paused = now.paused,
-                        .vaults_broken = now.broken};
+                        .vaults_broken = now.broken,
+                        .vaults_shared = now.shared};
 }
 
 int ml_stats(ml_resolver *r, ml_numbers *out, ml_err *e)
@@ -99,6 +100,8 @@ static const row rows[] = {
     ROW("vaults_paused", "gauge", "Budgets of vaults that pause.", vaults_paused),
     ROW("vaults_broken", "gauge", "Budgets of vaults that nobody answers for.",
         vaults_broken),
+    ROW("vaults_shared", "gauge", "Budgets of vaults shared with other processes.",
+        vaults_shared),
 #undef ROW
 };
 
