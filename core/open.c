@@ -171,7 +171,8 @@ static int open_io(ml_resolver *r, const ml_options *o, ml_err *e)
                                  .no_proxy = r->no_proxy,
                                  .connect_ms = or_default(o->connect_ms, CONNECT_MS),
                                  .retry = {RETRY_TRIES, RETRY_BASE_MS, RETRY_CAP_MS}};
-    if (o->budget_dir) rc = ml_budget_dir_open(&r->budget_dir, o->budget_dir, e);
+    if (o->budget_dir && *o->budget_dir)
+        rc = ml_budget_dir_open(&r->budget_dir, o->budget_dir, e);
     if (rc < 0) return rc;
     r->azure = ml_azure_new(&r->client, &r->env);
     r->hosted = ml_hosted_new(r->loop);

@@ -16,7 +16,7 @@
 
 #include "base/err.h"
 
-enum { VERSION = 1, NAME_BYTES = 80, ROUNDS = 8, LOCK_MS = 1000, HASH_BYTES = 16 };
+enum { VERSION = 1, NAME_BYTES = 80, ROUNDS = 8, HASH_BYTES = 16 };
 
 static const char magic[8] = {'m', 'o', 'o', 'n', 'l', 'b', 'u', 'd'};
 
@@ -125,7 +125,7 @@ typedef struct opening {
     const ml_budget_dir *dir;
     const char *whose;
     char name[NAME_BYTES];
-    int fd;
+    int fd, wait_ms; /* wait_ms: what is left of it */
     struct stat st;
     ml_err *e;
 } opening;
@@ -139,10 +139,10 @@ static word refuse(const opening *o, const char *why)
 }
 
 /* While one makes or replaces it, others wait here, but not for one who is stopped. */
-static bool wait_for_lock(int fd)
+static bool wait_for_lock(opening *o)
 {
-    for (int ms = 0; flock(fd, LOCK_EX | LOCK_NB) != 0; ms++) {
-        if (ms >= LOCK_MS || (errno != EWOULDBLOCK && errno != EINTR)) return false;
+    for (; flock(o->fd, LOCK_EX | LOCK_NB) != 0; o->wait_ms--) {
+        if (o->wait_ms <= 0 || (errno != EWOULDBLOCK && errno != EINTR)) return false;
         nanosleep(&(struct timespec){.tv_nsec = 1000 * 1000}, NULL);
     }
     return true;
@@ -191,7 +191,7 @@ static word look(opening *o, ml_budget_news *news)
     if (fstat(o->fd, &o->st) != 0) return refuse(o, strerror(errno));
     word w = check_owner(o);
     if (w == FAIL) return w;
-    if (!wait_for_lock(o->fd)) return refuse(o, "it is locked");
+    if (!wait_for_lock(o)) return refuse(o, "it is locked");
     struct stat named;
     if (fstat(o->fd, &o->st) != 0) return refuse(o, strerror(errno));
     if (fstatat(o->dir->fd, o->name, &named, AT_SYMLINK_NOFOLLOW) != 0 ||
@@ -229,9 +229,9 @@ static void let_go(opening *o)
 }
 
 ml_budget_file *ml_budget_file_map(const ml_budget_dir *d, const char *whose, int limit,
-                                   ml_budget_news *news, ml_err *e)
+                                   int wait_ms, ml_budget_news *news, ml_err *e)
 {
-    opening o = {.dir = d, .whose = whose, .fd = -1, .e = e};
+    opening o = {.dir = d, .whose = whose, .fd = -1, .wait_ms = wait_ms, .e = e};
     ml_budget_news seen = *news = ML_BUDGET_AS_IT_WAS;
     if (!ml_budget_file_name(whose, o.name, sizeof(o.name))) {
         ml_fail(e, ML_ENOMEM, "out of memory");

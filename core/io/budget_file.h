@@ -62,10 +62,10 @@ typedef enum ml_budget_news {
     ML_BUDGET_DAMAGED    /* replaced: foreign, cut off, or broken */
 } ml_budget_news;
 
-/* Maps the file, made first if there is none, with a limiter of that limit.  NULL and
- * *e: it is refused, or the system is. */
+/* Maps the file, made first if there is none, with a limiter of that limit.  Waits so
+ * long for others who do the same.  NULL and *e: it is refused, or the system is. */
 ml_budget_file *ml_budget_file_map(const ml_budget_dir *d, const char *whose, int limit,
-                                   ml_budget_news *news, ml_err *e);
+                                   int wait_ms, ml_budget_news *news, ml_err *e);
 void ml_budget_file_unmap(ml_budget_file *f); /* accepts NULL */
 /* Still the one to use?  Also after something wrote over it. */
 bool ml_budget_file_is_good(const ml_budget_file *f, const char *whose);

@@ -69,7 +69,8 @@ static bool open_file(ml_shared *s)
     ml_err e = {0};
     ml_budget_news news;
     ml_budget_file_unmap(s->file);
-    s->file = ml_budget_file_map(s->dir, s->whose, s->limit, &news, &e);
+    s->file = ml_budget_file_map(s->dir, s->whose, s->limit, s->is_alone ? 0 : LOCK_MS,
+                                 &news, &e);
     s->seat = NO_SEAT;
     if (news == ML_BUDGET_DAMAGED)
         ml_logf(s->log, ML_LOG_WARN, "budget",

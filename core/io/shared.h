@@ -13,7 +13,8 @@
  *
  * Who cannot enter (the holder of the lock was stopped; the file is refused) is alone:
  * its own copy goes on from what it saw last, one warning is logged, and it tries again
- * every two seconds.  Nothing here waits longer than a quarter of a second.
+ * every two seconds.  For a lock nobody waits longer than a quarter of a second, and
+ * who is alone does not wait at all.
  *
  * Times are of the system's monotonic clock, which is the same for all, whatever clock
  * the host has given.  Each process holds the requests of all against its own limit. */

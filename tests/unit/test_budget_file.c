@@ -2,6 +2,8 @@
  * refused or replaced. */
 #include "budget_fixture.h"
 
+#include <sys/file.h>
+
 static const char whose[] = "https://acme.example reads";
 
 static ml_budget_news news;
@@ -10,7 +12,7 @@ static ml_err err;
 static ml_budget_file *map_it(void)
 {
     memset(&err, 0, sizeof(err));
-    return ml_budget_file_map(dir, whose, 100, &news, &err);
+    return ml_budget_file_map(dir, whose, 100, 100, &news, &err);
 }
 
 static void assert_refused(const char *why)
@@ -152,6 +154,19 @@ static void test_noise(void **state)
     }
 }
 
+/* Somebody was stopped while it made or replaced the file. */
+static void test_locked(void **state)
+{
+    (void)state;
+    ml_budget_file_unmap(map_it());
+    int fd = open(file_path(whose), O_RDWR);
+    assert_int_equal(flock(fd, LOCK_EX), 0);
+    assert_refused("it is locked");
+    close(fd);
+    ml_budget_file_unmap(map_it());
+    assert_int_equal(err.code, 0);
+}
+
 static void test_refused_files(void **state)
 {
     (void)state;
@@ -244,6 +259,7 @@ int main(void)
         TEST(test_cut_off),
         TEST(test_half_made),
         TEST(test_noise),
+        TEST(test_locked),
         TEST(test_refused_files),
         TEST(test_refused_directories),
     };

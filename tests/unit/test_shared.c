@@ -89,6 +89,19 @@ static void test_pause(void **state)
     tell(&a, ML_HEARD_GOOD, 0);
 }
 
+/* What others sent before the pause is no news: a second look does not wait for it. */
+static void test_old_ones_are_no_look(void **state)
+{
+    (void)state;
+    assert_int_equal(go_many(&a, 5), 5);
+    for (int i = 0; i < 3; i++) {
+        assert_int_equal(ask(&b), ML_LIMITER_GO);
+        tell(&b, ML_HEARD_THROTTLED, 500);
+        now_ms += 500;
+    }
+    assert_int_equal(ask(&b), ML_LIMITER_GO);
+}
+
 static void test_width(void **state)
 {
     (void)state;
@@ -251,7 +264,7 @@ static ml_budget_file *map_it(void)
 {
     ml_err e;
     ml_budget_news news;
-    ml_budget_file *f = ml_budget_file_map(dir, whose, 100, &news, &e);
+    ml_budget_file *f = ml_budget_file_map(dir, whose, 100, 100, &news, &e);
     assert_non_null(f);
     return f;
 }
@@ -360,6 +373,7 @@ int main(void)
         TEST(test_own_limits),
         TEST(test_pause),
         TEST(test_width),
+        TEST(test_old_ones_are_no_look),
         TEST(test_breaker),
         TEST(test_in_flight_of_the_dead),
         TEST(test_back_from_a_stop),
