@@ -1,11 +1,17 @@
 /* cache.c - answers kept for a while: bounded, thread-safe, scrubbed when dropped.
  *
- * Sixteen shards, each with a lock, a table of chains, and its entries in order of use.
+ * Sixteen shards, each with a table of chains and its entries in order of use.  A shard
+ * has sixteen locks: who only reads takes the one of its thread, who changes takes them
+ * all.  So threads that hit do not wait for each other, not even for one whose time on
+ * the processor ended inside.  Readers mark an entry as used; when room is needed, the
+ * oldest that has the mark loses it and becomes the most recent.
+ *
  * An entry past its `refresh_ms` is due: one caller is told to have it made anew while
  * it still serves; until that has come, others are told now and then to help. */
 #include "io/cache.h"
 
 #include <pthread.h>
+#include <stdatomic.h>
 #include <stdlib.h>
 #include <string.h>
 
@@ -14,7 +20,7 @@
 #include "base/lru.h"
 #include "base/mem.h"
 
-enum { SHARDS = 16, BUCKETS = 1024, ENTRY_OVERHEAD = 64 };
+enum { SHARDS = 16, READERS = 16, BUCKETS = 1024, ENTRY_OVERHEAD = 64 };
 
 typedef struct entry entry;
 struct entry {
@@ -22,22 +28,28 @@ struct entry {
     entry *chain;
     ml_secret *secret;
     int64_t expires_ms;
-    int64_t refresh_ms; /* when to say that it is due */
+    _Atomic int64_t refresh_ms; /* when to say that it is due */
     uint64_t hash;
     uint64_t generation;
     uint32_t cost;
-    uint32_t is_refreshing : 1; /* somebody was told to make it anew */
-    uint32_t key_len : 31;
-    char key[]; /* begins with the name */
+    uint32_t key_len;
+    atomic_bool is_refreshing; /* somebody was told to make it anew */
+    atomic_bool was_used;      /* since it last became the most recent */
+    char key[];                /* begins with the name */
 };
 
-typedef struct shard {
+/* What some of the threads have for themselves. */
+typedef struct reader {
     _Alignas(64) pthread_mutex_t lock;
+    uint64_t hits, misses;
+} reader;
+
+typedef struct shard {
+    reader readers[READERS];
     entry *buckets[BUCKETS];
     ml_lru use;
     size_t bytes;
     size_t entries;
-    uint64_t hits, misses;
 } shard;
 
 struct ml_cache {
@@ -52,13 +64,33 @@ ml_cache *ml_cache_new(size_t max_bytes, size_t max_entries)
     if (posix_memalign((void **)&c, 64, sizeof(*c)) != 0) return NULL;
     *c = (ml_cache){.max_shard_bytes = max_bytes / SHARDS,
                     .max_shard_entries = (max_entries + SHARDS - 1) / SHARDS};
-    pthread_mutexattr_t
-        spins; /* what is done under the lock takes no time to sleep in */
-    pthread_mutexattr_init(&spins);
-    pthread_mutexattr_settype(&spins, PTHREAD_MUTEX_ADAPTIVE_NP);
-    for (int i = 0; i < SHARDS; i++) pthread_mutex_init(&c->shards[i].lock, &spins);
-    pthread_mutexattr_destroy(&spins);
+    for (int i = 0; i < SHARDS; i++) {
+        for (int k = 0; k < READERS; k++)
+            pthread_mutex_init(&c->shards[i].readers[k].lock, NULL);
+    }
     return c;
+}
+
+/* ---- locks ------------------------------------------------------------------------
+ */
+
+/* The calling thread's, of this shard. */
+static reader *reader_of(shard *s)
+{
+    static atomic_uint n_threads;
+    static _Thread_local unsigned number; /* 0: none yet */
+    if (number == 0) number = 1 + atomic_fetch_add(&n_threads, 1) % READERS;
+    return &s->readers[number - 1];
+}
+
+static void lock_all(shard *s)
+{
+    for (int i = 0; i < READERS; i++) pthread_mutex_lock(&s->readers[i].lock);
+}
+
+static void unlock_all(shard *s)
+{
+    for (int i = 0; i < READERS; i++) pthread_mutex_unlock(&s->readers[i].lock);
 }
 
 /* ---- keys: every part has an end mark, so that no two calls share one -----------
@@ -114,6 +146,12 @@ static entry **bucket_of(shard *s, uint64_t hash)
     return &s->buckets[(ml_hash_mixed(hash) / SHARDS) % BUCKETS];
 }
 
+static void free_entry(entry *en)
+{
+    ml_secret_unref(en->secret);
+    ml_scrub_free(en, sizeof(*en) + en->key_len);
+}
+
 static void drop(shard *s, entry *en)
 {
     entry **at = bucket_of(s, en->hash);
@@ -122,8 +160,7 @@ static void drop(shard *s, entry *en)
     ml_lru_remove(&s->use, &en->use);
     s->bytes -= en->cost;
     s->entries--;
-    ml_secret_unref(en->secret);
-    ml_scrub_free(en, sizeof(*en) + en->key_len);
+    free_entry(en);
 }
 
 static entry *find(shard *s, const key_walk *w, const char *key)
@@ -141,29 +178,39 @@ static shard *shard_of(ml_cache *c, uint64_t hash)
 /* Of an entry that was hit. */
 static ml_cache_due due_of(entry *en, int64_t now_ms)
 {
-    if (now_ms < en->refresh_ms) return ML_CACHE_FINE;
-    ml_cache_due due = en->is_refreshing ? ML_CACHE_HELP : ML_CACHE_REFRESH;
-    en->is_refreshing = true;
-    en->refresh_ms = now_ms + 1; /* not each of a million hits */
-    return due;
+    int64_t at_ms = atomic_load_explicit(&en->refresh_ms, memory_order_relaxed);
+    /* Not each of a million hits. */
+    if (now_ms < at_ms ||
+        !atomic_compare_exchange_strong(&en->refresh_ms, &at_ms, now_ms + 1))
+        return ML_CACHE_FINE;
+    return atomic_exchange(&en->is_refreshing, true) ? ML_CACHE_HELP : ML_CACHE_REFRESH;
+}
+
+static void drop_expired(shard *s, const key_walk *w, const char *key, int64_t now_ms)
+{
+    lock_all(s);
+    entry *en = find(s, w, key);
+    if (en && now_ms >= en->expires_ms) drop(s, en);
+    unlock_all(s);
 }
 
 static ml_secret *hit(ml_cache *c, const key_walk *w, const char *key, int64_t now_ms,
                       ml_cache_due *due)
 {
     shard *s = shard_of(c, w->hash);
+    reader *mine = reader_of(s);
     ml_secret *found = NULL;
-    pthread_mutex_lock(&s->lock);
+    pthread_mutex_lock(&mine->lock);
     entry *en = find(s, w, key);
-    if (en && now_ms >= en->expires_ms) {
-        drop(s, en);
-    } else if (en) {
-        ml_lru_touch(&s->use, &en->use);
+    if (en && now_ms < en->expires_ms) {
+        if (!atomic_load_explicit(&en->was_used, memory_order_relaxed))
+            atomic_store_explicit(&en->was_used, true, memory_order_relaxed);
         found = ml_secret_ref(en->secret);
         *due = due_of(en, now_ms);
     }
-    *(found ? &s->hits : &s->misses) += 1;
-    pthread_mutex_unlock(&s->lock);
+    *(found ? &mine->hits : &mine->misses) += 1;
+    pthread_mutex_unlock(&mine->lock);
+    if (en && !found) drop_expired(s, w, key, now_ms);
     return found;
 }
 
@@ -212,10 +259,11 @@ int64_t ml_cache_left_ms(ml_cache *c, const ml_cache_key *k, int64_t now_ms)
     char *key = write_key(k, small, &w);
     if (!key) return 0;
     shard *s = shard_of(c, w.hash);
-    pthread_mutex_lock(&s->lock);
+    reader *mine = reader_of(s);
+    pthread_mutex_lock(&mine->lock);
     const entry *en = find(s, &w, key);
     int64_t left_ms = en && en->expires_ms > now_ms ? en->expires_ms - now_ms : 0;
-    pthread_mutex_unlock(&s->lock);
+    pthread_mutex_unlock(&mine->lock);
     drop_key(key, small);
     return left_ms;
 }
@@ -230,7 +278,7 @@ static entry *make_entry(const ml_cache_key *k, ml_secret *secret,
                   .expires_ms = life->expires_ms,
                   .refresh_ms = life->refresh_ms,
                   .generation = k->generation,
-                  .key_len = (uint32_t)n & INT32_MAX};
+                  .key_len = (uint32_t)n};
     key_walk w = {.out = en->key};
     walk_key(&w, k);
     en->hash = w.hash;
@@ -238,30 +286,41 @@ static entry *make_entry(const ml_cache_key *k, ml_secret *secret,
     return en;
 }
 
-static bool is_over(const ml_cache *c, const shard *s)
+/* Second chance: who was used since goes to the end of the line once more. */
+static void make_room(const ml_cache *c, shard *s, size_t cost)
 {
-    return s->bytes > c->max_shard_bytes || s->entries > c->max_shard_entries;
+    while (s->use.oldest && (s->bytes + cost > c->max_shard_bytes ||
+                             s->entries >= c->max_shard_entries)) {
+        entry *en = (entry *)s->use.oldest;
+        if (atomic_exchange(&en->was_used, false))
+            ml_lru_touch(&s->use, &en->use);
+        else
+            drop(s, en);
+    }
 }
 
 void ml_cache_put(ml_cache *c, const ml_cache_key *k, ml_secret *secret,
                   const ml_cache_life *life)
 {
-    if (ml_secret_size(secret) > c->max_shard_bytes) return;
     entry *en = make_entry(k, secret, life);
     if (!en) return;
+    if (en->cost > c->max_shard_bytes) {
+        free_entry(en);
+        return;
+    }
     shard *s = shard_of(c, en->hash);
     key_walk w = {.hash = en->hash, .generation = k->generation, .len = en->key_len};
-    pthread_mutex_lock(&s->lock);
+    lock_all(s);
     entry *old = find(s, &w, en->key);
     if (old) drop(s, old);
+    make_room(c, s, en->cost);
     entry **at = bucket_of(s, en->hash);
     en->chain = *at;
     *at = en;
     ml_lru_add(&s->use, &en->use);
     s->bytes += en->cost;
     s->entries++;
-    while (s->use.oldest && is_over(c, s)) drop(s, (entry *)s->use.oldest);
-    pthread_mutex_unlock(&s->lock);
+    unlock_all(s);
 }
 
 void ml_cache_rest(ml_cache *c, const ml_cache_key *k, int64_t until_ms)
@@ -271,14 +330,14 @@ void ml_cache_rest(ml_cache *c, const ml_cache_key *k, int64_t until_ms)
     char *key = write_key(k, small, &w);
     if (!key) return;
     shard *s = shard_of(c, w.hash);
-    pthread_mutex_lock(&s->lock);
+    lock_all(s);
     entry *en = find(s, &w, key);
     if (en) {
         en->is_refreshing = false;
         en->refresh_ms = until_ms;
         if (until_ms < 0) drop(s, en);
     }
-    pthread_mutex_unlock(&s->lock);
+    unlock_all(s);
     drop_key(key, small);
 }
 
@@ -286,13 +345,13 @@ void ml_cache_forget(ml_cache *c, ml_str pattern)
 {
     for (int i = 0; i < SHARDS; i++) {
         shard *s = &c->shards[i];
-        pthread_mutex_lock(&s->lock);
+        lock_all(s);
         for (ml_lru_node *n = s->use.recent, *older; n; n = older) {
             entry *en = (entry *)n;
             older = n->older;
             if (ml_glob_match(pattern, ml_str_of(en->key))) drop(s, en);
         }
-        pthread_mutex_unlock(&s->lock);
+        unlock_all(s);
     }
 }
 
@@ -300,9 +359,9 @@ void ml_cache_clear(ml_cache *c)
 {
     for (int i = 0; i < SHARDS; i++) {
         shard *s = &c->shards[i];
-        pthread_mutex_lock(&s->lock);
+        lock_all(s);
         while (s->use.oldest) drop(s, (entry *)s->use.oldest);
-        pthread_mutex_unlock(&s->lock);
+        unlock_all(s);
     }
 }
 
@@ -311,12 +370,14 @@ ml_cache_counts ml_cache_count(ml_cache *c)
     ml_cache_counts all = {0};
     for (int i = 0; i < SHARDS; i++) {
         shard *s = &c->shards[i];
-        pthread_mutex_lock(&s->lock);
-        all.hits += s->hits;
-        all.misses += s->misses;
+        lock_all(s);
+        for (int k = 0; k < READERS; k++) {
+            all.hits += s->readers[k].hits;
+            all.misses += s->readers[k].misses;
+        }
         all.bytes += s->bytes;
         all.entries += s->entries;
-        pthread_mutex_unlock(&s->lock);
+        unlock_all(s);
     }
     return all;
 }
@@ -325,6 +386,9 @@ void ml_cache_free(ml_cache *c)
 {
     if (!c) return;
     ml_cache_clear(c);
-    for (int i = 0; i < SHARDS; i++) pthread_mutex_destroy(&c->shards[i].lock);
+    for (int i = 0; i < SHARDS; i++) {
+        for (int k = 0; k < READERS; k++)
+            pthread_mutex_destroy(&c->shards[i].readers[k].lock);
+    }
     free(c);
 }

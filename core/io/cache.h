@@ -1,6 +1,6 @@
 /* cache.h - answers kept for a while: bounded, thread-safe, scrubbed when dropped.
  *
- * A hit costs a hash, one short lock of a sixteenth of the table, and a reference. */
+ * A hit costs a hash, one short lock that threads hardly share, and a reference. */
 #pragma once
 #include "base/secret.h"
 
@@ -37,8 +37,8 @@ typedef struct ml_cache_life {
     int64_t refresh_ms; /* when a hit is due; INT64_MAX: never */
 } ml_cache_life;
 
-/* Takes a reference of its own.  Drops the least recently used when full; what cannot
- * be kept is simply not kept. */
+/* Takes a reference of its own.  Drops what was not used for longest when full (nearly:
+ * see cache.c); what cannot be kept is simply not kept. */
 void ml_cache_put(ml_cache *c, const ml_cache_key *k, ml_secret *s,
                   const ml_cache_life *life);
 /* Making it anew has failed: not due again before until_ms; -1: drop it. */

@@ -96,7 +96,7 @@ void ml_budget_forget(lua_State *L)
     if (is_armed(L)) disarm(&ml_vm_of(L)->budget, L);
 }
 
-/* The engine's Lua has its modules' names, and a path when it was loaded from disk. */
+/* Embedded it has no lines, or its modules' names; loaded from disk, a path. */
 static bool is_of_engine(const lua_Debug *ar)
 {
     return strncmp(ar->short_src, "moonlatch.", strlen("moonlatch.")) == 0 ||

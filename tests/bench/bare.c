@@ -79,6 +79,7 @@ void bare_token(CURL *easy, char *line, size_t size)
 {
     static bare_body answer;
     char url[300], form[600];
+    answer.len = 0;
     char *secret = curl_easy_escape(easy, bench_env("AZURE_CLIENT_SECRET"), 0);
     snprintf(url, sizeof(url), "%s/%s/oauth2/v2.0/token",
              bench_env("AZURE_AUTHORITY_HOST"), bench_env("AZURE_TENANT_ID"));
@@ -97,4 +98,33 @@ void bare_token(CURL *easy, char *line, size_t size)
     curl_easy_setopt(easy, CURLOPT_HTTPHEADER, NULL);
     curl_slist_free_all(headers);
     copy_token(answer.text, line, size);
+}
+
+static void write_value(const char *json, FILE *out)
+{
+    static const char mark[] = "\"value\":\"";
+    const char *from = strstr(json, mark);
+    const char *to = from ? strchr(from + strlen(mark), '"') : NULL;
+    if (!to) bench_die("secret", "the answer holds no value");
+    from += strlen(mark);
+    if (out) fwrite(from, 1, (size_t)(to - from), out);
+}
+
+void bare_get(const char *name, FILE *out)
+{
+    static bare_body answer;
+    char line[8192], url[300];
+    CURL *easy = curl_easy_init();
+    if (!easy) bench_die("curl", "out of memory");
+    answer.len = 0;
+    bare_token(easy, line, sizeof(line));
+    bare_secret_url(url, sizeof(url), name);
+    bare_options(easy, &answer);
+    struct curl_slist *headers = bare_headers(line, 2);
+    curl_easy_setopt(easy, CURLOPT_URL, url);
+    curl_easy_setopt(easy, CURLOPT_HTTPHEADER, headers);
+    bare_check(easy, curl_easy_perform(easy));
+    write_value(answer.text, out);
+    curl_slist_free_all(headers);
+    curl_easy_cleanup(easy);
 }

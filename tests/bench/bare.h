@@ -22,3 +22,5 @@ struct curl_slist *bare_headers(const char *authorization, unsigned number);
 void bare_secret_url(char *url, size_t size, const char *name);
 /* 200 or death. */
 void bare_check(CURL *easy, CURLcode code);
+/* Token and secret over connections of their own; the value goes to out, if any. */
+void bare_get(const char *name, FILE *out);

@@ -77,15 +77,17 @@ int main(int argc, char **argv)
     static run r;
     if (argc != 3) bench_die("usage", "bare_multi COUNT IN_FLIGHT");
     r.count = (unsigned)bench_number(argv[1]);
+    unsigned in_flight = (unsigned)bench_number(argv[2]);
     curl_global_init(CURL_GLOBAL_DEFAULT);
     int64_t began = bench_now_ns();
     CURL *easy = curl_easy_init();
     r.multi = curl_multi_init();
     if (!easy || !r.multi) bench_die("curl", "out of memory");
     bare_token(easy, r.authorization, sizeof(r.authorization));
-    perform(&r, (unsigned)bench_number(argv[2]));
+    perform(&r, in_flight);
     double seconds = (double)(bench_now_ns() - began) / 1e9;
-    bench_sample("bare_gets_per_s", r.count / seconds);
+    bench_sample(in_flight > 1 ? "bare_gets_per_s" : "bare_serial_gets_per_s",
+                 r.count / seconds);
     curl_easy_cleanup(easy);
     curl_multi_cleanup(r.multi);
     curl_global_cleanup();

@@ -3,7 +3,8 @@
 # HTTP/2, for scripts/bench. Sourced.
 #
 # Serves $work/www/NAME.json at https://localhost:VAULT_PORT/secrets/NAME (401 with a
-# challenge when no token comes) and one token at https://localhost:TOKEN_PORT.
+# challenge when no token comes) and one token at https://localhost:TOKEN_PORT. The secret
+# "absent" is missing, and absent.log has a line for each request about it.
 
 # shellcheck disable=SC2154  # work is set by scripts/bench
 
@@ -59,6 +60,10 @@ http {
                 return 401;
             }
             try_files /\$name.json =404;
+        }
+        location = /secrets/absent {
+            access_log $work/absent.log;
+            return 404 '{"error":{"code":"SecretNotFound","message":"not here"}}';
         }
     }
     server {

@@ -18,7 +18,7 @@ with tempfile.TemporaryDirectory() as tmp:
     )
     assert not os.listdir(tmp), "temporary files were left behind"
 rows = json.loads(ran.stdout)
-assert len(rows) == 20, f"{len(rows)} rows"
+assert len(rows) == 24, f"{len(rows)} rows"
 for row in rows:
     assert set(row) == fields, row
     assert row["value"] > 0 and row["ratio"] > 0, row

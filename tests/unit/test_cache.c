@@ -121,6 +121,24 @@ static void test_bounded_by_entries(void **state)
     ml_cache_free(c);
 }
 
+/* What is asked for between the others stays, whenever it came. */
+static void test_what_is_used_stays(void **state)
+{
+    (void)state;
+    ml_cache *c = ml_cache_new(1024 * 1024, 32);
+    char name[16];
+    put(c, &(ml_cache_key){.name = "hot"}, "v", 10);
+    put(c, &(ml_cache_key){.name = "cold"}, "v", 10);
+    for (int i = 0; i < 1000; i++) {
+        snprintf(name, sizeof(name), "%d", i);
+        assert_true(holds(c, &(ml_cache_key){.name = "hot"}, 0, "v"));
+        put(c, &(ml_cache_key){.name = name}, "v", 10);
+    }
+    assert_true(holds(c, &(ml_cache_key){.name = "hot"}, 0, "v"));
+    assert_false(holds(c, &(ml_cache_key){.name = "cold"}, 0, "v"));
+    ml_cache_free(c);
+}
+
 /* Late in its time an answer is due for one caller; the others are asked to help, once
  * a millisecond; when the refresh has failed it rests. */
 static void test_due(void **state)
@@ -183,6 +201,7 @@ int main(void)
         cmocka_unit_test(test_keys_do_not_mix),
         cmocka_unit_test(test_bounded_by_bytes),
         cmocka_unit_test(test_bounded_by_entries),
+        cmocka_unit_test(test_what_is_used_stays),
         cmocka_unit_test(test_due),
         cmocka_unit_test(test_forget),
     };

@@ -5,7 +5,7 @@ INTEROP_VAULT_URL is https://NAME.localhost:PORT, INTEROP_LOOPBACK_URL the same 
 https://localhost:PORT; AZURE_* name the identity, REQUESTS_CA_BUNDLE the trust.
 """
 import os
-import socket
+import pathlib
 import sys
 from datetime import datetime, timezone
 
@@ -18,20 +18,11 @@ from azure.core.exceptions import (
 from azure.identity import ClientSecretCredential
 from azure.keyvault.secrets import SecretClient
 
+sys.path.insert(0, str(pathlib.Path(__file__).parents[1]))
+from localhost import resolve_localhost_names  # noqa: E402
+
 VAULT_SCOPE = "https://vault.azure.net/.default"
 failures = 0
-
-
-def resolve_localhost_names():
-    """RFC 6761: names under localhost are loopback.  glibc would ask DNS for them."""
-    plain = socket.getaddrinfo
-
-    def getaddrinfo(host, *args, **kwargs):
-        if isinstance(host, str) and host.endswith(".localhost"):
-            host = "127.0.0.1"
-        return plain(host, *args, **kwargs)
-
-    socket.getaddrinfo = getaddrinfo
 
 
 def credential(**changed):
