@@ -209,7 +209,7 @@ static void test_nobody_starves(void **state)
 {
     (void)state;
     server *v = vault_start("--seed", seed_path, NULL);
-    char line[64];
+    char line[64] = "";
     worker greedy = run_worker(v, "steady", 60, 2 * LIMIT);
     hear(&greedy, line, sizeof(line));
     sleep_ms(500);

@@ -11,7 +11,6 @@
 
 #include <cmocka.h>
 
-#include <dirent.h>
 #include <fcntl.h>
 #include <sys/stat.h>
 #include <unistd.h>
@@ -20,9 +19,10 @@
 #include "base/log.h"
 #include "io/budget_file.h"
 
+#include "../support/budget_home.h"
+
 static int64_t now_ms;
-static char dir_path[64], logged[600];
-static ml_budget_dir *dir;
+static char logged[600];
 
 static inline int64_t mono_ms(void *arg)
 {
@@ -51,22 +51,15 @@ static const ml_log fake_log = {on_log, NULL, ML_LOG_DEBUG};
 static inline int make_dir(void **state)
 {
     (void)state;
-    ml_err e;
     now_ms = 1000000;
     logged[0] = '\0';
-    snprintf(dir_path, sizeof(dir_path), "/tmp/moonlatch-budget-XXXXXX");
-    return mkdtemp(dir_path) && ml_budget_dir_open(&dir, dir_path, &e) == 0 ? 0 : -1;
+    return make_home();
 }
 
 static inline int remove_dir(void **state)
 {
     (void)state;
-    DIR *all = opendir(dir_path);
-    for (struct dirent *d; all && (d = readdir(all));)
-        unlinkat(dirfd(all), d->d_name, 0);
-    if (all) closedir(all);
-    ml_budget_dir_close(dir);
-    return rmdir(dir_path);
+    return remove_home();
 }
 
 /* Where the budget of this service and kind lies. */

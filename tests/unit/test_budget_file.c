@@ -15,6 +15,14 @@ static ml_budget_file *map_it(void)
     return ml_budget_file_map(dir, whose, 100, 100, &news, &err);
 }
 
+static ml_budget_file *map_well(void)
+{
+    ml_budget_file *f = map_it();
+    if (f) return f;
+    fail_msg("%s", err.text);
+    abort();
+}
+
 static void assert_refused(const char *why)
 {
     assert_null(map_it());
@@ -26,9 +34,8 @@ static void test_one_file_for_all(void **state)
 {
     (void)state;
     mode_t before = umask(0777); /* the strangest one */
-    ml_budget_file *a = map_it(), *b = map_it();
+    ml_budget_file *a = map_well(), *b = map_well();
     umask(before);
-    if (!a || !b) fail_msg("%s", err.text);
     assert_true(a != b);
     assert_int_equal(news, ML_BUDGET_AS_IT_WAS);
     a->n_seats = 7;
@@ -41,7 +48,7 @@ static void test_one_file_for_all(void **state)
     assert_int_equal(st.st_size, sizeof(ml_budget_file));
     ml_budget_file_unmap(a);
     ml_budget_file_unmap(b);
-    b = map_it(); /* it stays when all have gone */
+    b = map_well(); /* it stays when all have gone */
     assert_int_equal(b->n_seats, 7);
     ml_budget_file_unmap(b);
     ml_budget_file_unmap(NULL);
@@ -76,7 +83,7 @@ static void assert_replaced(ml_budget_news wanted)
     assert_true(ml_budget_file_is_good(f, whose));
     f->n_seats = 7;
     ml_budget_file_unmap(f);
-    f = map_it();
+    f = map_well();
     assert_int_equal(news, ML_BUDGET_AS_IT_WAS);
     assert_int_equal(f->n_seats, 7);
     ml_budget_file_unmap(f);
@@ -93,8 +100,7 @@ static void test_damaged(void **state)
                    {offsetof(ml_budget_head, size), "\1\1"},
                    {offsetof(ml_budget_head, whose), "https://evil"}};
     for (size_t i = 0; i < sizeof(changes) / sizeof(*changes); i++) {
-        ml_budget_file *before = map_it();
-        assert_non_null(before);
+        ml_budget_file *before = map_well();
         change(changes[i].at, changes[i].bytes, strlen(changes[i].bytes));
         assert_false(ml_budget_file_is_good(before, whose));
         assert_replaced(ML_BUDGET_DAMAGED);
