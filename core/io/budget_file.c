@@ -23,12 +23,20 @@ static const char magic[8] = {'m', 'o', 'o', 'n', 'l', 'b', 'u', 'd'};
 /* ---- names and heads ---------------------------------------------------------------
  */
 
+/* Clocks of other time namespaces say something else: so do the names of files. */
+static void read_clock_id(char out[40])
+{
+    ssize_t n = readlink("/proc/self/ns/time", out, 39);
+    out[n > 0 ? n : 0] = '\0';
+}
+
 bool ml_budget_file_name(const char *whose, char *out, size_t size)
 {
-    char text[ML_BUDGET_WHOSE + 40], hex[2 * HASH_BYTES + 1];
+    char text[ML_BUDGET_WHOSE + 80], clock_id[40], hex[2 * HASH_BYTES + 1];
     unsigned char hash[EVP_MAX_MD_SIZE];
-    int n = snprintf(text, sizeof(text), "%d %zu %s", VERSION, sizeof(ml_budget_file),
-                     whose);
+    read_clock_id(clock_id);
+    int n = snprintf(text, sizeof(text), "%d %zu %s %s", VERSION,
+                     sizeof(ml_budget_file), clock_id, whose);
     if (!EVP_Digest(text, (size_t)n, hash, NULL, EVP_sha256(), NULL)) return false;
     for (int i = 0; i < HASH_BYTES; i++) snprintf(hex + 2L * i, 3, "%02x", hash[i]);
     snprintf(out, size, "moonlatch-%u-%s.budget", (unsigned)geteuid(), hex);

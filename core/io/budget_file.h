@@ -1,6 +1,6 @@
 /* budget_file.h - one shared budget as a file: its layout, and how it is opened safely.
  *
- *   moonlatch-UID-HASH.budget      HASH: of vault and kind, and of this layout
+ *   moonlatch-UID-HASH.budget      HASH: of vault, kind, clock and this layout
  *
  *   +--------------------------------+
  *   | magic version size boot_id     |  written once, magic last; never changed after
@@ -14,8 +14,8 @@
  *   | seats: owner seen in_flight .. |  of who has requests under way, or waits
  *   +--------------------------------+
  *
- * Files of other versions and of other machines (sizes, byte order) have other names or
- * sizes.  A file that cannot be used is replaced, if it is ours; one of somebody else,
+ * Other versions of this library, and programs of other word sizes, use files of other
+ * names.  A file that cannot be used is replaced, if it is ours; one of somebody else,
  * a link, or what others may write to is refused: whoever can write to a mapping with a
  * robust mutex in it can harm those who use it.
  *
