@@ -74,8 +74,7 @@ static bool open_file(ml_shared *s)
     s->seat = NO_SEAT;
     if (news == ML_BUDGET_DAMAGED)
         ml_logf(s->log, ML_LOG_WARN, "budget",
-                "%s: the file of the shared budget in %s was damaged or not ours to "
-                "read: it is made anew",
+                "%s: the file of the shared budget in %s was damaged: it is made anew",
                 s->whose, s->dir->path);
     if (news == ML_BUDGET_OLD)
         ml_logf(s->log, ML_LOG_INFO, "budget",
@@ -144,7 +143,7 @@ static uint32_t n_seats(const ml_shared *s)
 
 static bool is_left(const ml_shared *s, const ml_budget_seat *t)
 {
-    return s->now_ms - t->seen_ms > SEAT_MS || t->seen_ms - s->now_ms > SEAT_MS;
+    return t->seen_ms < s->now_ms - SEAT_MS || t->seen_ms > s->now_ms + SEAT_MS;
 }
 
 /* Adds up what is in flight, and clears the seats of those who are gone. */
@@ -202,7 +201,7 @@ static void write_seat(ml_shared *s, size_t waiting, int64_t since_ms)
 static bool is_present(const ml_shared *s, const ml_budget_seat *t)
 {
     return t->owner != 0 && t->owner != s->id && t->waiting > 0 &&
-           s->now_ms - t->seen_ms <= PRESENT_MS;
+           t->seen_ms >= s->now_ms - PRESENT_MS;
 }
 
 /* Of the width, for each who has something to do. */
@@ -231,7 +230,7 @@ bool ml_shared_yields(const ml_shared *s, const ml_limiter *l, int64_t since_ms)
         const ml_budget_seat *t = &s->file->seats[i];
         int in_flight = within(t->in_flight, ML_LIMITER_MAX_WIDTH);
         if (!is_present(s, t) || in_flight >= part) continue;
-        if (since_ms - t->since_ms > PATIENCE_MS) return true;
+        if (t->since_ms < since_ms - PATIENCE_MS) return true;
         kept_free += within(t->waiting, part - in_flight);
     }
     return s->in_flight >= part && l->in_flight + kept_free >= l->width;

@@ -288,6 +288,18 @@ static void test_noise_in_the_state(void **state)
         tell(&b, ML_HEARD_NOTHING, 0);
         assert_true(ml_limiter_is_sane(&a.l, now_ms));
     }
+    for (int i = 0; i < 4; i++) { /* the ends of the numbers */
+        f->n_seats = 3;
+        f->seats[2] = (ml_budget_seat){.owner = 5,
+                                       .seen_ms = i & 1 ? INT64_MIN : INT64_MAX,
+                                       .since_ms = i & 2 ? INT64_MIN : INT64_MAX,
+                                       .waiting = INT32_MAX,
+                                       .in_flight = INT32_MIN};
+        ask(&a);
+        f->seats[2].owner = 5;
+        f->seats[2].seen_ms = now_ms;
+        ask(&a);
+    }
     memset(&f->limiter, 0xff, sizeof(f->limiter));
     memset(f->seats, 0, sizeof(f->seats));
     look(&a);
