@@ -12,22 +12,14 @@ int ml_get(ml_resolver *r, const char *name, const ml_pair *context, size_t n_co
 {
     ml_call full, call = {ML_CALL_INIT, .verb = ML_GET, .name = name,
                           .context = context, .n_context = n_context};
-    int rc = ml_call_widen(&call, &full, e);
+    ml_secret *secret = NULL;
+    int rc = ml_resolver_check_alive(r, e);
+    if (rc == 0) rc = ml_call_widen(&call, &full, e);
+    if (rc == 0) rc = ml_resolver_get(r, &full, &secret, e);
+    if (rc == 0 && !secret)
+        rc = ml_fail(e, ML_EINVALID, "the policy gave no secret for %.100s", name);
     if (rc < 0) return rc;
-    ml_secret *kept = ml_resolver_is_alive(r) ? ml_resolver_hit(r, &full) : NULL;
-    if (kept) {
-        if (e) e->code = ML_OK;
-        *out = kept;
-        return 0;
-    }
-    ml_answer *answer = NULL;
-    rc = ml_run(r, &full, &answer, e);
-    if (rc < 0) return rc;
-    ml_secret *secret = ml_secret_ref(ml_answer_at(answer, 0));
-    ml_answer_free(answer);
-    if (!secret) {
-        return ml_fail(e, ML_EINVALID, "the policy gave no secret for %.100s", name);
-    }
+    if (e) e->code = ML_OK;
     *out = secret;
     return 0;
 }

@@ -94,6 +94,10 @@ typedef struct ml_pair {
 
 /* ---- secrets ------------------------------------------------------------------- */
 
+/* A secret lives in pages of the library's own: not in core files, between guard pages,
+ * locked as far as RLIMIT_MEMLOCK goes (see ml_numbers), and scrubbed when the last
+ * holder gives it up.  Copies that a host makes are the host's. */
+
 /* The bytes, and their number in *len.  NULL when this is metadata only (list, delete).
  * Not NUL-terminated by contract; may hold any byte. */
 ML_API const void *ml_secret_data(const ml_secret *s, size_t *len);
@@ -335,7 +339,7 @@ ML_API ML_MUST int ml_put(ml_resolver *r, const char *name, const void *value,
                           ml_err *e);
 ML_API ML_MUST int ml_delete(ml_resolver *r, const char *name, const ml_pair *context,
                              size_t n_context, ml_err *e);
-/* *out is NUL-terminated text; give it back with ml_answer_free on *out's answer. */
+/* ml_answer_text(*out) tells the story, never a value. */
 ML_API ML_MUST int ml_explain(ml_resolver *r, const char *name, const ml_pair *context,
                               size_t n_context, ml_answer **out, ml_err *e);
 
@@ -372,6 +376,8 @@ typedef struct ml_numbers {
     uint64_t requests_waiting;   /* now; for their turn */
     uint64_t vaults_paused;      /* now; reads and writes of a vault counted apart */
     uint64_t vaults_broken;      /* now; left alone since nobody answers */
+    uint64_t locked_bytes;       /* now; locked memory, of the process, of secrets */
+    uint64_t unlocked_bytes;     /* now; more of it, that could not be locked */
     uint64_t vaults_shared;      /* now; budgets shared with other processes */
 } ml_numbers;
 #define ML_NUMBERS_INIT .size = sizeof(ml_numbers)
@@ -385,14 +391,16 @@ ML_API ML_MUST int ml_stats(ml_resolver *r, ml_numbers *out, ml_err *e);
 ML_API ML_MUST int ml_metrics_text(ml_resolver *r, ml_answer **out, ml_err *e);
 
 /* Called exactly once per started request, only from ml_step, a blocking call or
- * ml_close.  answer is NULL and e->code negative on failure, e->code 0 on success.
- * Both are borrowed: ml_secret_ref keeps a secret.  Inside: start and cancel are
- * allowed; step and blocking calls answer ML_EBUSY. */
+ * ml_close, one at a time; other calls of the handle go on meanwhile.  answer is NULL
+ * and e->code negative on failure, e->code 0 on success. Both are borrowed:
+ * ml_secret_ref keeps a secret.  Inside: start and cancel are allowed; step and
+ * blocking calls answer ML_EBUSY. */
 typedef void ml_done(ml_request *q, const ml_answer *answer, const ml_err *e,
                      void *arg);
 
 /* Starts a call; done comes later, never from inside.  NULL and *e when it cannot even
- * start (ML_EUSAGE, ML_ENOMEM, ML_EFORKED); done is not called then. */
+ * start (ML_EUSAGE, ML_EPOLICY, ML_ENOMEM, ML_EFORKED; ML_ECANCELED: the handle is
+ * being closed); done is not called then. */
 ML_API ml_request *ml_start(ml_resolver *r, const ml_call *call, ml_done *done,
                             void *arg, ml_err *e);
 /* The same for the commonest call.  Every other verb is started with an ml_call. */

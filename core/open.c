@@ -7,6 +7,7 @@
 
 #include "base/clock.h"
 #include "base/err.h"
+#include "base/locked.h"
 #include "base/mem.h"
 #include "resolver.h"
 
@@ -141,7 +142,7 @@ static int set_proxy(ml_resolver *r, const ml_options *o, ml_err *e)
     static const char *const proxies[] = {"https_proxy", "HTTPS_PROXY", "all_proxy",
                                           "ALL_PROXY", NULL};
     static const char *const exceptions[] = {"no_proxy", "NO_PROXY", NULL};
-    r->proxy = ml_dup(o->proxy ? o->proxy : first_set(&r->env, proxies));
+    r->proxy = ml_locked_dup(o->proxy ? o->proxy : first_set(&r->env, proxies));
     r->no_proxy = ml_dup(o->proxy ? "" : first_set(&r->env, exceptions));
     if (r->proxy && r->no_proxy) return 0;
     return ml_fail(e, ML_ENOMEM, "out of memory");
@@ -224,6 +225,7 @@ int ml_open(ml_resolver **out, const ml_options *opt, ml_err *e)
         ml_resolver_free(r);
         return rc;
     }
+    ml_resolver_note_memory(r);
     *out = r;
     return 0;
 }
@@ -241,7 +243,7 @@ void ml_resolver_free(ml_resolver *r)
     ml_meter_fini(&r->meter);
     ml_env_fini(&r->env);
     ml_policy_forget(r);
-    if (r->proxy) ml_scrub_free(r->proxy, strlen(r->proxy)); /* may hold a password */
+    if (r->proxy) ml_locked_free(r->proxy, strlen(r->proxy) + 1);
     free(r->no_proxy);
     if (r->alive) munmap((void *)(uintptr_t)r->alive, (size_t)sysconf(_SC_PAGESIZE));
     pthread_cond_destroy(&r->changed);

@@ -233,6 +233,7 @@ static void on_task(ml_op *op, void *arg)
     if (q->changes_store) note_changed(q);
     remember(q, op);
     end_telling(q, op);
+    ml_resolver_note_memory(q->resolver);
     finish(q);
 }
 
@@ -242,7 +243,10 @@ static bool start_from_cache(ml_request *q, const ml_call *call)
     ml_cache_key key = key_of(q);
     ml_cache_due due;
     ml_secret *secret = ml_cache_get(r->cache, &key, ml_loop_now_ms(r->loop), &due);
-    if (!secret) return false;
+    if (!secret) {
+        r->misses++;
+        return false;
+    }
     if (due == ML_CACHE_REFRESH) ml_refresh_ahead(r, call);
     q->op = ml_ready_new(r->loop, on_hit, q);
     if (!q->op) {

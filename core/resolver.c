@@ -15,16 +15,46 @@ int ml_resolver_check_alive(const ml_resolver *r, ml_err *e)
                    "one after fork");
 }
 
-/* With the lock: is the caller inside a done function of this handle? */
+/* ---- inside the host's functions ----------------------------------------------------
+ */
+
+/* What the calling thread is in the middle of: a function of the host that this handle
+ * called, perhaps from inside one that another handle called. */
+typedef struct visit {
+    const ml_resolver *r;
+    const struct visit *outer;
+} visit;
+
+static _Thread_local const visit *innermost;
+
 static bool is_inside_done(const ml_resolver *r)
 {
-    return r->is_reporting && pthread_equal(r->leader, pthread_self());
+    const visit *v = innermost;
+    while (v && v->r != r) v = v->outer;
+    return v != NULL;
+}
+
+/* With the lock, which is let go around the call of one of the two.  False: a fork in
+ * there made this the child, who has no lock, and must not touch what is shared. */
+static bool call_host(ml_resolver *r, ml_fetch *f, ml_request *q)
+{
+    visit here = {r, innermost};
+    pthread_mutex_unlock(&r->lock);
+    innermost = &here;
+    if (f)
+        ml_hosted_call(f);
+    else
+        q->done(q, q->answer, &q->err, q->arg);
+    innermost = here.outer;
+    if (!ml_resolver_is_alive(r)) return false;
+    pthread_mutex_lock(&r->lock);
+    return true;
 }
 
 /* With the lock: must the caller close the handle, because a done of its step asked? */
 static bool closes_here(const ml_resolver *r)
 {
-    return r->closes_after_step && pthread_equal(r->leader, pthread_self());
+    return r->closes_after_step && pthread_equal(r->closer, pthread_self());
 }
 
 /* Counted before it has the lock: who closes with the lock waits for this one, too. */
@@ -52,32 +82,23 @@ static ml_request *take_finished(ml_resolver *r)
     return q;
 }
 
-/* The host's sources are asked here, where its other functions are called. */
-static void ask_host(ml_resolver *r)
-{
-    ml_fetch *f;
-    while ((f = ml_hosted_next(r->hosted))) {
-        pthread_mutex_unlock(&r->lock);
-        ml_hosted_call(f);
-        pthread_mutex_lock(&r->lock);
-    }
-}
-
-/* Calls what is due; with the lock, which is let go around each call. */
+/* Calls what is due, until nothing is; with the lock, and unless another thread does.
+ * The number of dones, or ML_EFORKED (then without the lock). */
 static int report(ml_resolver *r)
 {
     int n = 0;
-    ml_request *q;
+    if (r->is_reporting) return 0;
     r->is_reporting = true;
-    ask_host(r);
-    while ((q = take_finished(r))) {
-        n++;
-        pthread_mutex_unlock(&r->lock);
-        q->done(q, q->answer, &q->err, q->arg);
-        pthread_mutex_lock(&r->lock);
+    for (;;) {
+        ml_fetch *f = ml_hosted_next(r->hosted);
+        ml_request *q = f ? NULL : take_finished(r);
+        if (!f && !q) break;
+        if (!call_host(r, f, q)) return ML_EFORKED;
+        if (q) n++;
         ml_request_free(q);
     }
     r->is_reporting = false;
+    if (r->is_closing) pthread_cond_broadcast(&r->changed);
     return n;
 }
 
@@ -88,11 +109,10 @@ static int shorter(int a_ms, int b_ms)
     return a_ms < b_ms ? a_ms : b_ms;
 }
 
-/* One round as the leader; with the lock.  Answers how many requests finished. */
+/* One round as the leader; with the lock.  As report. */
 static int lead(ml_resolver *r, int max_wait_ms)
 {
     r->has_leader = true;
-    r->leader = pthread_self();
     int wait_ms = shorter(max_wait_ms, ml_loop_next_ms(r->loop));
     if (wait_ms != 0) {
         pthread_mutex_unlock(&r->lock);
@@ -102,11 +122,9 @@ static int lead(ml_resolver *r, int max_wait_ms)
     do { /* the turn forgets who woke it, so the inbox is looked into behind it */
         ml_loop_turn(r->loop);
     } while (ml_hosted_collect(r->hosted));
-    pthread_cond_broadcast(&r->changed); /* blocking calls need not wait for reports */
-    int n = report(r);
     r->has_leader = false;
-    pthread_cond_broadcast(&r->changed);
-    return n;
+    pthread_cond_broadcast(&r->changed); /* nobody need wait for the reports */
+    return report(r);
 }
 
 /* As a follower; with the lock. */
@@ -132,19 +150,41 @@ static void follow(ml_resolver *r, int max_wait_ms)
  * is_closing keeps new calls out and nobody leads any more but the closer.  It ends
  * what is in flight, wakes the others, and frees when the last of them has left. */
 
+static bool is_somebody_at_a_door(const ml_resolver *r)
+{
+    for (int i = 0; i < ML_THREAD_SLOTS; i++)
+        if (r->doors[i].n != 0) return true;
+    return false;
+}
+
+/* With the lock, which is let go: until nobody but n_own is inside.  Who looks for a
+ * hit is quick, and takes no lock in which to be waited for; who comes in from there is
+ * counted inside before it leaves the door. */
+static void wait_for_the_others(ml_resolver *r, int n_own)
+{
+    for (;;) {
+        while (is_somebody_at_a_door(r)) {
+            pthread_mutex_unlock(&r->lock);
+            nanosleep(&(struct timespec){.tv_nsec = 100000}, NULL);
+            pthread_mutex_lock(&r->lock);
+        }
+        if (r->n_inside <= n_own) return;
+        pthread_cond_wait(&r->changed, &r->lock);
+    }
+}
+
 /* With the lock; n_own: 1 when the caller is itself counted in n_inside. */
 static void close_locked(ml_resolver *r, int n_own)
 {
-    while (r->has_leader) {
+    while (r->has_leader || r->is_reporting) {
         ml_loop_wake(r->loop);
         pthread_cond_wait(&r->changed, &r->lock);
     }
     r->has_leader = true;
-    r->leader = pthread_self();
     ml_loop_cancel_all(r->loop);
-    report(r);
+    if (report(r) < 0) return; /* the child of a fork */
     pthread_cond_broadcast(&r->changed);
-    while (r->n_inside > n_own) pthread_cond_wait(&r->changed, &r->lock);
+    wait_for_the_others(r, n_own);
     pthread_mutex_unlock(&r->lock);
     ml_resolver_free(r);
 }
@@ -160,7 +200,10 @@ void ml_close(ml_resolver *r)
         close_locked(r, 0);
         return;
     }
-    if (is_first) r->closes_after_step = true;
+    if (is_first) {
+        r->closes_after_step = true;
+        r->closer = pthread_self();
+    }
     pthread_mutex_unlock(&r->lock);
 }
 
@@ -189,6 +232,7 @@ int ml_step(ml_resolver *r, int max_wait_ms)
         n = lead(r, max_wait_ms);
     else if (max_wait_ms != 0)
         follow(r, max_wait_ms);
+    if (n == ML_EFORKED) return n;
     leave(r);
     return n;
 }
@@ -292,32 +336,39 @@ void ml_request_deadline(ml_request *q, int ms)
 /* ---- blocking: start + step until done ----------------------------------------------
  */
 
-/* With the lock. */
-static void wait_until_finished(ml_resolver *r, const ml_request *q)
+/* With the lock.  False: this is the child of a fork, without it. */
+static bool wait_until_finished(ml_resolver *r, const ml_request *q)
 {
     while (!q->is_finished) {
         if (closes_here(r))
             ml_loop_cancel_all(r->loop); /* this one with the others */
         else if (r->has_leader || r->is_closing)
             follow(r, -1);
-        else
-            lead(r, -1);
+        else if (lead(r, -1) == ML_EFORKED)
+            return false;
     }
+    return true;
 }
 
+/* With the lock, which is gone afterwards, and perhaps the handle with it. */
 static int run(ml_resolver *r, const ml_call *call, ml_answer **out, ml_err *e)
 {
+    ml_err_clear(e);
+    if (is_inside_done(r)) {
+        ml_resolver_leave(r);
+        return ml_fail(e, ML_EBUSY, "blocking calls are not allowed inside a done");
+    }
     ml_request *q = start(r, call, NULL, NULL, e);
-    if (!q) return e->code;
-    wait_until_finished(r, q);
-    int code = q->err.code;
-    if (code) {
+    if (q && !wait_until_finished(r, q)) return ml_resolver_check_alive(r, e);
+    int code = q ? q->err.code : e->code;
+    if (q && code) {
         *e = q->err;
-    } else {
+    } else if (q) {
         *out = q->answer;
         q->answer = NULL;
     }
     ml_request_free(q);
+    leave(r);
     return code;
 }
 
@@ -331,41 +382,55 @@ int ml_run(ml_resolver *r, const ml_call *call, ml_answer **out, ml_err *e)
     if (rc == 0) rc = ml_call_widen(call, &full, e);
     if (rc < 0) return rc;
     ml_resolver_enter(r);
-    if (is_inside_done(r)) {
-        ml_resolver_leave(r);
-        return ml_fail(e, ML_EBUSY, "blocking calls are not allowed inside a done");
-    }
-    rc = run(r, &full, out, e);
-    leave(r);
-    return rc;
+    return run(r, &full, out, e);
 }
+
+/* ---- hits ---------------------------------------------------------------------------
+ */
 
 /* A hit was told that its answer is late: begins to make it anew, or turns the loop
  * once so that this goes on though nobody waits.  With somebody else inside, neither is
  * needed now. */
-static void make_anew(ml_resolver *r, const ml_call *c, ml_cache_due due)
+static void make_anew(ml_resolver *r, const ml_call *c, ml_cache_due due,
+                      int64_t now_ms)
 {
     if (pthread_mutex_trylock(&r->lock) != 0) {
         ml_cache_key key = ml_cache_key_of(r, c);
-        if (due == ML_CACHE_REFRESH) ml_cache_rest(r->cache, &key, 0);
+        if (due == ML_CACHE_REFRESH) ml_cache_rest(r->cache, &key, now_ms + 1);
         return;
     }
     r->n_inside++;
     if (due == ML_CACHE_REFRESH) ml_refresh_ahead(r, c);
-    if (!r->has_leader && !r->is_closing) lead(r, 0);
+    if (!r->has_leader && !r->is_closing && lead(r, 0) == ML_EFORKED) return;
     leave(r);
 }
 
-ml_secret *ml_resolver_hit(ml_resolver *r, const ml_call *c)
+static ml_secret *look_for_a_hit(ml_resolver *r, const ml_call *c)
 {
-    if (!r->cache || c->verb != ML_GET || (c->flags & ML_REFRESH)) return NULL;
-    if (atomic_load_explicit(&r->is_reporting, memory_order_relaxed)) return NULL;
+    if (!r->cache || (c->flags & ML_REFRESH) || r->is_closing || is_inside_done(r))
+        return NULL;
     ml_cache_key key = ml_cache_key_of(r, c);
     ml_cache_due due;
-    ml_secret *secret =
-        ml_cache_get(r->cache, &key, r->clock.mono_ms(r->clock.arg), &due);
-    if (due != ML_CACHE_FINE) make_anew(r, c, due);
+    int64_t now_ms = r->clock.mono_ms(r->clock.arg);
+    ml_secret *secret = ml_cache_get(r->cache, &key, now_ms, &due);
+    if (due != ML_CACHE_FINE) make_anew(r, c, due, now_ms);
     return secret;
+}
+
+int ml_resolver_get(ml_resolver *r, const ml_call *c, ml_secret **out, ml_err *e)
+{
+    ml_err unseen;
+    ml_answer *answer = NULL;
+    atomic_int *door = &r->doors[ml_thread_slot()].n;
+    atomic_fetch_add(door, 1);
+    *out = look_for_a_hit(r, c);
+    if (!*out) ml_resolver_enter(r);
+    atomic_fetch_sub(door, 1);
+    if (*out) return 0;
+    int rc = run(r, c, &answer, e ? e : &unseen);
+    *out = ml_secret_ref(ml_answer_at(answer, 0));
+    ml_answer_free(answer);
+    return rc;
 }
 
 /* ---- reloading ------------------------------------------------------------------ */

@@ -2,14 +2,20 @@
  *
  * Threads.  One lock guards everything but the cache and ml_wake.  Whoever needs
  * progress and finds no leader becomes it: it waits on the loop's descriptor without
- * the lock, turns the loop with the lock, and calls the done functions of finished
- * requests without the lock again.  Everybody else waits for `changed`. */
+ * the lock and turns the loop with the lock.  Then another may lead.  The done
+ * functions of what has finished, and the host's sources, are called without the lock,
+ * by one thread at a time: who has led and finds no reporter becomes it.  Everybody
+ * else waits for `changed`.
+ *
+ * A hit of the cache takes no lock of the handle's.  It is counted at one of the doors,
+ * so that ml_close does not free under it. */
 #pragma once
 #include <pthread.h>
 #include <stdatomic.h>
 
 #include "azure/azure.h"
 #include "base/env.h"
+#include "base/threads.h"
 #include "io/cache.h"
 #include "io/http.h"
 #include "moonlatch.h"
@@ -45,15 +51,23 @@ struct ml_request {
     ml_request *next; /* in `finished` */
 };
 
+typedef struct ml_door {
+    atomic_int n;   /* threads that look for a hit, or come in from there */
+    char apart[60]; /* each in a cache line of its own */
+} ml_door;
+
 struct ml_resolver {
+    ml_door doors[ML_THREAD_SLOTS];
     pthread_mutex_t lock;
     pthread_cond_t changed;
-    bool has_leader;
-    atomic_bool is_reporting; /* the leader is inside done functions */
-    bool is_closing;          /* nothing new begins */
-    bool closes_after_step;   /* ml_close came from inside a done of `leader` */
-    atomic_int n_inside;      /* threads in a call, or about to lock for one */
-    pthread_t leader;
+    bool has_leader;        /* a thread waits on the loop, or turns it */
+    bool is_reporting;      /* a thread is inside the host's functions */
+    atomic_bool is_closing; /* nothing new begins */
+    bool closes_after_step; /* ml_close came from inside a done of `closer` */
+    atomic_int n_inside;    /* threads in a call, or about to lock for one */
+    pthread_t closer;
+    uint64_t misses;      /* gets that the cache could not serve */
+    bool is_memory_noted; /* it was said that locks are missing */
     ml_request *finished_first, *finished_last; /* their done is due */
 
     const unsigned char *alive; /* a page that a forked child sees as zero */
@@ -94,16 +108,19 @@ int ml_resolver_check_alive(const ml_resolver *r, ml_err *e);
 /* Ends every request and frees; nobody else may be inside. */
 void ml_resolver_free(ml_resolver *r);
 
-/* A reference to the kept answer of this call, or NULL.  Without the lock, which is
- * taken only if it is free, and only to make an answer anew that is late in its time.
- */
-ml_secret *ml_resolver_hit(ml_resolver *r, const ml_call *c);
+/* A blocking get: from the cache, without the lock, which is taken only if it is free
+ * and only to make an answer anew that is late in its time; else as ml_run, and *out is
+ * the answer's first secret, NULL if it has none. */
+int ml_resolver_get(ml_resolver *r, const ml_call *c, ml_secret **out, ml_err *e);
 
 /* Keeps the answer of an ended get as long as everything in it is fresh.  secret NULL:
  * it failed with this code, and what was kept before is dropped or left, as that says.
  */
 void ml_answer_keep(ml_resolver *r, const ml_cache_key *key, ml_secret *secret,
                     int code, int64_t fresh_until_ms);
+
+/* With the lock: logs, once, that secrets are in memory that is not locked. */
+void ml_resolver_note_memory(ml_resolver *r);
 
 /* With the lock: has the answer of this call made anew, and forgets about it. */
 void ml_refresh_ahead(ml_resolver *r, const ml_call *c);

@@ -3,6 +3,7 @@
 #include <string.h>
 
 #include "base/err.h"
+#include "base/locked.h"
 #include "base/mem.h"
 #include "resolver.h"
 
@@ -17,9 +18,10 @@ static ml_numbers look(ml_resolver *r)
     size_t kept_bytes = 0, kept_entries = 0;
     if (r->kept) kept_entries = ml_kept_count(r->kept, &kept_bytes);
     ml_azure_counts now = ml_azure_count(r->azure);
+    ml_locked_bytes memory = ml_locked_count();
     return (ml_numbers){ML_NUMBERS_INIT,
                         .hits = cache.hits,
-                        .misses = cache.misses,
+                        .misses = r->misses,
                         .calls = c->calls,
                         .failures = c->failures,
                         .kept_hits = c->kept_hits,
@@ -41,6 +43,8 @@ static ml_numbers look(ml_resolver *r)
                         .requests_waiting = now.waiting,
                         .vaults_paused = now.paused,
                         .vaults_broken = now.broken,
+                        .locked_bytes = memory.locked,
+                        .unlocked_bytes = memory.unlocked,
                         .vaults_shared = now.shared};
 }
 
@@ -100,6 +104,9 @@ static const row rows[] = {
     ROW("vaults_paused", "gauge", "Budgets of vaults that pause.", vaults_paused),
     ROW("vaults_broken", "gauge", "Budgets of vaults that nobody answers for.",
         vaults_broken),
+    ROW("locked_bytes", "gauge", "Locked memory that holds secrets.", locked_bytes),
+    ROW("unlocked_bytes", "gauge", "Memory that holds secrets, and is not locked.",
+        unlocked_bytes),
     ROW("vaults_shared", "gauge", "Budgets of vaults shared with other processes.",
         vaults_shared),
 #undef ROW

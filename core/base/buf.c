@@ -4,9 +4,9 @@
 #include <stdarg.h>
 #include <stdint.h>
 #include <stdio.h>
-#include <stdlib.h>
 #include <string.h>
 
+#include "base/locked.h"
 #include "base/mem.h"
 
 enum { DEFAULT_MAX_BYTES = 1024 * 1024, FIRST_BYTES = 256 };
@@ -18,7 +18,7 @@ void ml_buf_init(ml_buf *b, size_t max)
 
 void ml_buf_fini(ml_buf *b)
 {
-    ml_scrub_free(b->data, b->cap);
+    ml_locked_free(b->data, b->cap);
     ml_buf_init(b, b->max);
 }
 
@@ -52,13 +52,13 @@ static bool reserve(ml_buf *b, size_t n)
     if (need <= b->cap) return true;
     size_t cap = b->cap ? b->cap : FIRST_BYTES;
     while (cap < need) cap = cap > SIZE_MAX / 2 ? need : cap * 2;
-    char *data = malloc(cap);
+    char *data = ml_locked_alloc(cap);
     if (!data) {
         b->failed = true;
         return false;
     }
     if (b->len) memcpy(data, b->data, b->len);
-    ml_scrub_free(b->data, b->cap);
+    ml_locked_free(b->data, b->cap);
     b->data = data;
     b->cap = cap;
     return true;

@@ -1,8 +1,8 @@
 /* buf.h - a growing buffer that scrubs what it leaves behind, always.
  *
- * Grows by allocate, copy, scrub, free.  Writers may be chained without checking:
- * after the first failure (out of memory, past max) the buffer stays failed, adds
- * nothing more, and ml_buf_ok says so. */
+ * Lives in locked memory (locked.h).  Grows by allocate, copy, scrub, free.  Writers
+ * may be chained without checking: after the first failure (out of memory, past max)
+ * the buffer stays failed, adds nothing more, and ml_buf_ok says so. */
 #pragma once
 #include <stdbool.h>
 #include <stddef.h>

@@ -6,6 +6,7 @@
 #include <unistd.h>
 
 #include "base/err.h"
+#include "base/locked.h"
 #include "base/mem.h"
 
 int ml_env_init(ml_env *env, const ml_pair *pairs, size_t n, ml_err *e)
@@ -15,7 +16,7 @@ int ml_env_init(ml_env *env, const ml_pair *pairs, size_t n, ml_err *e)
     for (env->n = 0; env->n < n; env->n++) {
         ml_pair *copy = &env->pairs[env->n];
         copy->name = ml_dup(pairs[env->n].name);
-        copy->value = ml_dup(pairs[env->n].value);
+        copy->value = pairs[env->n].value ? ml_locked_dup(pairs[env->n].value) : NULL;
         if (copy->name && copy->value) continue;
         env->n++;
         ml_env_fini(env);
@@ -24,16 +25,12 @@ int ml_env_init(ml_env *env, const ml_pair *pairs, size_t n, ml_err *e)
     return 0;
 }
 
-static void scrub_text(const char *text)
-{
-    if (text) ml_scrub_free((char *)(uintptr_t)text, strlen(text));
-}
-
 void ml_env_fini(ml_env *env)
 {
     for (size_t i = 0; i < env->n; i++) {
-        scrub_text(env->pairs[i].name);
-        scrub_text(env->pairs[i].value);
+        char *value = (char *)(uintptr_t)env->pairs[i].value;
+        free((char *)(uintptr_t)env->pairs[i].name);
+        if (value) ml_locked_free(value, strlen(value) + 1);
     }
     free(env->pairs);
     *env = (ml_env){0};

@@ -2,22 +2,25 @@
 #include "base/secret.h"
 
 #include <stdatomic.h>
+#include <stddef.h>
 #include <stdlib.h>
 #include <string.h>
 
-#include "base/mem.h"
+#include "base/locked.h"
 
-/* One block, as small as it can be, because there may be many: the head, where each
- * text begins, and the texts, each followed by NUL.  Texts of tags follow the others,
- * name and value by turns; one position more says where everything ends. */
+/* One block, as small as it can be, because there may be many: the head (members in the
+ * order that needs no padding), where each text begins, and the texts, each followed by
+ * NUL.  Texts of tags follow the others, name and value by turns; one position more
+ * says where everything ends. */
 enum text { VALUE, NAME, SOURCE, KEY, VERSION, CONTENT_TYPE, RECOVERY_ID, TAGS };
 
 struct ml_secret {
     atomic_uint refs;
     uint32_t size;
     uint32_t n_tags;
-    bool has_value;
-    ml_attributes attributes;
+    bool has_value, enabled, managed;
+    int64_t created_s, updated_s, not_before_s, expires_s, deleted_s, purge_s;
+    int32_t recoverable_days;
     uint32_t begins[]; /* TAGS + 2 * n_tags + 1 */
 };
 
@@ -50,6 +53,32 @@ static void place(ml_secret *s, size_t i, ml_str text)
     s->begins[i + 1] = s->begins[i] + (uint32_t)text.n + 1;
 }
 
+static void set_attributes(ml_secret *s, const ml_attributes *a)
+{
+    s->enabled = a->enabled;
+    s->managed = a->managed;
+    s->created_s = a->created_s;
+    s->updated_s = a->updated_s;
+    s->not_before_s = a->not_before_s;
+    s->expires_s = a->expires_s;
+    s->deleted_s = a->deleted_s;
+    s->purge_s = a->scheduled_purge_s;
+    s->recoverable_days = a->recoverable_days;
+}
+
+ml_attributes ml_secret_attributes(const ml_secret *s)
+{
+    return (ml_attributes){.enabled = s->enabled,
+                           .managed = s->managed,
+                           .created_s = s->created_s,
+                           .updated_s = s->updated_s,
+                           .not_before_s = s->not_before_s,
+                           .expires_s = s->expires_s,
+                           .deleted_s = s->deleted_s,
+                           .scheduled_purge_s = s->purge_s,
+                           .recoverable_days = s->recoverable_days};
+}
+
 ml_secret *ml_secret_new(const ml_secret_fields *f)
 {
     const ml_str texts[TAGS] = {[VALUE] = f->value,
@@ -59,15 +88,16 @@ ml_secret *ml_secret_new(const ml_secret_fields *f)
                                 [VERSION] = f->version,
                                 [CONTENT_TYPE] = f->content_type,
                                 [RECOVERY_ID] = f->recovery_id};
-    size_t head = sizeof(ml_secret) + (TAGS + 2 * f->n_tags + 1) * sizeof(uint32_t);
+    size_t head =
+        offsetof(ml_secret, begins) + (TAGS + 2 * f->n_tags + 1) * sizeof(uint32_t);
     size_t size = head + text_bytes(f);
-    ml_secret *s = size <= UINT32_MAX ? malloc(size) : NULL;
+    ml_secret *s = size <= UINT32_MAX ? ml_locked_alloc(size) : NULL;
     if (!s) return NULL;
     atomic_init(&s->refs, 1);
     s->size = (uint32_t)size;
     s->n_tags = (uint32_t)f->n_tags;
     s->has_value = f->has_value;
-    s->attributes = f->attributes;
+    set_attributes(s, &f->attributes);
     s->begins[0] = (uint32_t)head;
     for (size_t i = 0; i < TAGS; i++) place(s, i, texts[i]);
     for (size_t i = 0; i < f->n_tags; i++) {
@@ -94,7 +124,7 @@ static ml_secret *copy_with(const ml_secret *s, const ml_str *name, const ml_str
                                           .recovery_id = text_of(s, RECOVERY_ID),
                                           .tags = tags,
                                           .n_tags = s->n_tags,
-                                          .attributes = s->attributes});
+                                          .attributes = ml_secret_attributes(s)});
     free(tags);
     return copy;
 }
@@ -126,7 +156,7 @@ void ml_secret_unref(ml_secret *s)
 {
     if (!s) return;
     if (atomic_fetch_sub_explicit(&s->refs, 1, memory_order_acq_rel) > 1) return;
-    ml_scrub_free(s, s->size);
+    ml_locked_free(s, s->size);
 }
 
 ml_str ml_secret_value(const ml_secret *s)
@@ -194,11 +224,6 @@ const char *ml_secret_tag(const ml_secret *s, const char *name)
         if (strcmp(tag.name.p, name) == 0) return tag.value.p;
     }
     return NULL;
-}
-
-ml_attributes ml_secret_attributes(const ml_secret *s)
-{
-    return s->attributes;
 }
 
 void ml_secrets_fini(ml_secrets *l)

@@ -1,8 +1,8 @@
 /* secret.h - building the one type that holds secret bytes.
  *
- * A secret is one block of memory: header, texts, tags, value.  It never changes after
- * ml_secret_new, so any number of holders on any thread may read it; the last unref
- * scrubs the whole block. */
+ * A secret is one block of locked memory (locked.h): header, texts, tags, value.  It
+ * never changes after ml_secret_new, so any number of holders on any thread may read
+ * it; the last unref scrubs the whole block. */
 #pragma once
 #include "base/str.h"
 #include "moonlatch.h"

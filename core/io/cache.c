@@ -19,8 +19,9 @@
 #include "base/hash.h"
 #include "base/lru.h"
 #include "base/mem.h"
+#include "base/threads.h"
 
-enum { SHARDS = 16, READERS = 16, BUCKETS = 1024, ENTRY_OVERHEAD = 64 };
+enum { SHARDS = 16, READERS = ML_THREAD_SLOTS, BUCKETS = 1024, ENTRY_OVERHEAD = 64 };
 
 typedef struct entry entry;
 struct entry {
@@ -41,15 +42,15 @@ struct entry {
 /* What some of the threads have for themselves. */
 typedef struct reader {
     _Alignas(64) pthread_mutex_t lock;
-    uint64_t hits, misses;
+    _Atomic uint64_t hits;
 } reader;
 
 typedef struct shard {
     reader readers[READERS];
     entry *buckets[BUCKETS];
     ml_lru use;
-    size_t bytes;
-    size_t entries;
+    _Atomic size_t bytes; /* atomic for who counts without a lock */
+    _Atomic size_t entries;
 } shard;
 
 struct ml_cache {
@@ -62,8 +63,9 @@ ml_cache *ml_cache_new(size_t max_bytes, size_t max_entries)
 {
     ml_cache *c = NULL;
     if (posix_memalign((void **)&c, 64, sizeof(*c)) != 0) return NULL;
-    *c = (ml_cache){.max_shard_bytes = max_bytes / SHARDS,
-                    .max_shard_entries = (max_entries + SHARDS - 1) / SHARDS};
+    memset(c, 0, sizeof(*c));
+    c->max_shard_bytes = max_bytes / SHARDS;
+    c->max_shard_entries = max_entries / SHARDS + (max_entries % SHARDS != 0);
     for (int i = 0; i < SHARDS; i++) {
         for (int k = 0; k < READERS; k++)
             pthread_mutex_init(&c->shards[i].readers[k].lock, NULL);
@@ -77,10 +79,7 @@ ml_cache *ml_cache_new(size_t max_bytes, size_t max_entries)
 /* The calling thread's, of this shard. */
 static reader *reader_of(shard *s)
 {
-    static atomic_uint n_threads;
-    static _Thread_local unsigned number; /* 0: none yet */
-    if (number == 0) number = 1 + atomic_fetch_add(&n_threads, 1) % READERS;
-    return &s->readers[number - 1];
+    return &s->readers[ml_thread_slot()];
 }
 
 static void lock_all(shard *s)
@@ -148,6 +147,7 @@ static entry **bucket_of(shard *s, uint64_t hash)
 
 static void free_entry(entry *en)
 {
+    if (!en) return;
     ml_secret_unref(en->secret);
     ml_scrub_free(en, sizeof(*en) + en->key_len);
 }
@@ -208,7 +208,10 @@ static ml_secret *hit(ml_cache *c, const key_walk *w, const char *key, int64_t n
         found = ml_secret_ref(en->secret);
         *due = due_of(en, now_ms);
     }
-    *(found ? &mine->hits : &mine->misses) += 1;
+    if (found) { /* this lock guards it: no need to add atomically */
+        uint64_t hits = atomic_load_explicit(&mine->hits, memory_order_relaxed);
+        atomic_store_explicit(&mine->hits, hits + 1, memory_order_relaxed);
+    }
     pthread_mutex_unlock(&mine->lock);
     if (en && !found) drop_expired(s, w, key, now_ms);
     return found;
@@ -299,13 +302,23 @@ static void make_room(const ml_cache *c, shard *s, size_t cost)
     }
 }
 
+static void add(shard *s, entry *en)
+{
+    entry **at = bucket_of(s, en->hash);
+    en->chain = *at;
+    *at = en;
+    ml_lru_add(&s->use, &en->use);
+    s->bytes += en->cost;
+    s->entries++;
+}
+
 void ml_cache_put(ml_cache *c, const ml_cache_key *k, ml_secret *secret,
                   const ml_cache_life *life)
 {
     entry *en = make_entry(k, secret, life);
-    if (!en) return;
-    if (en->cost > c->max_shard_bytes) {
+    if (!en || en->cost > c->max_shard_bytes) {
         free_entry(en);
+        ml_cache_rest(c, k, -1); /* the old one is not true any more */
         return;
     }
     shard *s = shard_of(c, en->hash);
@@ -314,12 +327,7 @@ void ml_cache_put(ml_cache *c, const ml_cache_key *k, ml_secret *secret,
     entry *old = find(s, &w, en->key);
     if (old) drop(s, old);
     make_room(c, s, en->cost);
-    entry **at = bucket_of(s, en->hash);
-    en->chain = *at;
-    *at = en;
-    ml_lru_add(&s->use, &en->use);
-    s->bytes += en->cost;
-    s->entries++;
+    add(s, en);
     unlock_all(s);
 }
 
@@ -365,19 +373,14 @@ void ml_cache_clear(ml_cache *c)
     }
 }
 
-ml_cache_counts ml_cache_count(ml_cache *c)
+ml_cache_counts ml_cache_count(const ml_cache *c)
 {
     ml_cache_counts all = {0};
     for (int i = 0; i < SHARDS; i++) {
-        shard *s = &c->shards[i];
-        lock_all(s);
-        for (int k = 0; k < READERS; k++) {
-            all.hits += s->readers[k].hits;
-            all.misses += s->readers[k].misses;
-        }
+        const shard *s = &c->shards[i];
+        for (int k = 0; k < READERS; k++) all.hits += s->readers[k].hits;
         all.bytes += s->bytes;
         all.entries += s->entries;
-        unlock_all(s);
     }
     return all;
 }

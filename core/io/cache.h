@@ -49,7 +49,7 @@ void ml_cache_clear(ml_cache *c);
 
 /* Of all gets so far, and of this moment. */
 typedef struct ml_cache_counts {
-    uint64_t hits, misses;
+    uint64_t hits;
     uint64_t bytes, entries;
 } ml_cache_counts;
-ml_cache_counts ml_cache_count(ml_cache *c);
+ml_cache_counts ml_cache_count(const ml_cache *c); /* without a lock */

@@ -2,7 +2,6 @@
 #include "script/alloc.h"
 
 #include <lua.h>
-#include <stdlib.h>
 #include <string.h>
 
 #include "base/mem.h"
@@ -81,7 +80,7 @@ static void *take(ml_alloc *a, size_t more_bytes, size_t size)
     if (is_for_too_many_keys(a, size)) return refuse(a, ML_ALLOC_TABLE);
     size_t left = a->max_bytes > a->used_bytes ? a->max_bytes - a->used_bytes : 0;
     if (more_bytes > left) return refuse(a, ML_ALLOC_CAPPED);
-    void *block = malloc(size);
+    void *block = ml_pool_alloc(&a->pool, size);
     if (!block) return refuse(a, ML_ALLOC_NO_MEMORY);
     return block;
 }
@@ -90,10 +89,10 @@ static void *take(ml_alloc *a, size_t more_bytes, size_t size)
  */
 static void *shrink(ml_alloc *a, void *block, size_t old_size, size_t new_size)
 {
-    char *smaller = new_size < old_size / 2 ? malloc(new_size) : NULL;
+    char *smaller = new_size < old_size / 2 ? ml_pool_alloc(&a->pool, new_size) : NULL;
     if (smaller) {
         memcpy(smaller, block, new_size);
-        ml_scrub_free(block, old_size);
+        ml_pool_free(&a->pool, block, old_size);
     } else {
         ml_scrub((char *)block + new_size, old_size - new_size);
     }
@@ -106,7 +105,7 @@ static void *grow(ml_alloc *a, void *block, size_t old_size, size_t new_size)
     void *bigger = take(a, new_size - old_size, new_size);
     if (!bigger) return NULL;
     memcpy(bigger, block, old_size);
-    ml_scrub_free(block, old_size);
+    ml_pool_free(&a->pool, block, old_size);
     a->used_bytes += new_size - old_size;
     return bigger;
 }
@@ -128,7 +127,7 @@ void *ml_alloc_lua(void *ud, void *block, size_t old_size, size_t new_size)
     if (new_size == 0) {
         a->used_bytes -= old_size;
         note_free(a, block, old_size);
-        ml_scrub_free(block, old_size);
+        ml_pool_free(&a->pool, block, old_size);
         return NULL;
     }
     void *moved_to = new_size <= old_size ? shrink(a, block, old_size, new_size)
@@ -150,4 +149,9 @@ bool ml_alloc_charge(ml_alloc *a, size_t n)
 void ml_alloc_discharge(ml_alloc *a, size_t n)
 {
     a->used_bytes -= n;
+}
+
+void ml_alloc_fini(ml_alloc *a)
+{
+    ml_pool_fini(&a->pool);
 }

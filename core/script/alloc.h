@@ -1,4 +1,8 @@
-/* alloc.h - the allocator of a Lua state: everything it gives up is scrubbed first.
+/* alloc.h - the allocator of a Lua state: everything it gives up is scrubbed first, and
+ * core dumps leave it out.
+ *
+ * A pool of its own, not locked: only sources that handle values as strings put some
+ * there, and all of Lua would use up what may be locked.
  *
  * Lua tells the old size of a block, so scrubbing on free and on move is exact.  What
  * it cannot reach: the C stack (luaL_Buffer keeps short strings there) and libraries
@@ -9,6 +13,8 @@
 #pragma once
 #include <stdbool.h>
 #include <stddef.h>
+
+#include "base/pool.h"
 
 typedef enum ml_alloc_refusal {
     ML_ALLOC_FINE,
@@ -24,6 +30,7 @@ enum {
 };
 
 typedef struct ml_alloc {
+    ml_pool pool;
     size_t max_bytes;
     size_t used_bytes;
     ml_alloc_refusal refusal; /* the last one since somebody cleared it */
@@ -44,3 +51,5 @@ void ml_alloc_discharge(ml_alloc *a, size_t n);
 
 /* A lua_Alloc; ud is the ml_alloc. */
 void *ml_alloc_lua(void *ud, void *block, size_t old_size, size_t new_size);
+/* After lua_close. */
+void ml_alloc_fini(ml_alloc *a);

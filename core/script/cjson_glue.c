@@ -1,22 +1,14 @@
-/* cjson_glue.c - what the packaged lua-cjson archive is linked to instead of libc.
+/* cjson_glue.c - what the packaged lua-cjson archive is linked to instead of libc's
+ * stderr; for its memory see locked.h.
  *
- * The build renames four references of Debian's archive (see CMakeLists.txt): its
- * buffers are scrubbed when they grow or are freed, and its one use of stderr goes
- * through a variable of ours, because the archive is not position-independent there and
- * would otherwise keep us from linking a shared library. */
+ * Its one use of stderr goes through a variable of ours (see CMakeLists.txt), because
+ * the archive is not position-independent there and would otherwise keep us from
+ * linking a shared library. */
 #include "script/cjson_glue.h"
 
-#include <malloc.h>
 #include <stdio.h>
-#include <stdlib.h>
-#include <string.h>
-
-#include "base/mem.h"
 
 int luaopen_cjson(lua_State *L); /* its own header names no Lua types */
-void *ml_cjson_malloc(size_t n);
-void *ml_cjson_realloc(void *p, size_t n);
-void ml_cjson_free(void *p);
 extern FILE *ml_cjson_stderr;
 
 FILE *ml_cjson_stderr;
@@ -25,26 +17,6 @@ FILE *ml_cjson_stderr;
 __attribute__((constructor)) static void set_stderr(void)
 {
     ml_cjson_stderr = stderr;
-}
-
-void *ml_cjson_malloc(size_t n)
-{
-    return malloc(n);
-}
-
-void ml_cjson_free(void *p)
-{
-    if (p) ml_scrub_free(p, malloc_usable_size(p));
-}
-
-void *ml_cjson_realloc(void *p, size_t n)
-{
-    void *fresh = malloc(n);
-    if (!fresh || !p) return fresh;
-    size_t old = malloc_usable_size(p);
-    memcpy(fresh, p, old < n ? old : n);
-    ml_cjson_free(p);
-    return fresh;
 }
 
 int ml_open_cjson(lua_State *L)

@@ -198,6 +198,7 @@ void ml_vm_free(ml_vm *vm)
 {
     if (!vm) return;
     if (vm->L) lua_close(vm->L);
+    ml_alloc_fini(&vm->alloc);
     free(vm);
 }
 

@@ -6,7 +6,7 @@
 #include <stdlib.h>
 #include <string.h>
 
-#include "base/mem.h"
+#include "base/locked.h"
 #include "io/json.h"
 
 enum { CHUNK_BYTES = 16 * 1024, MAX_BYTES = 64 * 1024 * 1024 };
@@ -31,7 +31,7 @@ void ml_values_fini(ml_values *v)
     while (v->chunks) {
         chunk *c = v->chunks;
         v->chunks = c->next;
-        ml_scrub_free(c, sizeof(*c) + c->size);
+        ml_locked_free(c, sizeof(*c) + c->size);
     }
     ml_values_init(v);
 }
@@ -58,7 +58,7 @@ static bool add_chunk(ml_values *v, size_t n)
         ml_values_fail(v, 0, "it unfolds to too much");
         return false;
     }
-    chunk *c = malloc(sizeof(*c) + size);
+    chunk *c = ml_locked_alloc(sizeof(*c) + size);
     if (!c) {
         ml_values_nomem(v);
         return false;

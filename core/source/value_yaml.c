@@ -4,13 +4,10 @@
  * their value, "<<" merges maps, and of equal keys the last one counts.  Refused: tags
  * other than the plain ones, keys that are no scalars, a value inside itself.
  *
- * What stays behind in the heap: libyaml takes its memory from malloc, and gives some
- * of it back without our being asked (a scalar that outgrows its buffer, tokens behind
- * a mistake).  Its input buffers and all that it hands over is scrubbed here. */
+ * libyaml's own memory is that of secrets (see locked.h): nothing stays behind. */
 #include <string.h>
 #include <yaml.h>
 
-#include "base/mem.h"
 #include "source/value.h"
 
 enum { MAX_DEPTH = 64, MAX_ANCHORS = 1000 };
@@ -47,9 +44,6 @@ static ml_value *fail(reader *r, const char *problem)
 static void drop_event(reader *r)
 {
     if (!r->has_event) return;
-    if (r->event.type == YAML_SCALAR_EVENT) {
-        ml_scrub(r->event.data.scalar.value, r->event.data.scalar.length);
-    }
     yaml_event_delete(&r->event);
     r->has_event = false;
 }
@@ -290,10 +284,6 @@ ml_value *ml_value_of_yaml(ml_values *v, ml_str text)
     yaml_parser_set_input_string(&r.parser, (const unsigned char *)text.p, text.n);
     ml_value *top = read_stream(&r);
     drop_event(&r);
-    ml_scrub(r.parser.raw_buffer.start,
-             (size_t)(r.parser.raw_buffer.end - r.parser.raw_buffer.start));
-    ml_scrub(r.parser.buffer.start,
-             (size_t)(r.parser.buffer.end - r.parser.buffer.start));
     yaml_parser_delete(&r.parser);
     return top;
 }

@@ -47,7 +47,7 @@ package(development libmoonlatch-dev libdevel
 .
 These are the header, the archive, the manual of the functions, examples, and
 what pkg-config and CMake want to know."
-  ${same} liblua5.4-dev libcurl4-openssl-dev libssl-dev libyaml-dev)
+  ${same} liblua5.4-dev libcurl4-openssl-dev libssl-dev)
 package(program moonlatch utils "secrets resolver with policies in Lua - program" "${about}
 .
 This is the program: it asks for secrets and stores them, explains and tests

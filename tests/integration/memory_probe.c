@@ -1,239 +1,112 @@
-/* memory_probe.c - a host that gets secrets, lets everything go, and then searches its
- * own writable memory for what should not be there any more.
+/* memory_probe.c - a host that gets secrets from every kind of source and lets
+ * everything go; then it searches its own writable memory for what should not be there
+ * any more, or stops, so that somebody else takes a core file of it.
  *
- *     memory_probe plain|scrubbing      (VAULT_URL, AZURE_*, SSL_CERT_FILE are set)
+ *     memory_probe plain|apart [open|closed]
+ *                         (VAULT_URL, FILES, AZURE_*, SSL_CERT_FILE are set)
  *
  * plain: libcurl and OpenSSL use malloc.  They do not erase what they free: copies of
- * theirs are counted and allowed (README, "Limits").
- * scrubbing: both get an allocator that does, so what is found then is ours: nothing is
- * allowed but the environment itself, which belongs to the process.
+ * theirs are counted and allowed (README, "Secrets in memory").
+ * apart: both get an allocator of their own, which erases, and which core dumps leave
+ * out: what is found then is ours.
+ * open, closed: no search.  Prints "ready" and stops itself with everything held, or
+ * after ml_close; without its environment, which belongs to the process and is in any
+ * core file.
  *
  * Prints one line a canary: copies while the handle is open, copies after close.
  * Exit 0: nothing that is not allowed.  1: found.  2: a call failed. */
-#include <curl/curl.h>
-#include <openssl/crypto.h>
+#include <signal.h>
 #include <stdbool.h>
 #include <stdint.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/prctl.h>
+#include <sys/resource.h>
+#include <unistd.h>
 
 #include "moonlatch.h"
+#include "probe_heap.h"
+#include "probe_search.h"
 
-/* ---- an allocator that leaves nothing
- * ------------------------------------------------ */
+/* ---- what a host does ------------------------------------------------------------ */
 
-typedef union head {
-    size_t size;
-    max_align_t align;
-} head;
-
-static void *take(size_t size)
-{
-    head *h = malloc(sizeof(*h) + size);
-    if (!h) return NULL;
-    h->size = size;
-    return h + 1;
-}
-
-static void release(void *p)
-{
-    if (!p) return;
-    head *h = (head *)p - 1;
-    OPENSSL_cleanse(p, h->size);
-    free(h);
-}
-
-static void *resize(void *p, size_t size)
-{
-    void *fresh = take(size);
-    if (!fresh || !p) return fresh;
-    size_t old = ((head *)p - 1)->size;
-    memcpy(fresh, p, old < size ? old : size);
-    release(p);
-    return fresh;
-}
-
-static void *take_zeroed(size_t n, size_t size)
-{
-    void *p = take(n * size);
-    return p ? memset(p, 0, n * size) : NULL;
-}
-
-static char *copy(const char *text)
-{
-    size_t n = strlen(text) + 1;
-    char *p = take(n);
-    return p ? memcpy(p, text, n) : NULL;
-}
-
-static void *ssl_take(size_t size, const char *file, int line)
-{
-    (void)file;
-    (void)line;
-    return take(size);
-}
-
-static void *ssl_resize(void *p, size_t size, const char *file, int line)
-{
-    (void)file;
-    (void)line;
-    return resize(p, size);
-}
-
-static void ssl_release(void *p, const char *file, int line)
-{
-    (void)file;
-    (void)line;
-    release(p);
-}
-
-/* ---- searching
- * ----------------------------------------------------------------------- */
-
-enum { MASK = 0x15 };
-
-/* What is looked for, masked so that this program does not find itself.  test_memory.c
- * repeats each text many times, so that a copy is found also when a part of it was
- * overwritten: canaryvalue, canaryclient, and the base64 of "abcabcabc" at any offset
- * (the client's id, inside of the token). */
-typedef struct canary {
-    const char *name;
-    const char *masked[3];
-    int found;
-} canary;
-
-static canary canaries[] = {
-    {"value", {"\x76\x74\x7b\x74\x67\x6c\x63\x74\x79\x60\x70"}, 0},
-    {"client_secret", {"\x76\x74\x7b\x74\x67\x6c\x76\x79\x7c\x70\x7b\x61"}, 0},
-    {"token",
-     {"\x4c\x42\x5f\x7f\x4c\x42\x5f\x7f\x4c\x42\x5f\x7f",
-      "\x4c\x78\x5b\x7d\x4c\x78\x5b\x7d\x4c\x78\x5b\x7d",
-      "\x4c\x27\x53\x7c\x4c\x27\x53\x7c\x4c\x27\x53\x7c"},
-     0},
-};
-enum { N_CANARIES = sizeof(canaries) / sizeof(canaries[0]), NEAR = 512 };
-
-static bool is_at(const volatile char *p, const char *masked, size_t n)
-{
-    for (size_t i = 0; i < n; i++) {
-        if ((p[i] ^ MASK) != masked[i]) return false;
-    }
-    return true;
-}
-
-/* Copies of one canary in a range; hits close to each other are one copy. */
-static int count(const char *from, const char *to, const char *masked, bool show)
-{
-    int n = 0;
-    size_t len = strlen(masked);
-    const char *last = NULL;
-    for (const char *p = from; p + len <= to; p++) {
-        if ((*p ^ MASK) != masked[0] || !is_at(p, masked, len)) continue;
-        if (last && p - last < NEAR) {
-            last = p;
-            continue;
-        }
-        last = p;
-        n++;
-        if (!show) continue;
-        fprintf(stderr, "  at %p: ", (const void *)p);
-        for (const char *c = p - 96 < from ? from : p - 96; c < p; c++) {
-            fputc(*c >= ' ' && *c <= '~' ? *c : '.', stderr);
-        }
-        fputc('\n', stderr);
-    }
-    return n;
-}
-
-/* The strings of the environment: the process's, not ours. */
-static void environment(const char **from, const char **to)
-{
-    unsigned long at[2] = {0, 0};
-    char text[4096] = "";
-    FILE *f = fopen("/proc/self/stat", "re");
-    if (f && fgets(text, sizeof(text), f)) {
-        char *p = strrchr(text, ')');
-        for (int field = 3; p && field <= 51; field++) { /* 50 and 51, see proc(5) */
-            p = strchr(p + 1, ' ');
-            if (p && field >= 50) at[field - 50] = strtoul(p, NULL, 10);
-        }
-    }
-    if (f) fclose(f);
-    *from = (const char *)(uintptr_t)at[0];
-    *to = (const char *)(uintptr_t)at[1];
-}
-
-static void search_range(const char *from, const char *to, const char *name, bool show)
-{
-    for (int i = 0; i < N_CANARIES; i++) {
-        for (int k = 0; k < 3 && canaries[i].masked[k]; k++) {
-            int n = count(from, to, canaries[i].masked[k], show);
-            canaries[i].found += n;
-            if (n && show) {
-                fprintf(stderr, "  %d of %s in %s\n", n, canaries[i].name, name);
-            }
-        }
-    }
-}
-
-/* Everything writable: heap, stacks, anonymous memory, data of programs and libraries.
- */
-static void search(bool show)
-{
-    char line[512];
-    const char *env_from, *env_to;
-    environment(&env_from, &env_to);
-    for (int i = 0; i < N_CANARIES; i++) canaries[i].found = 0;
-    FILE *f = fopen("/proc/self/maps", "re");
-    while (f && fgets(line, sizeof(line), f)) {
-        char *at; /* FROM-TO rw-p OFFSET DEVICE INODE   NAME */
-        const char *from = (const char *)(uintptr_t)strtoul(line, &at, 16);
-        if (*at != '-') continue;
-        const char *to = (const char *)(uintptr_t)strtoul(at + 1, &at, 16);
-        if (strncmp(at, " rw", 3) != 0) continue;
-        at[strcspn(at, "\n")] = '\0';
-        for (int i = 0; i < 4; i++) {
-            at += strspn(at, " ");
-            at += strcspn(at, " ");
-        }
-        at += strspn(at, " ");
-        if (env_from >= from && env_to <= to) {
-            search_range(from, env_from, at, show);
-            from = env_to;
-        }
-        search_range(from, to, at, show);
-    }
-    if (f) fclose(f);
-}
-
-/* ---- what a host does
- * ------------------------------------------------------------------ */
-
+/* The source in Lua logs in itself, and has the value as a string of Lua; what it and
+ * transform saw stays in the Lua state. */
 static const char policy[] =
     "local ml = require 'moonlatch.policy'\n"
-    "local kv = ml.azure_key_vault { vault_url = ml.env 'VAULT_URL' }\n"
-    "local own = ml.azure_key_vault { vault_url = ml.env 'VAULT_URL', alias = 'own',\n"
-    "  credential = ml.client_secret { tenant_id = ml.env 'AZURE_TENANT_ID',\n"
-    "    client_id = ml.env 'AZURE_CLIENT_ID',\n"
-    "    client_secret = ml.env_secret 'AZURE_CLIENT_SECRET' } }\n"
-    "local env = ml.environment {}\n"
+    "local url, files, id = ml.env 'VAULT_URL', ml.env 'FILES', ml.env "
+    "'AZURE_CLIENT_ID'\n"
+    "local secret, tenant = ml.env_secret 'AZURE_CLIENT_SECRET', ml.env "
+    "'AZURE_TENANT_ID'\n"
+    "local kv = ml.azure_key_vault { vault_url = url }\n"
+    "local own = ml.azure_key_vault { vault_url = url, alias = 'own',\n"
+    "  credential = ml.client_secret { tenant_id = tenant, client_id = id,\n"
+    "    client_secret = secret } }\n"
+    "local seen = {}\n"
+    "local function ask(request)\n"
+    "  local r, outcome, text = ml.http(request)\n"
+    "  if r and r.status == 200 then return r.body end\n"
+    "  return nil, outcome or 'unavailable', text or 'HTTP ' .. r.status\n"
+    "end\n"
+    "local lua = ml.source { alias = 'lua', get = function(key)\n"
+    "  local body, outcome, text = ask { method = 'POST',\n"
+    "    url = url .. '/' .. tenant .. '/oauth2/v2.0/token',\n"
+    "    headers = { ['Content-Type'] = 'application/x-www-form-urlencoded' },\n"
+    "    body = { 'grant_type=client_credentials&client_id=', id, '&client_secret=',\n"
+    "      ml.url_encode(secret), '&scope=https%3A%2F%2Flocalhost%2F.default' } }\n"
+    "  if not body then return nil, outcome, text end\n"
+    "  local token = ml.json.field(body, '/access_token')\n"
+    "  body, outcome, text = ask { url = url .. '/secrets/' .. key .. "
+    "'?api-version=7.4',\n"
+    "    headers = { Authorization = { 'Bearer ', token } } }\n"
+    "  if not body then return nil, outcome, text end\n"
+    "  local value = ml.json.text(body, '/value')\n"
+    "  seen[1] = value .. '!'\n"
+    "  seen[2] = ml.json.encode { value = value }\n"
+    "  return (value .. value):sub(1, #value)\n"
+    "end }\n"
+    "local function all(prefix, from, more)\n"
+    "  local rule = { strip = prefix, from = { from } }\n"
+    "  for k, v in pairs(more or {}) do rule[k] = v end\n"
+    "  return ml.rule(prefix .. '*')(rule)\n"
+    "end\n"
     "return ml.policy {\n"
-    "  ml.rule 'env/*' { strip = 'env/', from = { env } },\n"
-    "  ml.rule 'own/*' { strip = 'own/', from = { own } },\n"
+    "  all('env/', ml.environment {}), all('own/', own), all('lua/', lua),\n"
+    "  all('turned/', kv, { transform = function(text)\n"
+    "    seen[3] = text:gsub('%.', '-')\n"
+    "    return text:upper():lower()\n"
+    "  end }),\n"
+    "  all('dotenv/', ml.dotenv { path = files .. '/app.env' }),\n"
+    "  all('mount/', ml.directory { path = files .. '/mount' }),\n"
+    "  all('whole/', ml.file { path = files .. '/mount/marked', alias = 'whole' }),\n"
+    "  all('part/', ml.file { path = files .. '/vars.json', alias = 'part' },\n"
+    "    { field = '/marked' }),\n"
+    "  all('local/', ml.local_file { path = files .. '/vars.json', alias = 'local' "
+    "}),\n"
+    "  all('conn/', ml.local_file { path = files .. '/conns.json', alias = 'conn',\n"
+    "    holds = 'connections' }),\n"
+    "  all('yaml/', ml.local_file { path = files .. '/vars.yaml', alias = 'yaml' }),\n"
     "  ml.rule '*' { prefix = { 'no-', '' }, from = { kv } },\n"
     "}\n";
 
-static bool get(ml_resolver *r, const char *name)
+static const char *const names[] = {
+    "marked",        "marked" /* from the cache */,
+    "own/marked",    "env/AZURE_CLIENT_SECRET",
+    "lua/marked",    "turned/marked",
+    "dotenv/MARKED", "dotenv/QUOTED",
+    "mount/marked",  "whole/x",
+    "part/x",        "local/marked",
+    "conn/marked",   "yaml/marked",
+};
+enum { N_NAMES = sizeof(names) / sizeof(names[0]) };
+
+static bool get(ml_resolver *r, const char *name, ml_secret **out)
 {
-    ml_secret *s = NULL;
     ml_err e;
-    if (ml_get(r, name, NULL, 0, &s, &e) < 0) {
-        fprintf(stderr, "%s: %s\n", name, e.text);
-        return false;
-    }
-    ml_secret_unref(s);
-    return true;
+    if (ml_get(r, name, NULL, 0, out, &e) == 0) return true;
+    fprintf(stderr, "%s: %s\n", name, e.text);
+    return false;
 }
 
 static bool run(ml_resolver *r, const ml_call *call)
@@ -253,7 +126,7 @@ static bool put_again(ml_resolver *r)
 {
     ml_secret *s = NULL;
     size_t n;
-    if (ml_get(r, "marked", NULL, 0, &s, NULL) < 0) return false;
+    if (!get(r, "marked", &s)) return false;
     const void *p = ml_secret_data(s, &n);
     bool ok = ml_put(r, "copy", p, n, NULL, 0, NULL) == 0;
     ml_secret_unref(s);
@@ -261,56 +134,144 @@ static bool put_again(ml_resolver *r)
 }
 
 /* A backup holds the value too, though the service sealed it. */
-static bool use(ml_resolver *r)
-{
-    if (!get(r, "marked")) return false;
-    return get(r, "marked") /* from the cache */ && get(r, "own/marked") &&
-           get(r, "env/AZURE_CLIENT_SECRET") && put_again(r) && get(r, "copy") &&
-           run(r, &(ml_call){ML_CALL_INIT, .verb = ML_EXPLAIN, .name = "marked"}) &&
-           run(r, &(ml_call){ML_CALL_INIT, .verb = ML_VERSIONS, .name = "copy"}) &&
-           run(r, &(ml_call){ML_CALL_INIT, .verb = ML_BACKUP, .name = "copy"}) &&
-           run(r, &(ml_call){ML_CALL_INIT, .verb = ML_DELETE, .name = "copy"}) &&
-           run(r, &(ml_call){ML_CALL_INIT, .verb = ML_PURGE, .name = "copy"});
-}
-
-/* The search itself: what is held must be found. */
-static bool finds_what_is_held(ml_resolver *r)
+static bool use_verbs(ml_resolver *r)
 {
     ml_secret *s = NULL;
-    if (ml_get(r, "marked", NULL, 0, &s, NULL) < 0) return false;
-    search(false);
+    bool ok = put_again(r) && get(r, "copy", &s) &&
+              run(r, &(ml_call){ML_CALL_INIT, .verb = ML_EXPLAIN, .name = "marked"}) &&
+              run(r, &(ml_call){ML_CALL_INIT, .verb = ML_VERSIONS, .name = "copy"}) &&
+              run(r, &(ml_call){ML_CALL_INIT, .verb = ML_BACKUP, .name = "copy"}) &&
+              run(r, &(ml_call){ML_CALL_INIT, .verb = ML_DELETE, .name = "copy"}) &&
+              run(r, &(ml_call){ML_CALL_INIT, .verb = ML_PURGE, .name = "copy"});
     ml_secret_unref(s);
-    for (int i = 0; i < N_CANARIES; i++) {
-        if (canaries[i].found == 0) return false;
+    return ok;
+}
+
+static ml_secret *held[N_NAMES];
+
+static bool use(ml_resolver *r)
+{
+    for (int i = 0; i < N_NAMES; i++) {
+        if (!get(r, names[i], &held[i])) return false;
     }
-    return true;
+    return use_verbs(r);
+}
+
+static void let_go(void)
+{
+    for (int i = 0; i < N_NAMES; i++) ml_secret_unref(held[i]);
+}
+
+/* ---- without an environment ------------------------------------------------------ */
+
+enum { MAX_VARIABLES = 64 };
+static ml_pair variables[MAX_VARIABLES];
+static size_t n_variables;
+
+/* Its strings are moved to where core dumps do not look, and given as options. */
+static void move_environment(void)
+{
+    for (char **at = environ; *at && n_variables < MAX_VARIABLES; at++) {
+        char *copy = probe_heap_copy(*at), *value = copy ? strchr(copy, '=') : NULL;
+        if (value) {
+            *value = '\0';
+            variables[n_variables++] = (ml_pair){copy, value + 1};
+        }
+        memset(*at, 0, strlen(*at));
+    }
+    static char *none[] = {NULL};
+    environ = none;
+}
+
+/* What must be in any core file of this process, or it is none. */
+static volatile char control[64];
+
+static void make_control(void)
+{
+    static const char text[] = "control-of-the-core-file";
+    for (size_t i = 0; i < sizeof(text); i++) control[i] = text[i];
+}
+
+/* The processor's vector registers hold what the C library's string functions handled
+ * last, and are in a core file: a host that goes on overwrites them, as is done here
+ * with lengths of every kind. */
+static void go_on(void)
+{
+    static char from[4096], to[4096];
+    static volatile size_t kept;
+    for (size_t n = 1; n <= sizeof(from); n += n < 300 ? 1 : 61) {
+        memset(from, 'a', n - 1);
+        memcpy(to, from, n);
+        kept += strlen(to) + (size_t)memcmp(from, to, n) + (strchr(to, 'b') != NULL) +
+                (memchr(to, 'b', n) != NULL);
+        memmove(to + 1, to, n - 1);
+        memset(to, 0, n);
+    }
+}
+
+static void stop_here(void)
+{
+    make_control();
+    prctl(PR_SET_PTRACER, PR_SET_PTRACER_ANY, 0, 0, 0); /* gdb is no parent of ours */
+    go_on();
+    if (write(STDOUT_FILENO, "ready\n", 6) != 6) _exit(2);
+    raise(SIGSTOP);
+}
+
+/* ---- the two ways ---------------------------------------------------------------- */
+
+static ml_resolver *open_it(void)
+{
+    ml_resolver *r = NULL;
+    ml_err e;
+    ml_options o = {ML_OPTIONS_INIT, .policy_text = policy, .env = variables,
+                    .n_env = n_variables};
+    if (ml_open(&r, &o, &e) == 0) return r;
+    fprintf(stderr, "%s\n", e.text);
+    exit(2);
+}
+
+static int stop_at(bool is_open)
+{
+    if (setrlimit(RLIMIT_CORE, &(struct rlimit){RLIM_INFINITY, RLIM_INFINITY}) != 0)
+        return 2;
+    move_environment();
+    ml_resolver *r = open_it();
+    if (!use(r)) return 2;
+    if (is_open) stop_here();
+    let_go();
+    ml_close(r);
+    if (!is_open) stop_here();
+    return 0;
+}
+
+static int search_twice(bool is_apart)
+{
+    int open[PROBE_CANARIES], left = 0;
+    ml_resolver *r = open_it();
+    bool used = use(r);
+    probe_search(false);
+    for (int i = 0; i < PROBE_CANARIES; i++) {
+        open[i] =
+            probe_canaries[i].found; /* the search itself: what is held is found */
+        used = used && open[i] > 0;
+    }
+    let_go();
+    ml_close(r);
+    if (!used) return 2;
+    probe_search(true);
+    for (int i = 0; i < PROBE_CANARIES; i++) {
+        printf("copies of %s: %d %d\n", probe_canaries[i].name, open[i],
+               probe_canaries[i].found);
+        left += probe_canaries[i].found;
+    }
+    return is_apart && left ? 1 : 0;
 }
 
 int main(int argc, char **argv)
 {
-    bool scrubs = argc == 2 && strcmp(argv[1], "scrubbing") == 0;
-    if (scrubs) {
-        CRYPTO_set_mem_functions(ssl_take, ssl_resize, ssl_release);
-        curl_global_init_mem(CURL_GLOBAL_DEFAULT, take, release, resize, copy,
-                             take_zeroed);
-    }
-    ml_resolver *r = NULL;
-    ml_err e;
-    ml_options o = {ML_OPTIONS_INIT, .policy_text = policy};
-    if (ml_open(&r, &o, &e) < 0) {
-        fprintf(stderr, "%s\n", e.text);
-        return 2;
-    }
-    bool used = use(r) && finds_what_is_held(r);
-    int open[N_CANARIES], left = 0;
-    search(false);
-    for (int i = 0; i < N_CANARIES; i++) open[i] = canaries[i].found;
-    ml_close(r);
-    if (!used) return 2;
-    search(true);
-    for (int i = 0; i < N_CANARIES; i++) {
-        printf("copies of %s: %d %d\n", canaries[i].name, open[i], canaries[i].found);
-        left += canaries[i].found;
-    }
-    return scrubs && left ? 1 : 0;
+    bool is_apart = argc > 1 && strcmp(argv[1], "apart") == 0;
+    if (is_apart) probe_heap_install();
+    if (argc < 3) return search_twice(is_apart);
+    return stop_at(strcmp(argv[2], "open") == 0);
 }

@@ -72,8 +72,12 @@ static traced_canary canaries[] = {
 };
 enum { N_CANARIES = sizeof(canaries) / sizeof(canaries[0]) };
 
+/* The way it is run: traced_search or traced_at_write. */
+typedef int traced_way(const traced_run *r, traced_canary *canaries, int n);
+
 /* Runs the program with arguments that end with NULL, and the identity given. */
-static int leave(const char *in, const char *client_secret, const char *const *args)
+static int run_it(traced_way *way, const char *in, const char *client_secret,
+                  const char *const *args)
 {
     char texts[MAX_ENV][640];
     char *env[MAX_ENV + 1] = {0}, *argv[MAX_ARGS + 2] = {getenv("MOONLATCH")};
@@ -95,7 +99,7 @@ static int leave(const char *in, const char *client_secret, const char *const *a
     for (int i = 0; i < MAX_ARGS && args[i]; i++)
         argv[i + 1] = (char *)(uintptr_t)args[i];
     traced_run r = {argv, env, in ? in : "/dev/null", out_file};
-    return traced_search(&r, canaries, N_CANARIES);
+    return way(&r, canaries, N_CANARIES);
 }
 
 typedef struct leaving {
@@ -112,7 +116,7 @@ static void assert_clean(const leaving *l)
         snprintf(what + strlen(what), sizeof(what) - strlen(what), " %.60s",
                  l->args[i]);
     }
-    int code = leave(l->in, l->client_secret, l->args);
+    int code = run_it(traced_search, l->in, l->client_secret, l->args);
     print_message("   %s: %d\n", what, code);
     if (code == -2) fail_msg("the kernel does not let this test trace a child");
     if (code != l->code) {
@@ -159,6 +163,29 @@ static void test_leaves_nothing(void **state)
     for (size_t i = 0; i < sizeof(runs) / sizeof(runs[0]); i++) assert_clean(&runs[i]);
 }
 
+/* As it writes a value it is held, in a secret and as a string of Lua.  The program has
+ * core files switched off: killed then, it leaves none.  Were there one, the value
+ * would not be in it, but for what is on the stack below the running function. */
+static void test_dumps_nothing(void **state)
+{
+    (void)state;
+    const char *const plain[] = {"get", "marked", NULL};
+    const char *const json[] = {"get", "marked", "--json", "--reveal", NULL};
+    const char *const *const runs[] = {plain, json};
+    for (size_t i = 0; i < sizeof(runs) / sizeof(runs[0]); i++) {
+        int code = run_it(traced_at_write, NULL, canary_secret, runs[i]);
+        if (code == -2) fail_msg("the kernel does not let this test trace a child");
+        assert_int_equal(code, 0);
+        for (int k = 0; k < N_CANARIES; k++) {
+            print_message("   %d of the %s%s\n", canaries[k].found, canaries[k].name,
+                          canaries[k].found ? canaries[k].where : "");
+            assert_in_range(canaries[k].found, 0, 2);
+            if (canaries[k].found)
+                assert_non_null(strstr(canaries[k].where, "[stack]"));
+        }
+    }
+}
+
 /* The search itself: a program that holds on to what it read is found out. */
 static void test_finds_what_is_kept(void **state)
 {
@@ -170,12 +197,17 @@ static void test_finds_what_is_kept(void **state)
     assert_int_equal(traced_search(&r, canaries, N_CANARIES), 5);
     assert_true(canaries[0].found > 0);
     assert_int_equal(canaries[1].found, 0);
+    argv[2] = (char *)(uintptr_t) "ulimit -c 0; read -r kept; echo";
+    assert_int_equal(traced_at_write(&r, canaries, N_CANARIES), 0);
+    assert_true(canaries[0].found > 0);
+    assert_null(strstr(canaries[0].where, "[stack]"));
 }
 
 int main(void)
 {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(test_leaves_nothing),
+        cmocka_unit_test(test_dumps_nothing),
         cmocka_unit_test(test_finds_what_is_kept),
     };
     return cmocka_run_group_tests(tests, start, stop);

@@ -121,6 +121,27 @@ static void test_bounded_by_entries(void **state)
     ml_cache_free(c);
 }
 
+/* What is too big is not kept, and what was there before is not true any more. */
+static void test_too_big(void **state)
+{
+    (void)state;
+    static char big[8192];
+    ml_cache *c = ml_cache_new(64 * 1024, SIZE_MAX); /* as many as fit */
+    ml_cache_key k = {.name = "a"};
+    memset(big, 'b', sizeof(big) - 1);
+    put(c, &k, "small", 10);
+    put(c, &k, big, 10);
+    assert_false(holds(c, &k, 0, "small"));
+    assert_false(holds(c, &k, 0, big));
+    char name[16];
+    for (int i = 0; i < 100; i++) {
+        snprintf(name, sizeof(name), "%d", i);
+        put(c, &(ml_cache_key){.name = name}, "v", 10);
+    }
+    assert_int_equal(ml_cache_count(c).entries, 100);
+    ml_cache_free(c);
+}
+
 /* What is asked for between the others stays, whenever it came. */
 static void test_what_is_used_stays(void **state)
 {
@@ -202,6 +223,7 @@ int main(void)
         cmocka_unit_test(test_bounded_by_bytes),
         cmocka_unit_test(test_bounded_by_entries),
         cmocka_unit_test(test_what_is_used_stays),
+        cmocka_unit_test(test_too_big),
         cmocka_unit_test(test_due),
         cmocka_unit_test(test_forget),
     };
