@@ -94,9 +94,9 @@ typedef struct ml_pair {
 
 /* ---- secrets ------------------------------------------------------------------- */
 
-/* A secret lives in pages of the library's own: not in core files, between guard pages,
- * locked as far as RLIMIT_MEMLOCK goes (see ml_numbers), and scrubbed when the last
- * holder gives it up.  Copies that a host makes are the host's. */
+/* In pages of the library's own: not in core files, between guard pages, locked as far
+ * as RLIMIT_MEMLOCK goes (see ml_numbers), scrubbed when the last holder gives it up.
+ */
 
 /* The bytes, and their number in *len.  NULL when this is metadata only (list, delete).
  * Not NUL-terminated by contract; may hold any byte. */
@@ -152,11 +152,9 @@ typedef struct ml_clock {
 /* What happens, for the host's own metrics.  Labels are verbs, outcomes, statuses,
  * aliases of sources and places of rules ("policy.lua:12"); never names or values.
  *
- *   moonlatch_call_seconds{verb, rule, outcome}      histogram: calls that the cache of
- *                                                    answers did not serve
+ *   moonlatch_call_seconds{verb, rule, outcome}      histogram: hits excepted
  *   moonlatch_source_seconds{verb, source, outcome}  histogram: waiting for a source
- *   moonlatch_request_seconds{method, source, status}  histogram: HTTP, each try; "0":
- *                                                      no answer
+ *   moonlatch_request_seconds{method, source, status}  each HTTP try; "0": no answer
  *   moonlatch_budget_wait_seconds{source, outcome}   histogram: "sent" or "refused"
  *   moonlatch_retries_total{source, status}          counter
  *
@@ -173,12 +171,11 @@ typedef struct ml_metric {
 } ml_metric;
 typedef void ml_metric_fn(void *arg, const ml_metric *m);
 
-/* A span of a distributed trace (W3C Trace Context): once when it begins, and once,
- * with what came of it, when it ends.  A "call" is what ml_start or a blocking call
- * began, hits of the cache excepted; its children are "source"s, each one step that
- * asks a source or finds what is kept of it; theirs are "request"s, each one HTTP try
- * (who waits for another call's request has none); the vault gets the request's
- * traceparent as a header.  Called as ml_log_fn. */
+/* A span of a distributed trace (W3C Trace Context): when it begins, and again, with
+ * what came of it, when it ends.  A "call" is what ml_start or a blocking call began,
+ * hits excepted; its children are "source"s, each a step that asks a source or finds
+ * what is kept of it; theirs are "request"s, each an HTTP try (none for who waits for
+ * another call's), whose traceparent the vault gets.  Called as ml_log_fn. */
 typedef struct ml_span {
     size_t size; /* of the struct, as the library knows it */
     bool is_end;
@@ -240,6 +237,10 @@ typedef struct ml_options {
     int vault_reads_in_10_s;
     int vault_writes_in_10_s; /* those that make versions: put, restore */
     bool keep_metrics;        /* for ml_metrics_text */
+    /* A directory of this host, yours or root's, best in memory ("/run/user/1000"): all
+     * your processes that name it share the budgets, pauses and outages of vaults, on
+     * the system's clock, not `clock`.  NULL: this handle has budgets of its own. */
+    const char *budget_dir;
 } ml_options;
 #define ML_OPTIONS_INIT .size = sizeof(ml_options)
 
@@ -248,8 +249,7 @@ typedef struct ml_options {
 #define ML_POLICY_AIRFLOW                                                              \
     "local ml = require 'moonlatch.policy'\nreturn ml.policy { ml.airflow {} }\n"
 
-/* Memory in place of libc's.  Both functions are called from any thread, also with
- * locks held, and must not call back into the library. */
+/* Memory in place of libc's: from any thread, also with locks held; as ml_log_fn. */
 typedef struct ml_allocator {
     size_t size; /* filled by ML_ALLOCATOR_INIT */
     /* At least one byte, aligned for anything; NULL: out of memory. */
@@ -266,7 +266,8 @@ typedef struct ml_allocator {
  * ML_EUSAGE: a function is missing, or it is too late. */
 ML_API ML_MUST int ml_use_allocator(const ml_allocator *a, ml_err *e);
 
-/* Loads and checks the policy; no network.  ML_EPOLICY (with file:line), ML_EUSAGE. */
+/* Loads and checks the policy; no network.  ML_EPOLICY (with file:line), ML_EUSAGE
+ * (also for a budget_dir that is missing, or that others could tamper with). */
 ML_API ML_MUST int ml_open(ml_resolver **out, const ml_options *opt, ml_err *e);
 /* Reads the policy again (file, directory, files of teams), checks it, runs its own
  * tests, and takes it for the calls that begin from then on; those in flight end with
@@ -395,6 +396,7 @@ typedef struct ml_numbers {
     uint64_t vaults_broken;      /* now; left alone since nobody answers */
     uint64_t locked_bytes;       /* now; locked memory, of the process, of secrets */
     uint64_t unlocked_bytes;     /* now; more of it, that could not be locked */
+    uint64_t vaults_shared;      /* now; budgets shared with other processes */
 } ml_numbers;
 #define ML_NUMBERS_INIT .size = sizeof(ml_numbers)
 

@@ -171,11 +171,15 @@ static int open_io(ml_resolver *r, const ml_options *o, ml_err *e)
                                  .no_proxy = r->no_proxy,
                                  .connect_ms = or_default(o->connect_ms, CONNECT_MS),
                                  .retry = {RETRY_TRIES, RETRY_BASE_MS, RETRY_CAP_MS}};
+    if (o->budget_dir && *o->budget_dir)
+        rc = ml_budget_dir_open(&r->budget_dir, o->budget_dir, e);
+    if (rc < 0) return rc;
     r->azure = ml_azure_new(&r->client, &r->env);
     r->hosted = ml_hosted_new(r->loop);
     if (!r->azure || !r->hosted) return ml_fail(e, ML_ENOMEM, "out of memory");
     set_limit(r->azure, ML_READS, o->vault_reads_in_10_s);
     set_limit(r->azure, ML_WRITES, o->vault_writes_in_10_s);
+    r->azure->budget_dir = r->budget_dir;
     return 0;
 }
 
@@ -232,6 +236,7 @@ void ml_resolver_free(ml_resolver *r)
     ml_loop_free(r->loop); /* ends every op first */
     ml_vm_free(r->vm);
     ml_azure_free(r->azure);
+    ml_budget_dir_close(r->budget_dir);
     ml_tls_fini(&r->tls);
     ml_cache_free(r->cache);
     ml_kept_free(r->kept);

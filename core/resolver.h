@@ -80,6 +80,7 @@ struct ml_resolver {
     ml_hosted *hosted;
     ml_http_client client;
     ml_loop *loop;
+    ml_budget_dir *budget_dir; /* NULL: budgets are this handle's own */
     ml_azure *azure;
     ml_host host;
     ml_vm *vm;

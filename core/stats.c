@@ -43,7 +43,8 @@ static ml_numbers look(ml_resolver *r)
                         .vaults_paused = now.paused,
                         .vaults_broken = now.broken,
                         .locked_bytes = memory.locked,
-                        .unlocked_bytes = memory.unlocked};
+                        .unlocked_bytes = memory.unlocked,
+                        .vaults_shared = now.shared};
 }
 
 int ml_stats(ml_resolver *r, ml_numbers *out, ml_err *e)
@@ -105,6 +106,8 @@ static const row rows[] = {
     ROW("locked_bytes", "gauge", "Locked memory that holds secrets.", locked_bytes),
     ROW("unlocked_bytes", "gauge", "Memory that holds secrets, and is not locked.",
         unlocked_bytes),
+    ROW("vaults_shared", "gauge", "Budgets of vaults shared with other processes.",
+        vaults_shared),
 #undef ROW
 };
 

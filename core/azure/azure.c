@@ -29,7 +29,8 @@ ml_gate *ml_azure_gate_of(ml_azure *a, const char *origin, ml_request_kind kind)
     g = ml_calloc(1, sizeof(*g));
     if (!g) return NULL;
     g->gate = ml_gate_new(a->client->loop, origin, what[kind], a->limits[kind]);
-    if (!g->gate) {
+    if (!g->gate || (a->budget_dir && !ml_gate_share(g->gate, a->budget_dir, NULL))) {
+        ml_gate_free(g->gate);
         ml_free(g);
         return NULL;
     }
@@ -41,13 +42,13 @@ ml_gate *ml_azure_gate_of(ml_azure *a, const char *origin, ml_request_kind kind)
 ml_azure_counts ml_azure_count(const ml_azure *a)
 {
     ml_azure_counts all = {0};
-    int64_t now_ms = ml_loop_now_ms(a->client->loop);
     for (const ml_azure_gate *g = a->gates; g; g = g->next) {
-        const ml_limiter *l = ml_gate_limiter(g->gate);
-        all.in_flight += (uint64_t)l->in_flight;
-        all.waiting += ml_gate_waiting(g->gate);
-        all.paused += ml_limiter_paused_until(l, now_ms) > 0;
-        all.broken += l->is_broken;
+        ml_gate_state now = ml_gate_look(g->gate);
+        all.in_flight += (uint64_t)now.in_flight;
+        all.waiting += now.waiting;
+        all.paused += now.is_paused;
+        all.broken += now.is_broken;
+        all.shared += now.is_shared;
     }
     return all;
 }

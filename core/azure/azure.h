@@ -19,7 +19,9 @@ struct ml_azure {
     const ml_env *env;
     ml_token_entry *tokens;       /* owned by token.c */
     int limits[ML_REQUEST_KINDS]; /* of requests to one vault in ten seconds; 0: none */
-    ml_azure_gate *gates;         /* owned; they outlive reloads of the policy */
+    const ml_budget_dir
+        *budget_dir;      /* of budgets shared with other processes, or NULL */
+    ml_azure_gate *gates; /* owned; they outlive reloads of the policy */
 };
 
 /* Borrows client and env.  NULL when out of memory. */
@@ -29,7 +31,7 @@ ml_azure *ml_azure_new(const ml_http_client *client, const ml_env *env);
 ml_gate *ml_azure_gate_of(ml_azure *a, const char *origin, ml_request_kind kind);
 /* What goes on at all gates now. */
 typedef struct ml_azure_counts {
-    uint64_t in_flight, waiting, paused, broken;
+    uint64_t in_flight, waiting, paused, broken, shared;
 } ml_azure_counts;
 ml_azure_counts ml_azure_count(const ml_azure *a);
 /* No op may be under way: free the loop first.  Accepts NULL. */

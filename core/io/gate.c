@@ -6,6 +6,7 @@
 #include <string.h>
 #include <time.h>
 
+#include "base/clock.h"
 #include "base/err.h"
 #include "base/mem.h"
 
@@ -13,13 +14,16 @@ enum { NAME_BYTES = 300, WHAT_BYTES = 16, TIME_BYTES = 32 };
 
 struct ml_gate {
     ml_loop *loop;
-    ml_limiter limiter;
+    ml_limiter limiter;    /* or what was seen of the shared one */
+    ml_shared *shared;     /* NULL: with nobody */
+    const ml_clock *clock; /* of the limiter's times */
     char name[NAME_BYTES], what[WHAT_BYTES];
     ml_timer again;        /* when the limiter may say something else */
     ml_turn *first, *last; /* by ticket */
     size_t n_waiting;
     uint64_t last_ticket;
     bool is_pumping;
+    int64_t told_ms; /* the end of the pause that those who wait know of */
 };
 
 ml_gate *ml_gate_new(ml_loop *loop, const char *name, const char *what, int limit)
@@ -27,14 +31,26 @@ ml_gate *ml_gate_new(ml_loop *loop, const char *name, const char *what, int limi
     ml_gate *g = ml_calloc(1, sizeof(*g));
     if (!g) return NULL;
     g->loop = loop;
+    g->clock = ml_loop_clock(loop);
     snprintf(g->name, sizeof(g->name), "%s", name);
     snprintf(g->what, sizeof(g->what), "%s", what);
     ml_limiter_init(&g->limiter, limit);
     return g;
 }
 
+bool ml_gate_share(ml_gate *g, const ml_budget_dir *dir, const ml_clock *clock)
+{
+    g->shared = ml_shared_new(dir, g->name, g->what, g->limiter.limit, clock,
+                              ml_loop_log(g->loop));
+    if (!g->shared) return false;
+    g->clock = ml_shared_clock(g->shared);
+    return true;
+}
+
 void ml_gate_free(ml_gate *g)
 {
+    if (!g) return;
+    ml_shared_free(g->shared);
     ml_free(g);
 }
 
@@ -51,6 +67,40 @@ const ml_limiter *ml_gate_limiter(const ml_gate *g)
 size_t ml_gate_waiting(const ml_gate *g)
 {
     return g->n_waiting;
+}
+
+/* ---- the limiter, own or shared ----------------------------------------------------
+ */
+
+static int64_t limiter_now_ms(const ml_gate *g)
+{
+    return ml_mono_ms(g->clock);
+}
+
+/* A time of the limiter, as the loop's timers and deadlines have it. */
+static int64_t to_loop_ms(const ml_gate *g, int64_t at_ms)
+{
+    if (!g->shared || at_ms == INT64_MAX) return at_ms;
+    return at_ms - limiter_now_ms(g) + ml_loop_now_ms(g->loop);
+}
+
+static void begin(ml_gate *g)
+{
+    if (g->shared) ml_shared_enter(g->shared, &g->limiter);
+}
+
+/* So many wait from now on, oldest first. */
+static void end(ml_gate *g, const ml_turn *oldest, size_t waiting)
+{
+    if (!g->shared) return;
+    ml_shared_leave(g->shared, &g->limiter, waiting, oldest ? oldest->came_ms : 0);
+}
+
+/* 0: there is none. */
+static int64_t paused_until_ms(const ml_gate *g)
+{
+    int64_t at_ms = ml_limiter_paused_until(&g->limiter, limiter_now_ms(g));
+    return at_ms ? to_loop_ms(g, at_ms) : 0;
 }
 
 /* ---- the queue --------------------------------------------------------------------
@@ -89,20 +139,48 @@ static void refuse(ml_gate *g, ml_turn *t, ml_turn_word word)
     t->fn(t, word);
 }
 
+/* t is the first, waiting or not. */
 static ml_limiter_word ask(ml_gate *g, ml_turn *t, int64_t *until_ms)
 {
-    ml_limiter_word word =
-        ml_limiter_ask(&g->limiter, ml_loop_now_ms(g->loop), &t->epoch, until_ms);
+    ml_limiter_word word = ML_LIMITER_WAIT;
+    begin(g);
+    if (!g->shared || !ml_shared_yields(g->shared, &g->limiter, t->came_ms))
+        word = ml_limiter_ask(&g->limiter, limiter_now_ms(g), &t->epoch, until_ms);
     t->is_going = word == ML_LIMITER_GO;
+    if (word == ML_LIMITER_WAIT)
+        end(g, t, g->n_waiting + !t->is_waiting);
+    else
+        end(g, t->next, g->n_waiting - t->is_waiting);
     return word;
 }
 
 static void pump(ml_gate *g);
+static void send_home(ml_gate *g);
 
+/* Also without a queue: who has requests in flight shows that it lives. */
 static void on_again(ml_timer *timer, void *arg)
 {
     (void)timer;
-    pump(arg);
+    ml_gate *g = arg;
+    if (!g->first) {
+        begin(g);
+        end(g, NULL, 0);
+    }
+    pump(g);
+}
+
+/* When to pump again: until_ms as the limiter says it. */
+static void set_again(ml_gate *g, int64_t until_ms)
+{
+    if (g->shared) {
+        int64_t at_ms = ml_shared_again_ms(g->shared, &g->limiter, g->n_waiting,
+                                           ml_loop_random(g->loop));
+        if (at_ms < until_ms) until_ms = at_ms;
+    }
+    if (until_ms < INT64_MAX)
+        ml_timer_start(g->loop, &g->again, to_loop_ms(g, until_ms), on_again, g);
+    else
+        ml_timer_stop(g->loop, &g->again);
 }
 
 /* Lets go whoever may, in order.  Their functions may come back here. */
@@ -119,15 +197,16 @@ static void pump(ml_gate *g)
         t->fn(t, word == ML_LIMITER_GO ? ML_TURN_GO : ML_TURN_REFUSED);
     }
     g->is_pumping = false;
-    ml_timer_stop(g->loop, &g->again);
-    if (g->first && until_ms < INT64_MAX)
-        ml_timer_start(g->loop, &g->again, until_ms, on_again, g);
+    if (g->shared) send_home(g); /* another process may have begun a pause */
+    set_again(g, g->first ? until_ms : INT64_MAX);
 }
 
-/* A pause has begun: who cannot live through it is told now. */
+/* When a pause has begun: who cannot live through it is told now. */
 static void send_home(ml_gate *g)
 {
-    int64_t until_ms = ml_limiter_paused_until(&g->limiter, ml_loop_now_ms(g->loop));
+    if (g->told_ms == g->limiter.pause_ms) return;
+    g->told_ms = g->limiter.pause_ms;
+    int64_t until_ms = paused_until_ms(g);
     for (ml_turn *t = g->first, *next; t && until_ms; t = next) {
         next = t->next;
         if (t->deadline_ms <= until_ms) refuse(g, t, ML_TURN_REFUSED);
@@ -148,20 +227,23 @@ ml_turn_word ml_gate_enter(ml_gate *g, ml_turn *t, int64_t deadline_ms, ml_turn_
     int64_t until_ms = INT64_MAX;
     t->fn = fn;
     t->deadline_ms = deadline_ms;
-    if (t->ticket == 0) t->ticket = ++g->last_ticket;
+    if (t->ticket == 0) {
+        t->ticket = ++g->last_ticket;
+        t->came_ms = g->shared ? limiter_now_ms(g) : 0;
+    }
     if (!g->first) {
         ml_limiter_word word = ask(g, t, &until_ms);
+        if (word == ML_LIMITER_GO && g->shared && !g->again.is_armed)
+            set_again(g, INT64_MAX);
         if (word == ML_LIMITER_GO) return ML_TURN_GO;
         if (word == ML_LIMITER_BROKEN) return ML_TURN_REFUSED;
     }
     t->since_ms = ml_loop_now_ms(g->loop);
-    if (deadline_ms <= ml_limiter_paused_until(&g->limiter, t->since_ms))
-        return ML_TURN_REFUSED;
+    if (deadline_ms <= paused_until_ms(g)) return ML_TURN_REFUSED;
     bool is_first = !g->first;
     queue(g, t);
     ml_timer_start(g->loop, &t->late, deadline_ms, on_late, g);
-    if (is_first && until_ms < INT64_MAX)
-        ml_timer_start(g->loop, &g->again, until_ms, on_again, g);
+    if (is_first) set_again(g, until_ms);
     return ML_TURN_WAIT;
 }
 
@@ -191,15 +273,18 @@ static void tell_change(const ml_gate *g, const ml_limiter *before, int64_t now_
 
 static void tell(ml_gate *g, ml_turn *t, ml_heard heard, int server_ms)
 {
-    int64_t now_ms = ml_loop_now_ms(g->loop);
     t->is_going = false;
+    begin(g);
+    int64_t now_ms = limiter_now_ms(g);
     if (heard == ML_HEARD_GOOD && !g->limiter.is_broken) { /* nothing to say */
         ml_limiter_tell(&g->limiter, t->epoch, heard, 0, now_ms, 0);
+        end(g, g->first, g->n_waiting);
         return;
     }
     ml_limiter before = g->limiter;
     ml_limiter_tell(&g->limiter, t->epoch, heard, server_ms, now_ms,
                     ml_loop_random(g->loop));
+    end(g, g->first, g->n_waiting);
     tell_change(g, &before, now_ms);
     if (g->limiter.strikes > before.strikes) send_home(g);
 }
@@ -208,7 +293,10 @@ void ml_gate_leave(ml_gate *g, ml_turn *t, ml_heard heard, int server_ms)
 {
     if (!t->is_going) return;
     tell(g, t, heard, server_ms);
-    if (g->first) pump(g);
+    if (g->first)
+        pump(g);
+    else if (g->shared && ml_shared_in_flight(g->shared) == 0)
+        ml_timer_stop(g->loop, &g->again);
 }
 
 void ml_gate_drop(ml_gate *g, ml_turn *t)
@@ -220,13 +308,26 @@ void ml_gate_drop(ml_gate *g, ml_turn *t)
     }
 }
 
+ml_gate_state ml_gate_look(ml_gate *g)
+{
+    begin(g);
+    end(g, g->first, g->n_waiting);
+    const ml_limiter *l = &g->limiter;
+    return (ml_gate_state){
+        .in_flight = g->shared ? ml_shared_in_flight(g->shared) : l->in_flight,
+        .waiting = g->n_waiting,
+        .is_paused = ml_limiter_paused_until(l, limiter_now_ms(g)) > 0,
+        .is_broken = l->is_broken,
+        .is_shared = g->shared && !ml_shared_is_alone(g->shared)};
+}
+
 /* ---- why ----------------------------------------------------------------------------
  */
 
-/* A time of the monotonic clock, for people. */
+/* A time of the limiter, for people. */
 static const char *shown(const ml_gate *g, int64_t at_ms, char out[TIME_BYTES])
 {
-    int64_t now_ms = ml_loop_now_ms(g->loop);
+    int64_t now_ms = limiter_now_ms(g);
     time_t wall_s = (time_t)(ml_loop_wall_s(g->loop) + (at_ms - now_ms) / 1000);
     struct tm tm;
     if (!gmtime_r(&wall_s, &tm) ||
@@ -244,7 +345,7 @@ static int left_ms(int64_t until_ms, int64_t now_ms)
 void ml_gate_explain(const ml_gate *g, ml_err *e)
 {
     const ml_limiter *l = &g->limiter;
-    int64_t now_ms = ml_loop_now_ms(g->loop);
+    int64_t now_ms = limiter_now_ms(g);
     char since[TIME_BYTES], until[TIME_BYTES];
     if (l->is_broken) {
         e->retry_after_ms = left_ms(l->probe_ms, now_ms);

@@ -4,6 +4,8 @@
  * without Retry-After); RFC 5681 for the width's growth. */
 #include "io/limiter.h"
 
+#include <string.h>
+
 #include "io/retry.h"
 
 enum {
@@ -15,7 +17,8 @@ enum {
     BROKEN_ROUNDS = 10,
     BROKEN_AFTER_MS = 5000,
     FIRST_REST_MS = 5000,
-    MAX_REST_MS = 60000
+    MAX_REST_MS = 60000,
+    AHEAD_MS = 1000 /* another's clock was read a little later than ours */
 };
 
 static const ml_retry pauses = {.base_ms = 1000, .cap_ms = 16000};
@@ -31,6 +34,15 @@ void ml_limiter_init(ml_limiter *l, int limit)
                       .allowed = limit > 0 ? limit : 0,
                       .width = ML_LIMITER_FIRST_WIDTH,
                       .calm_width = ML_LIMITER_MAX_WIDTH};
+}
+
+void ml_limiter_set_limit(ml_limiter *l, int limit)
+{
+    if (limit < 0) limit = 0;
+    if (limit == l->limit) return;
+    int64_t part = l->limit > 0 ? (int64_t)l->allowed * limit / l->limit : limit;
+    l->allowed = limit > 0 ? at_least((int)part, 1) : 0;
+    l->limit = limit;
 }
 
 /* ---- quota ------------------------------------------------------------------------
@@ -146,6 +158,7 @@ static void halve_width(ml_limiter *l, int least)
 
 static void halve_quota(ml_limiter *l, int64_t now_ms)
 {
+    if (l->limit == 0) return;
     recover(l, now_ms);
     l->allowed = at_least(l->allowed / 2, at_least(l->limit / LEAST_PART, 1));
     l->allowed_ms = now_ms;
@@ -232,4 +245,48 @@ void ml_limiter_tell(ml_limiter *l, uint32_t epoch, ml_heard heard, int server_m
     case ML_HEARD_OUTAGE: on_outage(l, server_ms, now_ms, random); break;
     case ML_HEARD_NOTHING: break;
     }
+}
+
+/* ---- what may be believed ----------------------------------------------------------
+ */
+
+/* Its byte: to look at a bool that is neither is not allowed. */
+static bool is_bool(const bool *b)
+{
+    unsigned char byte;
+    memcpy(&byte, b, 1);
+    return byte <= 1;
+}
+
+static bool is_in(int64_t value, int64_t least, int64_t most)
+{
+    return value >= least && value <= most;
+}
+
+static bool is_quota_sane(const ml_limiter *l, int64_t soon_ms)
+{
+    int64_t sum = 0;
+    for (int i = 0; i < ML_LIMITER_SLOTS; i++) {
+        if (l->spent[i] < 0) return false;
+        sum += l->spent[i];
+    }
+    return sum == l->n_spent && l->limit >= 0 &&
+           is_in(l->allowed, l->limit > 0, l->limit) &&
+           is_in(l->allowed_ms, 0, soon_ms) &&
+           is_in(l->slot, 0, soon_ms / ML_LIMITER_SLOT_MS);
+}
+
+bool ml_limiter_is_sane(const ml_limiter *l, int64_t now_ms)
+{
+    int64_t soon_ms = now_ms + AHEAD_MS;
+    return is_bool(&l->is_probing) && is_bool(&l->is_broken) &&
+           is_quota_sane(l, soon_ms) && is_in(l->width, 1, ML_LIMITER_MAX_WIDTH) &&
+           is_in(l->calm_width, 1, ML_LIMITER_MAX_WIDTH) &&
+           is_in(l->grown, 0, ML_LIMITER_MAX_WIDTH) &&
+           is_in(l->strikes, 0, INT32_MAX - 1) && is_in(l->rounds, 0, INT32_MAX - 1) &&
+           is_in(l->pause_status, 0, 599) && is_in(l->probed_ms, 0, soon_ms) &&
+           is_in(l->pause_ms, 0, soon_ms + MAX_PAUSE_MS + MAX_PAUSE_MS / 8) &&
+           is_in(l->failing_ms, 0, soon_ms) &&
+           is_in(l->probe_ms, 0, soon_ms + MAX_REST_MS) &&
+           is_in(l->rest_ms, l->is_broken ? FIRST_REST_MS : 0, MAX_REST_MS);
 }

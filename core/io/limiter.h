@@ -73,6 +73,8 @@ typedef enum ml_heard {
 
 /* limit: requests in ten seconds; 0: only what the service says counts. */
 void ml_limiter_init(ml_limiter *l, int limit);
+/* Another limit; what is left of the old one stays left in proportion. */
+void ml_limiter_set_limit(ml_limiter *l, int limit);
 /* May a request go now?  *epoch is for ml_limiter_tell.  *until_ms: when asking again
  * makes sense, INT64_MAX: after the next answer. */
 ml_limiter_word ml_limiter_ask(ml_limiter *l, int64_t now_ms, uint32_t *epoch,
@@ -82,3 +84,6 @@ void ml_limiter_tell(ml_limiter *l, uint32_t epoch, ml_heard heard, int server_m
                      int64_t now_ms, uint32_t random);
 /* When the pause ends; 0: there is none. */
 int64_t ml_limiter_paused_until(const ml_limiter *l, int64_t now_ms);
+/* Could this have come about here?  For what lay in memory that others write to; times
+ * may be a little ahead, and in_flight and n_of_epoch are not looked at. */
+bool ml_limiter_is_sane(const ml_limiter *l, int64_t now_ms);

@@ -4,8 +4,9 @@
  *   moonlatch.policy_airflow        the text of the policy that --policy airflow means
  *   moonlatch.open { options }      resolver | nil, err
  *     policy_file or policy_text (and policy_name); env = {NAME = "value"}, ca_file,
- *     proxy; deadline_ms, connect_ms, cache_ttl_ms (-1: no cache); log_level = "error"
- *     | "warn" | "info" | "debug", log = function(level, area, text)
+ *     proxy; deadline_ms, connect_ms, cache_ttl_ms (-1: no cache); budget_dir;
+ *     log_level = "error" | "warn" | "info" | "debug",
+ *     log = function(level, area, text)
  *
  *   resolver:get(name [, opts])     secret | nil, err; waits for the answer
  *   resolver:run(verb, name, opts)  {secrets = {...}, text = "..."} | nil, err

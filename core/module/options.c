@@ -151,6 +151,7 @@ static const char *const known_options[] = {"policy_file",
                                             "allow_exec",
                                             "vault_reads_in_10_s",
                                             "vault_writes_in_10_s",
+                                            "budget_dir",
                                             NULL};
 
 static void read_options(lua_State *L, ml_lua_resolver *self, ml_options *opt)
@@ -161,6 +162,7 @@ static void read_options(lua_State *L, ml_lua_resolver *self, ml_options *opt)
     opt->policy_name = ml_lua_text_field(L, 1, "policy_name");
     opt->ca_file = ml_lua_text_field(L, 1, "ca_file");
     opt->proxy = ml_lua_text_field(L, 1, "proxy");
+    opt->budget_dir = ml_lua_text_field(L, 1, "budget_dir");
     opt->deadline_ms = small(L, "deadline_ms");
     opt->connect_ms = small(L, "connect_ms");
     opt->cache_ttl_ms = small(L, "cache_ttl_ms");

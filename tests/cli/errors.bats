@@ -35,6 +35,17 @@ policy() {
     says /nowhere/p.lua
 }
 
+@test "a directory for shared budgets that cannot be used: 2 and what to try" {
+    expect 2 get hello --budget-dir /nowhere
+    says 'budget_dir /nowhere does not exist; try mkdir -m 700'
+    mkdir -m 777 "$BATS_TEST_TMPDIR/open"
+    MOONLATCH_BUDGET_DIR=$BATS_TEST_TMPDIR/open expect 2 get hello
+    says 'everybody may replace files in it'
+    chmod 700 "$BATS_TEST_TMPDIR/open"
+    MOONLATCH_BUDGET_DIR=$BATS_TEST_TMPDIR/open expect 0 get hello
+    ls "$BATS_TEST_TMPDIR/open"/moonlatch-"$(id -u)"-*.budget
+}
+
 @test "a policy with a syntax error: 7 with file and line" {
     printf 'local x = 1\nreturn }\n' | policy
     expect 7 get hello --policy "$BATS_TEST_TMPDIR/p.lua"

@@ -186,6 +186,14 @@ describe("the policy", function()
         assert.same({ AIRFLOW__SECRETS__BACKEND_KWARGS = "{}" }, options.env)
     end)
 
+    it("comes with a directory of shared budgets: a flag, or a variable", function()
+        local env = { MOONLATCH_BUDGET_DIR = "/run/b", MOONLATCH_POLICY = "m.lua" }
+        assert.equal("/run/b", chosen({ env = env }).budget_dir)
+        assert.equal("/tmp/c", chosen({ env = env }, "--budget-dir", "/tmp/c").budget_dir)
+        env.MOONLATCH_BUDGET_DIR = ""
+        assert.is_nil(chosen({ env = env }).budget_dir)
+    end)
+
     it("error keeps its exit code", function()
         local w = world { open_error = failure("policy", 7, "p.lua:3: '}' expected") }
         local code, _, err = run(w, "get", "x", "--policy", "p.lua")

@@ -43,6 +43,7 @@ static int end_started(bool is_canceled);
 int ml_open(ml_resolver **out, const ml_options *opt, ml_err *e)
 {
     if (!opt->policy_text) return ml_fail(e, ML_EPOLICY, "p.lua:1: no policy");
+    if (opt->budget_dir && strcmp(opt->budget_dir, "/b") != 0) return ML_EUSAGE;
     if (opt->n_env && !has_pair(opt->env, opt->n_env, "A", "1")) return ML_EUSAGE;
     *out = calloc(1, sizeof(**out));
     (*out)->log = opt->log;
@@ -300,10 +301,11 @@ static void forgetting(void **state)
             "local r <close> = m.open{policy_text='p', negative_ttl_ms=1,\n"
             "    stale_ttl_ms=-1, refresh_percent=50, cache_max_bytes=1000,\n"
             "    cache_max_entries=2, vault_reads_in_10_s=-1,\n"
-            "    vault_writes_in_10_s=30}\n"
+            "    vault_writes_in_10_s=30, budget_dir='/b'}\n"
             "assert(r:forget('a/**'))\n"
             "local none, e = r:forget('')\n"
             "assert(none == nil and e.code == 'usage')\n"
+            "assert(not m.open{policy_text='p', budget_dir='/other'})\n"
             "assert(not pcall(m.open, {policy_text='p', cache_max_bytes=-1}))\n");
     assert_string_equal(forgotten, "a/**");
 }

@@ -43,6 +43,8 @@ function M.add_resolver(p)
     p:option("--timeout", "of the whole run: 5s, 500ms, 2m, at most 24h"):argname("TIME")
         :convert(converted("--timeout", text.duration_ms)):target("timeout_ms")
     p:flag("--allow-exec", "let sources of the policy run programs"):target("allow_exec")
+    p:option("--budget-dir", "share request budgets with all runs that name this directory")
+        :argname("DIR"):target("budget_dir")
     p:flag("--refresh", "do not answer from a cache")
 end
 

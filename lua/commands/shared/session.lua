@@ -73,6 +73,11 @@ local function level_of(verbose)
     return verbose == 1 and "info" or "warn"
 end
 
+local function budget_dir(args, getenv)
+    local from_env = getenv("MOONLATCH_BUDGET_DIR")
+    return args.budget_dir or ((from_env or "") ~= "" and from_env or nil)
+end
+
 -- Opens the resolver; raises what went wrong.
 --   s.resolver, s.policy, s.opts(extra) -> options of one call
 function M.open(args, app)
@@ -88,6 +93,7 @@ function M.open(args, app)
     s.resolver = assert(app.moonlatch.open {
         policy_file = policy.file, policy_text = policy.text, policy_name = policy.name,
         env = env, allow_exec = args.allow_exec, deadline_ms = args.timeout_ms, cache_ttl_ms = -1,
+        budget_dir = budget_dir(args, getenv),
         log = app.report.log, log_level = level_of(args.verbose or 0) })
     local context = flags.table_of(args.context)
 

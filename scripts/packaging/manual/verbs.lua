@@ -13,6 +13,8 @@ stdout, messages to stderr; a value is never in the arguments of a command or in
 
 local ENVIRONMENT = {
     { "MOONLATCH_POLICY", "The policy, when --policy is not given." },
+    { "MOONLATCH_BUDGET_DIR", "A directory of request budgets shared with other processes, when"
+      .. " --budget-dir is not given." },
     { "AZURE_TENANT_ID, AZURE_CLIENT_ID, AZURE_CLIENT_SECRET",
       "The service principal that asks Azure Key Vault; a part of them is an error." },
     { "AZURE_AUTHORITY_HOST", "Where its tokens come from; default: Entra ID's public cloud." },
