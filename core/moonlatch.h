@@ -191,11 +191,11 @@ typedef struct ml_span {
     const char *kind;        /* of a source: "key_vault", "environment", "lua" ... */
 } ml_span;
 typedef void ml_span_fn(void *arg, const ml_span *s);
-/* The traceparent of what the calling thread is doing, for calls without one of their
- * own; copied at once; NULL: none. */
+/* What the calling thread is doing, for calls without a traceparent of their own;
+ * copied at once; NULL: nothing. */
 typedef const char *ml_traceparent_fn(void *arg);
 
-/* Everything is copied; zero means the default.  Give one of policy_file, policy_text.
+/* All of it is copied; zero means the default.  Give one of policy_file, policy_text.
  */
 typedef struct ml_options {
     size_t size;             /* filled by ML_OPTIONS_INIT */
@@ -244,8 +244,7 @@ typedef struct ml_options {
 } ml_options;
 #define ML_OPTIONS_INIT .size = sizeof(ml_options)
 
-/* The whole policy of an Airflow user: read AIRFLOW__SECRETS__BACKEND_KWARGS as
- * AzureKeyVaultBackend does. */
+/* An Airflow user's whole policy: AIRFLOW__SECRETS__BACKEND_KWARGS, read as there. */
 #define ML_POLICY_AIRFLOW                                                              \
     "local ml = require 'moonlatch.policy'\nreturn ml.policy { ml.airflow {} }\n"
 
