@@ -195,8 +195,7 @@ typedef void ml_span_fn(void *arg, const ml_span *s);
  * copied at once; NULL: nothing. */
 typedef const char *ml_traceparent_fn(void *arg);
 
-/* All of it is copied; zero means the default.  Give one of policy_file, policy_text.
- */
+/* All is copied; zero means the default.  Give one of policy_file and policy_text. */
 typedef struct ml_options {
     size_t size;             /* filled by ML_OPTIONS_INIT */
     const char *policy_file; /* path of a Lua policy, or of a directory of them */
@@ -366,8 +365,7 @@ ML_API ML_MUST int ml_explain(ml_resolver *r, const char *name, const ml_pair *c
  * ML_EUSAGE: the pattern is wrong. */
 ML_API ML_MUST int ml_forget(ml_resolver *r, const char *pattern, ml_err *e);
 
-/* Numbers since the handle was opened, or of this moment (now).  A host may ask as
- * often as it likes: it costs about as much as a hit. */
+/* Since the handle was opened, or of this moment (now).  Asking costs microseconds. */
 typedef struct ml_numbers {
     size_t size;                 /* filled by ML_NUMBERS_INIT */
     uint64_t hits;               /* calls that the cache of answers served */
