@@ -402,7 +402,7 @@ typedef struct ml_numbers {
 ML_API ML_MUST int ml_stats(ml_resolver *r, ml_numbers *out, ml_err *e);
 /* The same, and with ml_options.keep_metrics everything that ml_metric_fn would have
  * been told, as Prometheus reads it (text format 0.0.4): ml_answer_text(*out).  At most
- * 1,000 series.  Thread-safe, also inside a done. */
+ * 1,000 sets of labels.  Thread-safe, also inside a done. */
 ML_API ML_MUST int ml_metrics_text(ml_resolver *r, ml_answer **out, ml_err *e);
 
 /* Called exactly once per started request, only from ml_step, a blocking call or

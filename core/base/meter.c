@@ -5,6 +5,7 @@
 #include <string.h>
 
 #include "base/mem.h"
+#include "base/str.h"
 
 enum { MAX_LABELS = 3, VALUE_BYTES = 128, MAX_SERIES = 1000 };
 
@@ -152,14 +153,19 @@ void ml_meter_write_one(ml_buf *out, const char *name, const char *type,
     ml_buf_addf(out, "%s %llu\n", name, (unsigned long long)value);
 }
 
+/* The format is UTF-8: in a value that is not, or was cut short, the bytes in question
+ * are replaced. */
 static void write_value(ml_buf *out, const char *text)
 {
+    bool is_utf8 = ml_utf8_valid(ml_str_of(text));
     for (; *text; text++) {
         if (*text == '\\' || *text == '"') ml_buf_add_char(out, '\\');
         if (*text == '\n')
             ml_buf_add_text(out, "\\n");
-        else
+        else if (is_utf8 || (unsigned char)*text < 0x80)
             ml_buf_add_char(out, *text);
+        else
+            ml_buf_add_text(out, "\xef\xbf\xbd");
     }
 }
 

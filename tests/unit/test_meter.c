@@ -76,6 +76,12 @@ static void test_label_values_are_quoted(void **state)
     note(&m, "a\"b\\c\nd", 1);
     write_all(&m);
     assert_true(has("source=\"a\\\"b\\\\c\\nd\""));
+    note(&m, "caf\xc3\xa9", 1);
+    note(&m, "caf\xe9", 1);
+    write_all(&m);
+    assert_true(has("source=\"caf\xc3\xa9\""));
+    assert_true(has("source=\"caf\xef\xbf\xbd\""));
+    assert_true(ml_utf8_valid((ml_str){text.data, text.len}));
     ml_meter_fini(&m);
 }
 
