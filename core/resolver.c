@@ -93,9 +93,10 @@ static int report(ml_resolver *r)
         ml_fetch *f = ml_hosted_next(r->hosted);
         ml_request *q = f ? NULL : take_finished(r);
         if (!f && !q) break;
-        if (!call_host(r, f, q)) return ML_EFORKED;
-        if (q) n++;
+        bool is_ours = call_host(r, f, q);
         ml_request_free(q);
+        if (!is_ours) return ML_EFORKED;
+        if (q) n++;
     }
     r->is_reporting = false;
     if (r->is_closing) pthread_cond_broadcast(&r->changed);
