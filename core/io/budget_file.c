@@ -120,7 +120,7 @@ static ml_budget_file *make(int fd, const char *whose, int limit, int *problem)
     ml_limiter_init(&f->limiter[0], limit);
     f->head = head_of(whose);
     memset(f->head.magic, 0, sizeof(f->head.magic));
-    atomic_thread_fence(memory_order_seq_cst);
+    atomic_signal_fence(memory_order_seq_cst); /* who is killed here has no magic yet */
     memcpy(f->head.magic, magic, sizeof(f->head.magic));
     return f;
 }
