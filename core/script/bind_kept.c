@@ -108,7 +108,8 @@ static int shelf_look(lua_State *L)
         ml_task_used(L, fresh_until_ms);
         return push_look(L, secret, &e);
     }
-    if (how.freshness == ML_FRESH_ANEW || !ml_flight_is_under_way(s->cache, &k))
+    if (how.freshness == ML_FRESH_ANEW ||
+        !ml_flight_is_under_way(s->cache, &k, &how, now_ms))
         return begin(L, s, &k, &how);
     lua_pushliteral(L, "flight");
     return 1;

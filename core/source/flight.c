@@ -110,6 +110,13 @@ static void give_up(ml_flight *f)
     ml_op_cancel(f->op);
 }
 
+bool ml_flight_is_lost(ml_flight *f, int64_t now_ms)
+{
+    if (now_ms < f->deadline_ms) return false;
+    if (!f->first && f->op) give_up(f);
+    return true;
+}
+
 /* ---- waiters ------------------------------------------------------------------------
  */
 
@@ -184,7 +191,7 @@ ml_waiter *ml_flight_join(ml_flight *f, const ml_keep_call *how, int64_t deadlin
     f->last = w;
     if (w->asker) w->asker->waits_for = f;
     widen(&f->keep, &how->keep);
-    if (deadline_ms != f->deadline_ms)
+    if (f->owner || deadline_ms != f->deadline_ms)
         ml_timer_start(f->loop, &w->timer, deadline_ms, on_deadline, w);
     return w;
 }

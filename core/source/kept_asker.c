@@ -28,9 +28,17 @@ static ml_flight *under_way(ml_kept *c, const ml_kept_key *k)
     return en ? en->flight : NULL;
 }
 
-bool ml_flight_is_under_way(ml_kept *c, const ml_kept_key *k)
+static bool leads_to(const ml_flight *f, const ml_asker *asker)
 {
-    return under_way(c, k) != NULL;
+    while (f && f->owner && f->owner != asker) f = f->owner->waits_for;
+    return f && f->owner;
+}
+
+bool ml_flight_is_under_way(ml_kept *c, const ml_kept_key *k, const ml_keep_call *how,
+                            int64_t now_ms)
+{
+    ml_flight *f = under_way(c, k);
+    return f && (leads_to(f, how->asker) || !ml_flight_is_lost(f, now_ms));
 }
 
 /* ---- the one who answers ------------------------------------------------------------
@@ -46,6 +54,7 @@ int ml_flight_begin(ml_kept *c, ml_loop *loop, const ml_kept_key *k, const char 
         return ml_fail(e, ML_ENOMEM, "out of memory");
     }
     f->owner = how->asker;
+    f->deadline_ms = how->asker->deadline_ms;
     f->owns_next = how->asker->owns;
     how->asker->owns = f;
     f->slot = slot;
@@ -84,12 +93,6 @@ void ml_flight_abandon(ml_flight *f)
 
 /* ---- those who wait
  * ------------------------------------------------------------------- */
-
-static bool leads_to(const ml_flight *f, const ml_asker *asker)
-{
-    while (f && f->owner && f->owner != asker) f = f->owner->waits_for;
-    return f && f->owner;
-}
 
 typedef struct chain {
     char text[300];

@@ -170,19 +170,21 @@ static ml_op *get(ml_kept *c, ml_loop *loop, ml_source *s, const ml_source_call 
 {
     ml_kept_key k = ml_kept_key_of(c, s, call->key, call->version);
     ml_entry *en = ml_kept_find(c, &k);
-    ml_kept_look a = ml_kept_look_at(c, en, how, ml_loop_now_ms(loop));
-    if (a.answers) {
+    int64_t now_ms = ml_loop_now_ms(loop);
+    ml_kept_look a = ml_kept_look_at(c, en, how, now_ms);
+    ml_flight *f = en ? en->flight : NULL;
+    if (en && a.answers) {
         note(call->trace, &a);
         if (ml_loop_meter(loop)) ml_loop_meter(loop)->counts.kept_hits++;
         ml_op *op = ready(loop, en, &a, done, arg);
-        if (op && a.state == ML_KEPT_LATE && !en->flight)
+        if (op && a.state == ML_KEPT_LATE && (!f || ml_flight_is_lost(f, now_ms)))
             ask_ahead(c, loop, s, &k, call, how);
         return op;
     }
-    if (en && en->flight && how->freshness != ML_FRESH_ANEW) {
+    if (f && how->freshness != ML_FRESH_ANEW && !ml_flight_is_lost(f, now_ms)) {
         ml_trace_add(call->trace, "cache", "waits for a request that is under way");
         ml_waiter *w =
-            ml_flight_join(en->flight, how, call->deadline_ms, call->trace, done, arg);
+            ml_flight_join(f, how, call->deadline_ms, call->trace, done, arg);
         ml_kept_want(c, &k, how->name); /* notes the name */
         if (ml_loop_meter(loop)) ml_loop_meter(loop)->counts.joined++;
         return w ? &w->op : NULL;

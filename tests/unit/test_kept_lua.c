@@ -121,6 +121,22 @@ static void test_who_asks_may_leave(void **state)
     assert_string_equal(third.text, "2");
 }
 
+/* Nobody turned the loop until the time of who asks was over: the next one asks. */
+static void test_who_asks_may_be_lost(void **state)
+{
+    fixture *f = *state;
+    outcome first, second;
+    load(f, SOURCE "local src = lua_source('lua', slowly)\n" ANSWER);
+    assert_non_null(fixture_start(f, &get_x, &first));
+    ml_loop_turn(f->loop);
+    f->now_ms += 30000;
+    assert_non_null(fixture_start(f, &get_x, &second));
+    fixture_finish(f, &second);
+    assert_string_equal(second.value, "value of slow-k");
+    assert_string_equal(second.text, "2");
+    assert_int_equal(first.n_done, 1);
+}
+
 /* One that raises tells nobody anything: the next one tries, and sees for itself. */
 static void test_who_asks_may_fail(void **state)
 {
@@ -338,6 +354,7 @@ int main(void)
     const struct CMUnitTest tests[] = {
         TEST(test_one_call_for_many_coroutines),
         TEST(test_who_asks_may_leave),
+        TEST(test_who_asks_may_be_lost),
         TEST(test_who_asks_may_fail),
         TEST(test_a_cycle_is_an_error),
         TEST(test_a_cycle_between_calls),

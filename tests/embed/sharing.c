@@ -1,0 +1,142 @@
+/* sharing.c - what callers of one key share, and what each of them has for itself.
+ *
+ * The store is the host's own, and answers when the test says so; the clock stands
+ * still until it is moved. */
+#include <setjmp.h>
+#include <stdarg.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include <cmocka.h>
+
+#include "moonlatch.h"
+
+static const char policy[] =
+    "local ml = require 'moonlatch.policy'\n"
+    "local store = ml.host_source { name = 'store' }\n"
+    "return ml.policy {\n"
+    "  ml.rule '{x}/*' { strip = '{x}/', from = store, ttl = 10 },\n"
+    "}\n";
+enum { MAX_HELD = 8 };
+
+static int64_t now_ms = 1000000;
+
+static int64_t mono_ms(void *arg)
+{
+    (void)arg;
+    return now_ms;
+}
+
+static int64_t wall_s(void *arg)
+{
+    (void)arg;
+    return 1700000000 + now_ms / 1000;
+}
+
+static const ml_clock hand_clock = {mono_ms, wall_s, NULL};
+
+/* ---- the store ------------------------------------------------------------------- */
+
+typedef struct host {
+    ml_resolver *r;
+    const char *value;
+    bool keeps; /* what it is asked, unanswered */
+    ml_fetch *held[MAX_HELD];
+    int n_held, gets;
+} host;
+
+static void end(const host *h, ml_fetch *f)
+{
+    ml_fetch_done(f, &(ml_fetched){ML_FETCHED_INIT, .value = h->value,
+                                   .value_len = strlen(h->value)});
+}
+
+static void get(ml_fetch *f, const char *key, const char *version, void *arg)
+{
+    host *h = arg;
+    (void)key;
+    (void)version;
+    h->gets++;
+    if (!h->keeps)
+        end(h, f);
+    else if (h->n_held < MAX_HELD)
+        h->held[h->n_held++] = f;
+    else
+        abort();
+}
+
+static void end_held(host *h)
+{
+    while (h->n_held > 0) end(h, h->held[--h->n_held]);
+}
+
+static void open_host(host *h, int deadline_ms)
+{
+    *h = (host){.value = "old"};
+    ml_err e;
+    ml_options o = {ML_OPTIONS_INIT, .policy_text = policy, .clock = &hand_clock,
+                    .deadline_ms = deadline_ms};
+    if (ml_open(&h->r, &o, &e) < 0) fail_msg("%s", e.text);
+    ml_source_ops ops = {ML_SOURCE_OPS_INIT, .get = get};
+    assert_int_equal(ml_add_source(h->r, "store", &ops, h, &e), 0);
+}
+
+static void close_host(host *h)
+{
+    end_held(h);
+    ml_close(h->r);
+}
+
+static const char *value_of(const host *h, const char *name)
+{
+    static char value[64];
+    ml_secret *s = NULL;
+    size_t n;
+    ml_err e;
+    if (ml_get(h->r, name, NULL, 0, &s, &e) < 0) {
+        snprintf(value, sizeof(value), "%s: %.50s", ml_outcome(e.code), e.text);
+        return value;
+    }
+    const void *p = ml_secret_data(s, &n);
+    snprintf(value, sizeof(value), "%.*s", (int)n, (const char *)p);
+    ml_secret_unref(s);
+    return value;
+}
+
+/* ---- what must hold -------------------------------------------------------------- */
+
+/* A host that only blocks turns the loop for its own calls.  A refresh ahead that it
+ * left alone for longer than its time can only fail: nobody waits for that one. */
+static void test_a_lost_refresh(void **state)
+{
+    (void)state;
+    host h;
+    open_host(&h, 900);
+    assert_string_equal(value_of(&h, "a/key"), "old");
+    now_ms += 8000;
+    h.keeps = true;
+    for (int hits = 0; hits < 20 && h.n_held == 0; hits++) {
+        assert_string_equal(value_of(&h, "a/key"), "old");
+        now_ms += 2;
+    }
+    assert_int_equal(h.n_held, 1);
+    now_ms += 5000;
+    h.keeps = false;
+    h.value = "new";
+    assert_string_equal(value_of(&h, "a/key"), "new");
+    assert_int_equal(h.gets, 3);
+    h.value = "too late";
+    end_held(&h);
+    assert_true(ml_step(h.r, 0) >= 0);
+    assert_string_equal(value_of(&h, "a/key"), "new");
+    close_host(&h);
+}
+
+int main(void)
+{
+    const struct CMUnitTest tests[] = {
+        cmocka_unit_test(test_a_lost_refresh),
+    };
+    return cmocka_run_group_tests(tests, NULL, NULL);
+}
