@@ -10,7 +10,8 @@ enum {
     REST_MIN_MS = 1000,
     REST_MAX_MS = 5000,
     REST_JITTER_MS = 1000,
-    LONG_PAST = 1 /* an answer made of a failure is not kept */
+    WORTH_A_NEW_TRY_MS = 20, /* who has less time left takes the failure */
+    LONG_PAST = 1            /* an answer made of a failure is not kept */
 };
 
 /* ---- small things ------------------------------------------------------------------
@@ -112,7 +113,7 @@ static void give_up(ml_flight *f)
 
 bool ml_flight_is_lost(ml_flight *f, int64_t now_ms)
 {
-    if (now_ms < f->deadline_ms) return false;
+    if (now_ms < f->deadline_ms || (f->op && f->op->is_finished)) return false;
     if (!f->first && f->op) give_up(f);
     return true;
 }
@@ -220,4 +221,23 @@ void ml_flight_tell_all(ml_flight *f, ml_op *op, const ml_err *e, ml_secret *sec
 {
     f->is_ahead = true; /* nothing to give up any more */
     while (f->first) ml_flight_tell(f->first, op, e, secret, now_ms, rest);
+}
+
+static bool has_time(const ml_waiter *w, int64_t now_ms)
+{
+    return w->deadline_ms >= now_ms + WORTH_A_NEW_TRY_MS;
+}
+
+int64_t ml_flight_tell_late(ml_flight *f, const ml_err *e, int64_t now_ms, int64_t rest)
+{
+    bool is_late = e->code == ML_EUNAVAILABLE || e->code == ML_ETHROTTLED;
+    int64_t until_ms = 0;
+    if (!is_late || f->is_change || now_ms < f->deadline_ms) return 0;
+    for (ml_waiter *w = f->first; w; w = w->next)
+        if (has_time(w, now_ms)) until_ms = longest(until_ms, w->deadline_ms);
+    for (ml_waiter *w = f->first, *next; until_ms && w; w = next) {
+        next = w->next;
+        if (!has_time(w, now_ms)) ml_flight_tell(w, NULL, e, NULL, now_ms, rest);
+    }
+    return until_ms;
 }

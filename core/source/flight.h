@@ -66,7 +66,8 @@ int ml_flight_begin(ml_kept *c, ml_loop *loop, const ml_kept_key *k, const char 
  * the chain of keys), ML_ENOMEM. */
 ml_op *ml_flight_wait(ml_kept *c, const ml_kept_key *k, const ml_keep_call *how,
                       int64_t deadline_ms, ml_op_done *done, void *arg, ml_err *e);
-/* secret, or *e.  Answers how long that holds. */
+/* secret, or *e.  Answers how long that holds.  When the asker had no time left, those
+ * who have more look again. */
 int64_t ml_flight_end(ml_flight *f, ml_secret *secret, const ml_err *e);
 /* The asker is gone, or has failed to say anything: others may try. */
 void ml_flight_abandon(ml_flight *f);

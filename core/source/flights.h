@@ -63,6 +63,11 @@ void ml_flight_tell(ml_waiter *w, ml_op *op, const ml_err *e, ml_secret *secret,
 void ml_flight_tell_all(ml_flight *f, ml_op *op, const ml_err *e, ml_secret *secret,
                         int64_t now_ms, int64_t rest_ms);
 
+/* Did f fail because its time is over, while some who wait have more?  Then the others
+ * are told, and this is how long those have; else 0. */
+int64_t ml_flight_tell_late(ml_flight *f, const ml_err *e, int64_t now_ms,
+                            int64_t rest_ms);
+
 /* What is kept under en (or NULL) for this call. */
 typedef struct ml_kept_look {
     ml_kept_state state;

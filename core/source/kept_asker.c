@@ -70,12 +70,25 @@ static void disown(ml_flight *f)
     *f->slot = NULL;
 }
 
+/* Those who still wait look again: the first of them begins another. */
+static void let_others(ml_flight *f)
+{
+    ml_flight_settle(f, NULL, &(ml_err){.code = ML_ECANCELED}, ml_loop_now_ms(f->loop),
+                     0);
+    ml_flight_tell_all(f, NULL, &(ml_err){0}, NULL, 0, 0);
+    ml_flight_free(f);
+}
+
 int64_t ml_flight_end(ml_flight *f, ml_secret *secret, const ml_err *e)
 {
     int64_t now_ms = ml_loop_now_ms(f->loop);
     int64_t rest_ms = ml_flight_rest_ms(f, e);
     int64_t holds_ms = ml_fresh_until(&f->keep, e->code, now_ms, now_ms + rest_ms);
     disown(f);
+    if (ml_flight_tell_late(f, e, now_ms, rest_ms)) {
+        let_others(f);
+        return holds_ms;
+    }
     ml_flight_settle(f, secret, e, now_ms, rest_ms);
     ml_flight_tell_all(f, NULL, e, secret, now_ms, rest_ms);
     ml_flight_free(f);
@@ -85,10 +98,7 @@ int64_t ml_flight_end(ml_flight *f, ml_secret *secret, const ml_err *e)
 void ml_flight_abandon(ml_flight *f)
 {
     disown(f);
-    ml_flight_settle(f, NULL, &(ml_err){.code = ML_ECANCELED}, ml_loop_now_ms(f->loop),
-                     0);
-    ml_flight_tell_all(f, NULL, &(ml_err){0}, NULL, 0, 0);
-    ml_flight_free(f);
+    let_others(f);
 }
 
 /* ---- those who wait

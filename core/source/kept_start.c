@@ -5,8 +5,6 @@
 #include "source/flights.h"
 #include "source/ready.h"
 
-enum { WORTH_A_NEW_TRY_MS = 1000 }; /* who has less time left takes the failure */
-
 /* ---- flights of sources
  * --------------------------------------------------------------- */
 
@@ -21,21 +19,11 @@ static bool launch(ml_flight *f, const ml_source_call *call)
     return f->op != NULL;
 }
 
-/* The time of the first caller is over, and somebody else has more: asks again.  Those
- * without time are told. */
+/* The time of the first caller is over, and somebody else has more: asks again. */
 static bool goes_on(ml_flight *f, const ml_err *e, int64_t now_ms, int64_t rest)
 {
-    bool is_late = e->code == ML_EUNAVAILABLE || e->code == ML_ETHROTTLED;
-    int64_t until_ms = 0;
-    if (!is_late || f->is_change || now_ms < f->deadline_ms) return false;
-    for (ml_waiter *w = f->first; w; w = w->next)
-        if (w->deadline_ms > until_ms) until_ms = w->deadline_ms;
-    if (until_ms < now_ms + WORTH_A_NEW_TRY_MS) return false;
-    for (ml_waiter *w = f->first, *next; w; w = next) {
-        next = w->next;
-        if (w->deadline_ms < now_ms + WORTH_A_NEW_TRY_MS)
-            ml_flight_tell(w, NULL, e, NULL, now_ms, rest);
-    }
+    int64_t until_ms = ml_flight_tell_late(f, e, now_ms, rest);
+    if (until_ms == 0) return false;
     f->deadline_ms = until_ms;
     return launch(f, &(ml_source_call){
                          .verb = ML_GET, .key = f->key.key, .version = f->key.version});

@@ -133,10 +133,61 @@ static void test_a_lost_refresh(void **state)
     close_host(&h);
 }
 
+typedef struct ending {
+    int n, code;
+    char value[16];
+} ending;
+
+static void note_end(ml_request *q, const ml_answer *a, const ml_err *e, void *arg)
+{
+    (void)q;
+    ending *to = arg;
+    size_t n = 0;
+    to->n++;
+    to->code = e->code;
+    if (e->code) return;
+    const char *p = ml_secret_data(ml_answer_at(a, 0), &n);
+    snprintf(to->value, sizeof(to->value), "%.*s", (int)n, p);
+}
+
+static void start(const host *h, ending *end, int deadline_ms)
+{
+    ml_call call = {ML_CALL_INIT, .verb = ML_GET, .name = "a/key",
+                    .deadline_ms = deadline_ms};
+    *end = (ending){0};
+    assert_non_null(ml_start(h->r, &call, note_end, end, NULL));
+    for (int i = 0; i < 3; i++) assert_true(ml_step(h->r, 0) >= 0);
+}
+
+/* The deadline of who asked first is not that of the others. */
+static void test_deadlines_are_each_ones_own(void **state)
+{
+    (void)state;
+    host h;
+    ending hasty, patient;
+    open_host(&h, 0);
+    h.keeps = true;
+    start(&h, &hasty, 100);
+    start(&h, &patient, 900);
+    assert_int_equal(h.gets, 1);
+    now_ms += 100;
+    for (int i = 0; i < 3; i++) assert_true(ml_step(h.r, 0) >= 0);
+    assert_int_equal(hasty.code, ML_EUNAVAILABLE);
+    assert_int_equal(patient.n, 0);
+    assert_int_equal(h.gets, 2);
+    now_ms += 300;
+    end_held(&h);
+    for (int i = 0; i < 3; i++) assert_true(ml_step(h.r, 0) >= 0);
+    assert_int_equal(patient.n, 1);
+    assert_string_equal(patient.value, "old");
+    close_host(&h);
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(test_a_lost_refresh),
+        cmocka_unit_test(test_deadlines_are_each_ones_own),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }

@@ -165,6 +165,40 @@ static void test_a_lost_flight_is_not_joined(void **state)
     pass(0);
 }
 
+/* Whose time is over, when the asker's is, takes its failure; the others look again. */
+static void test_deadlines_are_each_ones_own(void **state)
+{
+    (void)state;
+    static const int codes[] = {ML_EUNAVAILABLE, ML_ETHROTTLED, ML_EFORBIDDEN};
+    caller patient;
+    ml_err e = {0};
+    for (int i = 0; i < 3; i++) {
+        new_askers(100);
+        begin(0, 0, "key");
+        assert_non_null(wait_for(&patient, 1, "key", &e)); /* for a second */
+        now_ms += 100;
+        assert_int_equal(ml_flight_end(flights[0], NULL, &(ml_err){.code = codes[i]}),
+                         1);
+        pass(0);
+        assert_int_equal(patient.done, 1);
+        assert_int_equal(patient.code, codes[i] == ML_EFORBIDDEN ? codes[i] : 0);
+        assert_null(patient.secret);
+        new_askers(2000); /* in time: it speaks for all */
+        begin(0, 0, "key");
+        assert_non_null(wait_for(&patient, 1, "key", &e));
+        ml_flight_end(flights[0], NULL, &(ml_err){.code = codes[i]});
+        pass(0);
+        assert_int_equal(patient.code, codes[i]);
+    }
+    new_askers(990);
+    begin(0, 0, "key");
+    assert_non_null(wait_for(&patient, 1, "key", &e));
+    now_ms += 990; /* as good as over for this one, too */
+    ml_flight_end(flights[0], NULL, &(ml_err){.code = ML_EUNAVAILABLE});
+    pass(0);
+    assert_int_equal(patient.code, ML_EUNAVAILABLE);
+}
+
 static void assert_cycle(int asker, const char *key, const char *text)
 {
     caller c;
@@ -204,6 +238,7 @@ int main(void)
     const struct CMUnitTest tests[] = {
         TEST(test_askers),
         TEST(test_a_lost_flight_is_not_joined),
+        TEST(test_deadlines_are_each_ones_own),
         TEST(test_cycles_are_found),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);

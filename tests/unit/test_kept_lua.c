@@ -137,6 +137,36 @@ static void test_who_asks_may_be_lost(void **state)
     assert_int_equal(first.n_done, 1);
 }
 
+/* Who logs in for all has no time left: that is no reason for those who have more. */
+static void test_who_logs_in_may_be_late(void **state)
+{
+    fixture *f = *state;
+    outcome first, second;
+    load(f, SOURCE
+         "local src = require 'moonlatch.lua_source'.new('p:1', {\n"
+         "  get = function(key, ctx)\n"
+         "    return ctx.memo:once('token', function()\n"
+         "      asked = asked + 1\n"
+         "      local s = env:call('get', {key = (asked > 1 and 'now-' or 'slow-') .. "
+         "key})\n"
+         "      if core.left_ms() <= 0 then return nil, 'unavailable', 'late' end\n"
+         "      return s, 60\n"
+         "    end)\n"
+         "  end }, 'lua')\n" ANSWER);
+    assert_non_null(fixture_start(f, &get_x, &first));
+    ml_loop_turn(f->loop);
+    f->now_ms += 40;
+    assert_non_null(fixture_start(f, &get_x, &second));
+    ml_loop_turn(f->loop);
+    f->now_ms += 30000 - 40;
+    fixture_finish(f, &first);
+    assert_int_equal(first.err.code, ML_EUNAVAILABLE);
+    fixture_finish(f, &second);
+    assert_string_equal(second.err.text, "");
+    assert_string_equal(second.value, "value of now-k");
+    assert_string_equal(second.text, "2");
+}
+
 /* One that raises tells nobody anything: the next one tries, and sees for itself. */
 static void test_who_asks_may_fail(void **state)
 {
@@ -355,6 +385,7 @@ int main(void)
         TEST(test_one_call_for_many_coroutines),
         TEST(test_who_asks_may_leave),
         TEST(test_who_asks_may_be_lost),
+        TEST(test_who_logs_in_may_be_late),
         TEST(test_who_asks_may_fail),
         TEST(test_a_cycle_is_an_error),
         TEST(test_a_cycle_between_calls),
