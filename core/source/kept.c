@@ -233,11 +233,16 @@ static ml_entry *add(ml_kept *c, const ml_kept_key *k, ml_str name)
     return en;
 }
 
+void ml_kept_note_name(ml_entry *en, ml_str name)
+{
+    if (en && name.n && !ml_str_eq(name_of(en), name)) en->has_many_names = true;
+}
+
 ml_entry *ml_kept_want(ml_kept *c, const ml_kept_key *k, ml_str name)
 {
     ml_entry *en = ml_kept_find(c, k);
     if (!en) return add(c, k, name);
-    if (name.n && !ml_str_eq(name_of(en), name)) en->has_many_names = true;
+    ml_kept_note_name(en, name);
     return en;
 }
 

@@ -13,7 +13,8 @@ bool ml_flight_look(ml_kept *c, const ml_kept_key *k, const ml_keep_call *how,
                     int64_t now_ms, ml_secret **secret, ml_err *e,
                     int64_t *fresh_until_ms)
 {
-    const ml_entry *en = ml_kept_find(c, k);
+    ml_entry *en = ml_kept_find(c, k);
+    ml_kept_note_name(en, how->name);
     ml_kept_look a = ml_kept_look_at(c, en, how, now_ms);
     if (!a.answers) return false;
     *fresh_until_ms = a.fresh_until_ms;

@@ -161,6 +161,7 @@ static ml_op *get(ml_kept *c, ml_loop *loop, ml_source *s, const ml_source_call 
     int64_t now_ms = ml_loop_now_ms(loop);
     ml_kept_look a = ml_kept_look_at(c, en, how, now_ms);
     ml_flight *f = en ? en->flight : NULL;
+    ml_kept_note_name(en, how->name);
     if (en && a.answers) {
         note(call->trace, &a);
         if (ml_loop_meter(loop)) ml_loop_meter(loop)->counts.kept_hits++;
@@ -173,7 +174,6 @@ static ml_op *get(ml_kept *c, ml_loop *loop, ml_source *s, const ml_source_call 
         ml_trace_add(call->trace, "cache", "waits for a request that is under way");
         ml_waiter *w =
             ml_flight_join(f, how, call->deadline_ms, call->trace, done, arg);
-        ml_kept_want(c, &k, how->name); /* notes the name */
         if (ml_loop_meter(loop)) ml_loop_meter(loop)->counts.joined++;
         return w ? &w->op : NULL;
     }
