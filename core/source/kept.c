@@ -378,6 +378,10 @@ void ml_kept_settle(ml_kept *c, ml_entry *en, ml_secret *secret, const ml_err *e
         return;
     }
     weigh(c, en);
+    if (en->cost > c->limits.max_bytes) { /* all others would have to go for it */
+        drop(c, en);
+        return;
+    }
     ml_lru_touch(&c->use, &en->use);
     sweep(c, now_ms);
     shrink(c);

@@ -244,6 +244,26 @@ static void test_limits(void **state)
     ml_kept_free(c);
 }
 
+/* It is not kept, and takes no other's place. */
+static void test_a_value_above_the_limit(void **state)
+{
+    (void)state;
+    static char big[9000];
+    ml_kept *c = new_kept(8000, 1000);
+    ml_kept_key small = key_of(1, "small"), large = key_of(1, "large");
+    size_t before, after;
+    memset(big, 'x', sizeof(big) - 1);
+    fly(c, &small, "v", NULL, 0);
+    fly(c, &large, "v", NULL, 0);
+    assert_int_equal(ml_kept_count(c, &before), 2);
+    fly(c, &large, big, NULL, 0);
+    assert_null(ml_kept_peek(c, &large));
+    assert_non_null(ml_kept_peek(c, &small));
+    assert_int_equal(ml_kept_count(c, &after), 1);
+    assert_true(after > 0 && after < before);
+    ml_kept_free(c);
+}
+
 /* A value that no asker would use is not held; one that another would is. */
 static void test_no_value_without_use(void **state)
 {
@@ -397,6 +417,7 @@ int main(void)
         cmocka_unit_test(test_rests_after_an_outage),
         cmocka_unit_test(test_keys_fold_where_the_source_does),
         cmocka_unit_test(test_limits),
+        cmocka_unit_test(test_a_value_above_the_limit),
         cmocka_unit_test(test_no_value_without_use),
         cmocka_unit_test(test_the_dead_are_swept),
         cmocka_unit_test(test_sources_of_one_store),
