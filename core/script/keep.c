@@ -68,7 +68,9 @@ int ml_script_push_stale(lua_State *L, ml_kept *c, const ml_kept_key *k, int fir
     const ml_entry *en = ml_kept_peek(c, k);
     ml_secret *secret = ml_kept_stale(en, max_age_ms, now, &age_ms);
     if (!secret) return 0;
-    ml_task_used(L, en->rests_until_ms > now ? en->rests_until_ms : 1);
+    int64_t rests_ms = en->rests_until_ms - now, left_ms = max_age_ms - age_ms;
+    if (left_ms > rests_ms) left_ms = rests_ms;
+    ml_task_used(L, left_ms > 0 ? now + left_ms : 1);
     ml_script_push_secret(L, secret, ml_task_secrets(L));
     ml_secret_unref(secret);
     lua_pushinteger(L, age_ms);

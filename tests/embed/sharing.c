@@ -1,4 +1,5 @@
-/* sharing.c - what callers of one key share, and what each of them has for itself.
+/* sharing.c - a store that is slow or down: what callers of one key share, and what
+ * each of them has for itself.
  *
  * The store is the host's own, and answers when the test says so; the clock stands
  * still until it is moved. */
@@ -16,6 +17,8 @@ static const char policy[] =
     "local ml = require 'moonlatch.policy'\n"
     "local store = ml.host_source { name = 'store' }\n"
     "return ml.policy {\n"
+    "  ml.rule 'stale/*' { strip = 'stale/', from = store, ttl = 1,\n"
+    "    stale_ttl = 10, on = { unavailable = 'stale' } },\n"
     "  ml.rule '{x}/*' { strip = '{x}/', from = store, ttl = 10 },\n"
     "}\n";
 enum { MAX_HELD = 8 };
@@ -42,14 +45,17 @@ typedef struct host {
     ml_resolver *r;
     const char *value;
     bool keeps; /* what it is asked, unanswered */
+    bool fails;
     ml_fetch *held[MAX_HELD];
     int n_held, gets;
 } host;
 
 static void end(const host *h, ml_fetch *f)
 {
-    ml_fetch_done(f, &(ml_fetched){ML_FETCHED_INIT, .value = h->value,
-                                   .value_len = strlen(h->value)});
+    ml_fetched got = {ML_FETCHED_INIT, .value = h->value,
+                      .value_len = strlen(h->value)};
+    if (h->fails) got = (ml_fetched){ML_FETCHED_INIT, .code = ML_EUNAVAILABLE};
+    ml_fetch_done(f, &got);
 }
 
 static void get(ml_fetch *f, const char *key, const char *version, void *arg)
@@ -183,11 +189,33 @@ static void test_deadlines_are_each_ones_own(void **state)
     close_host(&h);
 }
 
+/* The store rests after a failure, but no value answers longer than stale_ttl. */
+static void test_a_stale_answer_ends_in_time(void **state)
+{
+    (void)state;
+    host h;
+    open_host(&h, 0);
+    assert_string_equal(value_of(&h, "stale/key"), "old");
+    h.fails = true;
+    now_ms += 5000;
+    assert_string_equal(value_of(&h, "stale/key"), "old");
+    assert_string_equal(value_of(&h, "stale/key"), "old");
+    assert_int_equal(h.gets, 2);
+    now_ms += 4990; /* the rest is a second at least */
+    assert_string_equal(value_of(&h, "stale/key"), "old");
+    now_ms += 10;
+    assert_string_equal(value_of(&h, "stale/key"), "old");
+    now_ms += 1;
+    assert_memory_equal(value_of(&h, "stale/key"), "unavailable", 11);
+    close_host(&h);
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(test_a_lost_refresh),
         cmocka_unit_test(test_deadlines_are_each_ones_own),
+        cmocka_unit_test(test_a_stale_answer_ends_in_time),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }
