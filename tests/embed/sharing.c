@@ -210,12 +210,45 @@ static void test_a_stale_answer_ends_in_time(void **state)
     close_host(&h);
 }
 
+/* Hits, until the store has been asked n times. */
+static void hit_until(const host *h, int n)
+{
+    for (int hits = 0; hits < 20 && h->gets < n; hits++) {
+        assert_string_equal(value_of(h, "a/key"), "old");
+        now_ms += 2;
+    }
+    assert_int_equal(h->gets, n);
+}
+
+/* What a refresh ahead brings is not kept when something was forgotten meanwhile; the
+ * next one is begun a little later. */
+static void test_forgetting_while_an_answer_is_made_anew(void **state)
+{
+    (void)state;
+    host h;
+    open_host(&h, 0);
+    assert_string_equal(value_of(&h, "a/key"), "old");
+    now_ms += 7500;
+    h.keeps = true;
+    hit_until(&h, 2);
+    assert_int_equal(ml_forget(h.r, "another", NULL), 0);
+    h.value = "new";
+    end_held(&h);
+    for (int i = 0; i < 5; i++) assert_true(ml_step(h.r, 0) >= 0);
+    assert_string_equal(value_of(&h, "a/key"), "old");
+    now_ms += 2000; /* within the time of the first answer */
+    for (int hits = 0; hits < 5; hits++, now_ms += 2) (void)value_of(&h, "a/key");
+    assert_string_equal(value_of(&h, "a/key"), "new");
+    close_host(&h);
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(test_a_lost_refresh),
         cmocka_unit_test(test_deadlines_are_each_ones_own),
         cmocka_unit_test(test_a_stale_answer_ends_in_time),
+        cmocka_unit_test(test_forgetting_while_an_answer_is_made_anew),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }
