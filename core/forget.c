@@ -32,7 +32,9 @@ ml_cache_key ml_cache_key_of(ml_resolver *r, const ml_call *c)
 
 void ml_answer_rest(ml_resolver *r, const ml_cache_key *key)
 {
-    ml_cache_rest(r->cache, key, ml_loop_now_ms(r->loop) + REST_MS);
+    bool is_ever = r->refresh_percent <= 100;
+    ml_cache_rest(r->cache, key,
+                  is_ever ? ml_loop_now_ms(r->loop) + REST_MS : INT64_MAX);
 }
 
 void ml_refresh_ahead(ml_resolver *r, const ml_call *c)

@@ -77,12 +77,13 @@ static void end_held(host *h)
     while (h->n_held > 0) end(h, h->held[--h->n_held]);
 }
 
-static void open_host(host *h, int deadline_ms)
+static void open_host(host *h, ml_options o)
 {
     *h = (host){.value = "old"};
     ml_err e;
-    ml_options o = {ML_OPTIONS_INIT, .policy_text = policy, .clock = &hand_clock,
-                    .deadline_ms = deadline_ms};
+    o.size = sizeof(o);
+    o.policy_text = policy;
+    o.clock = &hand_clock;
     if (ml_open(&h->r, &o, &e) < 0) fail_msg("%s", e.text);
     ml_source_ops ops = {ML_SOURCE_OPS_INIT, .get = get};
     assert_int_equal(ml_add_source(h->r, "store", &ops, h, &e), 0);
@@ -118,7 +119,7 @@ static void test_a_lost_refresh(void **state)
 {
     (void)state;
     host h;
-    open_host(&h, 900);
+    open_host(&h, (ml_options){.deadline_ms = 900});
     assert_string_equal(value_of(&h, "a/key"), "old");
     now_ms += 8000;
     h.keeps = true;
@@ -171,7 +172,7 @@ static void test_deadlines_are_each_ones_own(void **state)
     (void)state;
     host h;
     ending hasty, patient;
-    open_host(&h, 0);
+    open_host(&h, (ml_options){0});
     h.keeps = true;
     start(&h, &hasty, 100);
     start(&h, &patient, 900);
@@ -194,7 +195,7 @@ static void test_a_stale_answer_ends_in_time(void **state)
 {
     (void)state;
     host h;
-    open_host(&h, 0);
+    open_host(&h, (ml_options){0});
     assert_string_equal(value_of(&h, "stale/key"), "old");
     h.fails = true;
     now_ms += 5000;
@@ -226,7 +227,7 @@ static void test_forgetting_while_an_answer_is_made_anew(void **state)
 {
     (void)state;
     host h;
-    open_host(&h, 0);
+    open_host(&h, (ml_options){0});
     assert_string_equal(value_of(&h, "a/key"), "old");
     now_ms += 7500;
     h.keeps = true;
@@ -242,6 +243,28 @@ static void test_forgetting_while_an_answer_is_made_anew(void **state)
     close_host(&h);
 }
 
+/* Never is never, also after a failure that left the answer as it is. */
+static void test_no_refresh_ahead(void **state)
+{
+    (void)state;
+    host h;
+    ml_answer *a = NULL;
+    ml_err e;
+    ml_call call = {ML_CALL_INIT, .verb = ML_GET, .name = "a/key", .flags = ML_REFRESH};
+    open_host(&h, (ml_options){.refresh_percent = -1});
+    assert_string_equal(value_of(&h, "a/key"), "old");
+    h.fails = true;
+    assert_int_equal(ml_run(h.r, &call, &a, &e), ML_EUNAVAILABLE);
+    h.fails = false;
+    for (int i = 0; i < 99; i++, now_ms += 100)
+        assert_string_equal(value_of(&h, "a/key"), "old");
+    ml_numbers n = {ML_NUMBERS_INIT};
+    assert_int_equal(ml_stats(h.r, &n, &e), 0);
+    assert_int_equal(n.calls, 2);
+    assert_int_equal(h.gets, 2);
+    close_host(&h);
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
@@ -249,6 +272,7 @@ int main(void)
         cmocka_unit_test(test_deadlines_are_each_ones_own),
         cmocka_unit_test(test_a_stale_answer_ends_in_time),
         cmocka_unit_test(test_forgetting_while_an_answer_is_made_anew),
+        cmocka_unit_test(test_no_refresh_ahead),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }
