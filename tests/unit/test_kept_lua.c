@@ -185,6 +185,48 @@ static void test_who_asks_may_fail(void **state)
     assert_string_equal(b.err.text, "broken 2");
 }
 
+static int no_more_memory(lua_State *L)
+{
+    fixture *f = lua_touserdata(L, lua_upvalueindex(1));
+    for (int i = 0; i < 3; i++) lua_gc(L, LUA_GCCOLLECT);
+    f->vm->alloc.max_bytes = f->vm->alloc.used_bytes;
+    return 0;
+}
+
+/* Memory ends just before what is kept is handed out: it is not left behind, as the
+ * leak checker of a sanitized build sees. */
+static void test_no_memory_for_what_is_kept(void **state)
+{
+    fixture *f = *state;
+    size_t max_bytes = f->vm->alloc.max_bytes;
+    lua_pushlightuserdata(f->vm->L, f);
+    lua_pushcclosure(f->vm->L, no_more_memory, 1);
+    lua_setglobal(f->vm->L, "no_more_memory");
+    load(
+        f, SOURCE
+        "local src = lua_source('lua', function() return core.secret('v') "
+        "end)\n"
+        "local ending = { __index = function(_, field)\n"
+        "  if field == 'refresh' or field == 'stale_ttl_ms' then no_more_memory() end\n"
+        "end }\n"
+        "return function(call)\n"
+        "  if call.name == 'a' then return src:call('get', {key = 'k'}) end\n"
+        "  local last = setmetatable({key = 'k'}, ending)\n"
+        "  if call.name == 'b' then return src:call('get', last) end\n"
+        "  return src:stale('k', nil, last)\n"
+        "end\n");
+    static const char *const names[] = {"a", "b", "c"};
+    for (int i = 0; i < 3; i++) {
+        outcome o;
+        ml_call call = {ML_CALL_INIT, .verb = ML_GET, .name = names[i]};
+        assert_non_null(fixture_start(f, &call, &o));
+        fixture_finish(f, &o);
+        f->vm->alloc.max_bytes = max_bytes;
+        assert_int_equal(o.err.code, i == 0 ? 0 : ML_EPOLICY);
+        if (i > 0) assert_non_null(strstr(o.err.text, "too much memory"));
+    }
+}
+
 /* The whole chain is named; nothing hangs, and what could be answered without it is. */
 static void test_a_cycle_is_an_error(void **state)
 {
@@ -387,6 +429,7 @@ int main(void)
         TEST(test_who_asks_may_be_lost),
         TEST(test_who_logs_in_may_be_late),
         TEST(test_who_asks_may_fail),
+        TEST(test_no_memory_for_what_is_kept),
         TEST(test_a_cycle_is_an_error),
         TEST(test_a_cycle_between_calls),
         TEST(test_states_and_stale),
