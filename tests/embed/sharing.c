@@ -190,6 +190,26 @@ static void test_deadlines_are_each_ones_own(void **state)
     close_host(&h);
 }
 
+/* Who comes when that deadline is over does not wait for what is about to fail. */
+static void test_no_wait_for_who_is_late(void **state)
+{
+    (void)state;
+    host h;
+    ending late;
+    open_host(&h, (ml_options){.deadline_ms = 900});
+    h.keeps = true;
+    start(&h, &late, 100);
+    now_ms += 200;
+    h.keeps = false;
+    h.value = "new";
+    assert_string_equal(value_of(&h, "a/key"), "new");
+    assert_true(ml_step(h.r, 0) >= 0);
+    assert_int_equal(late.code, ML_EUNAVAILABLE);
+    assert_int_equal(h.gets, 2);
+    assert_string_equal(value_of(&h, "a/key"), "new");
+    close_host(&h);
+}
+
 /* The store rests after a failure, but no value answers longer than stale_ttl. */
 static void test_a_stale_answer_ends_in_time(void **state)
 {
@@ -270,6 +290,7 @@ int main(void)
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(test_a_lost_refresh),
         cmocka_unit_test(test_deadlines_are_each_ones_own),
+        cmocka_unit_test(test_no_wait_for_who_is_late),
         cmocka_unit_test(test_a_stale_answer_ends_in_time),
         cmocka_unit_test(test_forgetting_while_an_answer_is_made_anew),
         cmocka_unit_test(test_no_refresh_ahead),
