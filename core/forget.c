@@ -30,6 +30,13 @@ ml_cache_key ml_cache_key_of(ml_resolver *r, const ml_call *c)
                       c->name, c->version, c->context, c->n_context};
 }
 
+void ml_answer_rest(ml_resolver *r, const ml_cache_key *key)
+{
+    bool is_ever = r->refresh_percent <= 100;
+    ml_cache_rest(r->cache, key,
+                  is_ever ? ml_loop_now_ms(r->loop) + REST_MS : INT64_MAX);
+}
+
 void ml_refresh_ahead(ml_resolver *r, const ml_call *c)
 {
     ml_err e;
@@ -41,7 +48,7 @@ void ml_refresh_ahead(ml_resolver *r, const ml_call *c)
     if (q && ml_request_start(q, &anew, &e) == 0) return;
     ml_request_free(q);
     ml_cache_key key = ml_cache_key_of(r, c);
-    ml_cache_rest(r->cache, &key, ml_loop_now_ms(r->loop) + REST_MS);
+    ml_answer_rest(r, &key);
 }
 
 /* Failures that say nothing about the secret leave what is kept as it is. */
@@ -56,8 +63,12 @@ void ml_answer_keep(ml_resolver *r, const ml_cache_key *key, ml_secret *secret,
                     int code, int64_t fresh_until_ms)
 {
     int64_t now_ms = ml_loop_now_ms(r->loop);
+    if (!secret && says_something(code)) {
+        ml_cache_rest(r->cache, key, -1);
+        return;
+    }
     if (!secret) {
-        ml_cache_rest(r->cache, key, says_something(code) ? -1 : now_ms + REST_MS);
+        ml_answer_rest(r, key);
         return;
     }
     /* No source had a part in it: the policy itself answered. */

@@ -121,10 +121,14 @@ void ml_request_note_change(ml_resolver *r)
 static void remember(ml_request *q, const ml_op *op)
 {
     ml_resolver *r = q->resolver;
-    /* What was asked before a change is not kept: it may be the old value. */
-    if (!q->keeps_answer || q->generation != r->generation) return;
-    if (q->err.code == 0 && q->answer->list.n != 1) return;
+    if (!q->keeps_answer) return;
     ml_cache_key key = key_of(q);
+    /* What was asked before a change is not kept: it may be the old value. */
+    if (q->generation != r->generation ||
+        (q->err.code == 0 && q->answer->list.n != 1)) {
+        if (q->is_ahead) ml_answer_rest(r, &key); /* or nobody would try again */
+        return;
+    }
     ml_answer_keep(r, &key, q->err.code == 0 ? q->answer->list.items[0] : NULL,
                    q->err.code, ml_task_fresh_until_ms(op));
 }

@@ -122,6 +122,9 @@ void ml_answer_keep(ml_resolver *r, const ml_cache_key *key, ml_secret *secret,
 /* With the lock: logs, once, that secrets are in memory that is not locked. */
 void ml_resolver_note_memory(ml_resolver *r);
 
+/* What is kept answers on; only in a while may it be made anew ahead. */
+void ml_answer_rest(ml_resolver *r, const ml_cache_key *key);
+
 /* With the lock: has the answer of this call made anew, and forgets about it. */
 void ml_refresh_ahead(ml_resolver *r, const ml_call *c);
 

@@ -4,7 +4,10 @@
  *            want                 answer                renew time        usable time
  *   EMPTY ---------> IN FLIGHT -----------> FRESH ----------------> AGING ----------->
  * EMPTY ^                  | refused            ^    (served, while one request
- *     +---- REFUSED <----+                    +---- for a new one runs) */
+ *     +---- REFUSED <----+                    +---- for a new one runs)
+ *
+ * The request may outlive who began it, in a host that turns the loop for its own calls
+ * only.  Once its time is over it is dropped, and the next caller begins another. */
 #include "azure/token.h"
 
 #include <openssl/crypto.h>
@@ -36,6 +39,7 @@ struct ml_token_entry {
     int64_t refused_ms; /* until when */
     ml_op *flight;
     int64_t sent_ms;
+    bool has_claims; /* the flight does */
     ml_trace flight_trace;
     waiter *waiters;
     ml_token_entry *next;
@@ -215,23 +219,7 @@ static void land(ml_token_entry *t, ml_op *op, ml_err *err)
     t->refused_ms = now_ms + REFUSED_MS;
 }
 
-static void on_flight(ml_op *op, void *arg)
-{
-    ml_token_entry *t = arg;
-    ml_err err;
-    t->flight = NULL;
-    land(t, op, &err);
-    waiter *all = t->waiters;
-    t->waiters = NULL;
-    while (all) { /* taken off the list first: an answer may start new calls */
-        waiter *w = all;
-        all = w->next;
-        ml_timer_stop(w->op.loop, &w->deadline);
-        share_trace(t, w->trace);
-        answer(w, t->token, &err);
-    }
-    ml_trace_fini(&t->flight_trace);
-}
+static void on_flight(ml_op *op, void *arg);
 
 static int take_off(ml_token_entry *t, ml_str claims, ml_err *e)
 {
@@ -254,14 +242,68 @@ static int take_off(ml_token_entry *t, ml_str claims, ml_err *e)
     q.is_idempotent = true; /* a second token does no harm */
     t->sent_ms = ml_loop_now_ms(loop);
     q.deadline_ms = t->sent_ms + FLIGHT_MS;
+    t->has_claims = claims.n > 0;
+    ml_trace_fini(&t->flight_trace);
     ml_trace_init(&t->flight_trace, ml_loop_clock(loop));
     t->flight =
         ml_http_start(t->azure->client, &q, true, &t->flight_trace, on_flight, t);
     return t->flight ? 0 : ml_fail(e, ML_ENOMEM, "out of memory");
 }
 
+static bool is_over(const ml_token_entry *t)
+{
+    return ml_loop_now_ms(t->azure->client->loop) >= t->sent_ms + FLIGHT_MS;
+}
+
+static bool somebody_has_time(const ml_token_entry *t)
+{
+    int64_t now_ms = ml_loop_now_ms(t->azure->client->loop);
+    const waiter *w = t->waiters;
+    while (w && w->deadline.at_ms <= now_ms) w = w->next;
+    return w != NULL;
+}
+
+/* It had no time left, and somebody has: asks again.  The others end by themselves. */
+static bool goes_on(ml_token_entry *t, const ml_err *err)
+{
+    bool is_late = err->code == ML_EUNAVAILABLE || err->code == ML_ETHROTTLED;
+    ml_err unseen = {0};
+    if (!is_late || t->has_claims || !is_over(t) || !somebody_has_time(t)) return false;
+    return take_off(t, (ml_str){0}, &unseen) == 0;
+}
+
+static void on_flight(ml_op *op, void *arg)
+{
+    ml_token_entry *t = arg;
+    ml_err err;
+    t->flight = NULL;
+    land(t, op, &err);
+    if (goes_on(t, &err)) return;
+    waiter *all = t->waiters;
+    t->waiters = NULL;
+    while (all) { /* taken off the list first: an answer may start new calls */
+        waiter *w = all;
+        all = w->next;
+        ml_timer_stop(w->op.loop, &w->deadline);
+        share_trace(t, w->trace);
+        answer(w, t->token, &err);
+    }
+    ml_trace_fini(&t->flight_trace);
+}
+
 /* ---- asking -------------------------------------------------------------------------
  */
+
+/* Drops the flight when nobody has turned the loop for it in time. */
+static bool is_under_way(ml_token_entry *t)
+{
+    if (!t->flight) return false;
+    if (!is_over(t) || t->flight->is_finished) return true;
+    t->flight->done = NULL;
+    ml_op_cancel(t->flight);
+    t->flight = NULL;
+    return false;
+}
 
 ml_secret *ml_token_kept(ml_azure *a, const ml_token_want *want)
 {
@@ -269,7 +311,8 @@ ml_secret *ml_token_kept(ml_azure *a, const ml_token_want *want)
     int64_t now_ms = ml_loop_now_ms(a->client->loop);
     if (!t || !t->token || now_ms >= t->usable_ms) return NULL;
     ml_err unseen = {0};
-    if (now_ms >= t->renew_ms && !t->flight) (void)take_off(t, want->claims, &unseen);
+    if (now_ms >= t->renew_ms && !is_under_way(t))
+        (void)take_off(t, want->claims, &unseen);
     ml_trace_add(want->trace, "token", "kept from before, for %s", t->audience);
     return ml_secret_ref(t->token);
 }
@@ -304,7 +347,7 @@ ml_op *ml_token_start(ml_azure *a, const ml_token_want *want, ml_op_done *done,
     w->entry = t;
     w->trace = want->trace;
     if (serve(t, w, want)) return &w->op;
-    if (!t->flight && take_off(t, want->claims, &w->op.err) < 0) {
+    if (!is_under_way(t) && take_off(t, want->claims, &w->op.err) < 0) {
         ml_op_finish(&w->op);
         return &w->op;
     }

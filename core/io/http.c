@@ -205,13 +205,19 @@ static void send_in_turn(ml_http *h)
     }
 }
 
-/* What a try says about the service.  One that its caller gave no time says nothing. */
+/* It timed out, but nobody gave it time: its caller, or who should turn the loop. */
+static bool had_no_time(const ml_http *h)
+{
+    int64_t began_ms = h->exchange.began_ms;
+    return ml_loop_now_ms(h->op.loop) - began_ms < TELLING_MS ||
+           ml_loop_lagged_ms(h->op.loop) > began_ms;
+}
+
+/* What a try says about the service. */
 static ml_heard heard(const ml_http *h, CURLcode code)
 {
     if (code != CURLE_OK) {
-        int64_t took_ms = ml_loop_now_ms(h->op.loop) - h->exchange.began_ms;
-        if (code == CURLE_OPERATION_TIMEDOUT && took_ms < TELLING_MS)
-            return ML_HEARD_NOTHING;
+        if (code == CURLE_OPERATION_TIMEDOUT && had_no_time(h)) return ML_HEARD_NOTHING;
         return ml_exchange_is_outage(code) ? ML_HEARD_OUTAGE : ML_HEARD_NOTHING;
     }
     int status = h->response.status;

@@ -25,7 +25,8 @@ enum {
     SOCKETS_AT_ONCE = 3, /* of one transfer: IPv6, IPv4, and curl's resolver */
     MAX_IDLE_HANDLES = 64,
     LONGEST_WAIT_MS = 3600 * 1000,
-    POLL_MS = 10
+    POLL_MS = 10,
+    LAG_MS = 500
 };
 
 struct ml_loop {
@@ -46,6 +47,7 @@ struct ml_loop {
     ml_op *ready_first, *ready_last;
     ml_op *live;      /* every op that is not destroyed yet */
     int64_t armed_ms; /* what timer_fd is set to, -1: off */
+    int64_t lagged_ms;
     bool in_turn;
     bool is_rung; /* by ring, and not drained yet */
     uint64_t random;
@@ -379,9 +381,17 @@ static void run_due(ml_loop *l)
     report_ready(l);
 }
 
+static void note_lag(ml_loop *l)
+{
+    const ml_timer *first = ml_timers_first(&l->timers);
+    int64_t now_ms = first ? ml_loop_now_ms(l) : 0;
+    if (first && now_ms - first->at_ms >= LAG_MS) l->lagged_ms = now_ms;
+}
+
 void ml_loop_turn(ml_loop *l)
 {
     l->in_turn = true;
+    note_lag(l);
     handle_descriptors(l);
     run_due(l);
     run_due(l); /* what was started just now is sent at once */
@@ -430,6 +440,11 @@ void ml_timer_stop(ml_loop *l, ml_timer *t)
 int64_t ml_loop_now_ms(const ml_loop *l)
 {
     return ml_mono_ms(l->clock);
+}
+
+int64_t ml_loop_lagged_ms(const ml_loop *l)
+{
+    return l->lagged_ms;
 }
 
 int64_t ml_loop_wall_s(const ml_loop *l)

@@ -61,6 +61,9 @@ void ml_loop_turn(ml_loop *l);
 void ml_loop_wake(ml_loop *l);
 
 int64_t ml_loop_now_ms(const ml_loop *l);
+/* When the last turn began that came half a second or more after something was due;
+ * 0: none did.  What timed out over such a silence says nothing about who was asked. */
+int64_t ml_loop_lagged_ms(const ml_loop *l);
 int64_t ml_loop_wall_s(const ml_loop *l);
 const ml_clock *ml_loop_clock(const ml_loop *l);
 const ml_log *ml_loop_log(const ml_loop *l);

@@ -67,12 +67,12 @@ static ml_kept_key check_key(lua_State *L, const shelf *s)
 
 /* ---- looking, and answering for it ---------------------------------------------- */
 
-static int push_look(lua_State *L, ml_secret *secret, const ml_err *e)
+/* On the stack: "found" and h.  secret NULL: *e. */
+static int push_look(lua_State *L, ml_secret_handle *h, ml_secret *secret,
+                     const ml_err *e)
 {
     if (secret) {
-        lua_pushliteral(L, "found");
-        ml_script_push_secret(L, secret, ml_task_secrets(L));
-        ml_secret_unref(secret);
+        ml_script_open_handle(h, secret, ml_task_secrets(L));
         return 2;
     }
     lua_pushliteral(L, "failed");
@@ -104,11 +104,14 @@ static int shelf_look(lua_State *L)
     int64_t now_ms = ml_mono_ms(ml_vm_of(L)->host->clock), fresh_until_ms = 0;
     ml_secret *secret = NULL;
     ml_err e = {0};
+    lua_pushliteral(L, "found");
+    ml_secret_handle *h = ml_script_push_handle(L); /* while nothing could be lost */
     if (ml_flight_look(s->cache, &k, &how, now_ms, &secret, &e, &fresh_until_ms)) {
         ml_task_used(L, fresh_until_ms);
-        return push_look(L, secret, &e);
+        return push_look(L, h, secret, &e);
     }
-    if (how.freshness == ML_FRESH_ANEW || !ml_flight_is_under_way(s->cache, &k))
+    if (how.freshness == ML_FRESH_ANEW ||
+        !ml_flight_is_under_way(s->cache, &k, &how, now_ms))
         return begin(L, s, &k, &how);
     lua_pushliteral(L, "flight");
     return 1;

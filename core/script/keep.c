@@ -65,12 +65,14 @@ int ml_script_push_stale(lua_State *L, ml_kept *c, const ml_kept_key *k, int fir
     ml_keep keep = ml_script_keep(L, first, c, k->version.n > 0);
     int64_t max_age_ms = keep.stale_ttl_ms;
     if (lua_isinteger(L, first)) max_age_ms = lua_tointeger(L, first);
+    ml_secret_handle *h = ml_script_push_handle(L); /* while nothing could be lost */
     const ml_entry *en = ml_kept_peek(c, k);
     ml_secret *secret = ml_kept_stale(en, max_age_ms, now, &age_ms);
     if (!secret) return 0;
-    ml_task_used(L, en->rests_until_ms > now ? en->rests_until_ms : 1);
-    ml_script_push_secret(L, secret, ml_task_secrets(L));
-    ml_secret_unref(secret);
+    int64_t rests_ms = en->rests_until_ms - now, left_ms = max_age_ms - age_ms;
+    if (left_ms > rests_ms) left_ms = rests_ms;
+    ml_task_used(L, left_ms > 0 ? now + left_ms : 1);
+    ml_script_open_handle(h, secret, ml_task_secrets(L));
     lua_pushinteger(L, age_ms);
     return 2;
 }

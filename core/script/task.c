@@ -435,7 +435,7 @@ ml_op *ml_task_start(ml_vm *vm, const ml_call *call, int64_t deadline_ms,
         return NULL;
     }
     t->vm = vm;
-    t->deadline_ms = deadline_ms;
+    t->deadline_ms = t->asker.deadline_ms = deadline_ms;
     t->fresh_until_ms = INT64_MAX;
     t->is_explain = call->verb == ML_EXPLAIN;
     if (ml_vm_protect(vm, make_coroutine, &(birth){t, call, cached_ms}, e) != 0) {

@@ -10,7 +10,8 @@ enum {
     REST_MIN_MS = 1000,
     REST_MAX_MS = 5000,
     REST_JITTER_MS = 1000,
-    LONG_PAST = 1 /* an answer made of a failure is not kept */
+    WORTH_A_NEW_TRY_MS = 20, /* who has less time left takes the failure */
+    LONG_PAST = 1            /* an answer made of a failure is not kept */
 };
 
 /* ---- small things ------------------------------------------------------------------
@@ -110,6 +111,13 @@ static void give_up(ml_flight *f)
     ml_op_cancel(f->op);
 }
 
+bool ml_flight_is_lost(ml_flight *f, int64_t now_ms)
+{
+    if (now_ms < f->deadline_ms || (f->op && f->op->is_finished)) return false;
+    if (!f->first && f->op) give_up(f);
+    return true;
+}
+
 /* ---- waiters ------------------------------------------------------------------------
  */
 
@@ -184,7 +192,7 @@ ml_waiter *ml_flight_join(ml_flight *f, const ml_keep_call *how, int64_t deadlin
     f->last = w;
     if (w->asker) w->asker->waits_for = f;
     widen(&f->keep, &how->keep);
-    if (deadline_ms != f->deadline_ms)
+    if (f->owner || deadline_ms != f->deadline_ms)
         ml_timer_start(f->loop, &w->timer, deadline_ms, on_deadline, w);
     return w;
 }
@@ -213,4 +221,23 @@ void ml_flight_tell_all(ml_flight *f, ml_op *op, const ml_err *e, ml_secret *sec
 {
     f->is_ahead = true; /* nothing to give up any more */
     while (f->first) ml_flight_tell(f->first, op, e, secret, now_ms, rest);
+}
+
+static bool has_time(const ml_waiter *w, int64_t now_ms)
+{
+    return w->deadline_ms >= now_ms + WORTH_A_NEW_TRY_MS;
+}
+
+int64_t ml_flight_tell_late(ml_flight *f, const ml_err *e, int64_t now_ms, int64_t rest)
+{
+    bool is_late = e->code == ML_EUNAVAILABLE || e->code == ML_ETHROTTLED;
+    int64_t until_ms = 0;
+    if (!is_late || f->is_change || now_ms < f->deadline_ms) return 0;
+    for (ml_waiter *w = f->first; w; w = w->next)
+        if (has_time(w, now_ms)) until_ms = longest(until_ms, w->deadline_ms);
+    for (ml_waiter *w = f->first, *next; until_ms && w; w = next) {
+        next = w->next;
+        if (!has_time(w, now_ms)) ml_flight_tell(w, NULL, e, NULL, now_ms, rest);
+    }
+    return until_ms;
 }

@@ -9,7 +9,9 @@
  *
  * Who cancels, or runs out of time, leaves alone; the last who leaves cancels the
  * flight.  A flight that fails because its first caller's time is over is begun again
- * for those who have more. */
+ * for those who have more.  One whose time is over and that has not ended was left
+ * alone by a host that turns the loop for its own calls only: nobody joins it, and who
+ * comes begins another. */
 #pragma once
 #include "source/kept.h"
 #include "source/source.h"
@@ -17,7 +19,8 @@
 /* Somebody who may answer for a flight, and may wait for one: a task.  Zero it. */
 typedef struct ml_asker {
     ml_flight *waits_for;
-    ml_flight *owns; /* the newest of those that it must end */
+    ml_flight *owns;     /* the newest of those that it must end */
+    int64_t deadline_ms; /* what it says later comes too late */
 } ml_asker;
 
 typedef enum ml_freshness {
@@ -51,7 +54,9 @@ ml_kept_key ml_kept_key_of(ml_kept *c, ml_source *s, ml_str key, ml_str version)
 bool ml_flight_look(ml_kept *c, const ml_kept_key *k, const ml_keep_call *how,
                     int64_t now_ms, ml_secret **secret, ml_err *e,
                     int64_t *fresh_until_ms);
-bool ml_flight_is_under_way(ml_kept *c, const ml_kept_key *k);
+/* Is there one to wait for?  How or why not is for ml_flight_wait to say. */
+bool ml_flight_is_under_way(ml_kept *c, const ml_kept_key *k, const ml_keep_call *how,
+                            int64_t now_ms);
 /* A flight that how->asker promises to end.  *slot is set to it, and to NULL when it
  * has ended.  ML_ENOMEM. */
 int ml_flight_begin(ml_kept *c, ml_loop *loop, const ml_kept_key *k, const char *alias,
@@ -61,7 +66,8 @@ int ml_flight_begin(ml_kept *c, ml_loop *loop, const ml_kept_key *k, const char 
  * the chain of keys), ML_ENOMEM. */
 ml_op *ml_flight_wait(ml_kept *c, const ml_kept_key *k, const ml_keep_call *how,
                       int64_t deadline_ms, ml_op_done *done, void *arg, ml_err *e);
-/* secret, or *e.  Answers how long that holds. */
+/* secret, or *e.  Answers how long that holds.  When the asker had no time left, those
+ * who have more look again. */
 int64_t ml_flight_end(ml_flight *f, ml_secret *secret, const ml_err *e);
 /* The asker is gone, or has failed to say anything: others may try. */
 void ml_flight_abandon(ml_flight *f);

@@ -45,6 +45,9 @@ bool ml_flight_enter(ml_flight *f);
 /* What the entry learns of its end; nothing when f is cut off. */
 void ml_flight_settle(ml_flight *f, ml_secret *secret, const ml_err *e, int64_t now_ms,
                       int64_t rest_ms);
+/* Nobody has turned the loop in time for f, and the next turn ends it: it is none to
+ * wait for.  Given up, if nobody does; its entry may be gone then. */
+bool ml_flight_is_lost(ml_flight *f, int64_t now_ms);
 /* How long the entry rests after this failure: 1 to 5 s. */
 int64_t ml_flight_rest_ms(const ml_flight *f, const ml_err *e);
 /* How long an answer that was made of this end holds. */
@@ -59,6 +62,11 @@ void ml_flight_tell(ml_waiter *w, ml_op *op, const ml_err *e, ml_secret *secret,
                     int64_t now_ms, int64_t rest_ms);
 void ml_flight_tell_all(ml_flight *f, ml_op *op, const ml_err *e, ml_secret *secret,
                         int64_t now_ms, int64_t rest_ms);
+
+/* Did f fail because its time is over, while some who wait have more?  Then the others
+ * are told, and this is how long those have; else 0. */
+int64_t ml_flight_tell_late(ml_flight *f, const ml_err *e, int64_t now_ms,
+                            int64_t rest_ms);
 
 /* What is kept under en (or NULL) for this call. */
 typedef struct ml_kept_look {

@@ -233,11 +233,16 @@ static ml_entry *add(ml_kept *c, const ml_kept_key *k, ml_str name)
     return en;
 }
 
+void ml_kept_note_name(ml_entry *en, ml_str name)
+{
+    if (en && name.n && !ml_str_eq(name_of(en), name)) en->has_many_names = true;
+}
+
 ml_entry *ml_kept_want(ml_kept *c, const ml_kept_key *k, ml_str name)
 {
     ml_entry *en = ml_kept_find(c, k);
     if (!en) return add(c, k, name);
-    if (name.n && !ml_str_eq(name_of(en), name)) en->has_many_names = true;
+    ml_kept_note_name(en, name);
     return en;
 }
 
@@ -250,6 +255,14 @@ static bool would_take_stale(const ml_keep *keep, int failure)
                : failure == ML_EUNAVAILABLE && keep->stale_unavailable;
 }
 
+/* How old a value is when it counts as late. */
+static int64_t late_ms(const ml_kept *c, int64_t ttl_ms)
+{
+    int percent = c->limits.refresh_percent;
+    if (percent > 100) return INT64_MAX;
+    return ttl_ms / 100 * percent + ttl_ms % 100 * percent / 100;
+}
+
 /* Of an entry with a value. */
 static ml_kept_state state_of_value(const ml_kept *c, const ml_entry *en,
                                     const ml_keep *keep, int64_t now_ms, int64_t *ms)
@@ -257,7 +270,7 @@ static ml_kept_state state_of_value(const ml_kept *c, const ml_entry *en,
     int64_t age_ms = now_ms - en->confirmed_ms;
     *ms = keep->ttl_ms - age_ms;
     if (*ms > 0) {
-        bool is_late = age_ms >= keep->ttl_ms / 100 * c->limits.refresh_percent;
+        bool is_late = age_ms >= late_ms(c, keep->ttl_ms);
         return is_late && now_ms >= en->rests_until_ms ? ML_KEPT_LATE : ML_KEPT_FRESH;
     }
     *ms = age_ms;
@@ -373,6 +386,10 @@ void ml_kept_settle(ml_kept *c, ml_entry *en, ml_secret *secret, const ml_err *e
         return;
     }
     weigh(c, en);
+    if (en->cost > c->limits.max_bytes) { /* all others would have to go for it */
+        drop(c, en);
+        return;
+    }
     ml_lru_touch(&c->use, &en->use);
     sweep(c, now_ms);
     shrink(c);

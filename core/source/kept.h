@@ -96,6 +96,9 @@ const ml_entry *ml_kept_peek(const ml_kept *c, const ml_kept_key *k);
 /* find, or a new one.  name: who asks.  NULL when out of memory. */
 ml_entry *ml_kept_want(ml_kept *c, const ml_kept_key *k, ml_str name);
 
+/* This name is answered with what en holds, too.  en may be NULL. */
+void ml_kept_note_name(ml_entry *en, ml_str name);
+
 /* en may be NULL.  *ms, if given: what is left (FRESH, LATE, NEGATIVE, RESTING), or the
  * age (STALE). */
 ml_kept_state ml_kept_state_of(const ml_kept *c, const ml_entry *en,

@@ -13,7 +13,8 @@ bool ml_flight_look(ml_kept *c, const ml_kept_key *k, const ml_keep_call *how,
                     int64_t now_ms, ml_secret **secret, ml_err *e,
                     int64_t *fresh_until_ms)
 {
-    const ml_entry *en = ml_kept_find(c, k);
+    ml_entry *en = ml_kept_find(c, k);
+    ml_kept_note_name(en, how->name);
     ml_kept_look a = ml_kept_look_at(c, en, how, now_ms);
     if (!a.answers) return false;
     *fresh_until_ms = a.fresh_until_ms;
@@ -28,9 +29,17 @@ static ml_flight *under_way(ml_kept *c, const ml_kept_key *k)
     return en ? en->flight : NULL;
 }
 
-bool ml_flight_is_under_way(ml_kept *c, const ml_kept_key *k)
+static bool leads_to(const ml_flight *f, const ml_asker *asker)
 {
-    return under_way(c, k) != NULL;
+    while (f && f->owner && f->owner != asker) f = f->owner->waits_for;
+    return f && f->owner;
+}
+
+bool ml_flight_is_under_way(ml_kept *c, const ml_kept_key *k, const ml_keep_call *how,
+                            int64_t now_ms)
+{
+    ml_flight *f = under_way(c, k);
+    return f && (leads_to(f, how->asker) || !ml_flight_is_lost(f, now_ms));
 }
 
 /* ---- the one who answers ------------------------------------------------------------
@@ -46,6 +55,7 @@ int ml_flight_begin(ml_kept *c, ml_loop *loop, const ml_kept_key *k, const char 
         return ml_fail(e, ML_ENOMEM, "out of memory");
     }
     f->owner = how->asker;
+    f->deadline_ms = how->asker->deadline_ms;
     f->owns_next = how->asker->owns;
     how->asker->owns = f;
     f->slot = slot;
@@ -61,12 +71,25 @@ static void disown(ml_flight *f)
     *f->slot = NULL;
 }
 
+/* Those who still wait look again: the first of them begins another. */
+static void let_others(ml_flight *f)
+{
+    ml_flight_settle(f, NULL, &(ml_err){.code = ML_ECANCELED}, ml_loop_now_ms(f->loop),
+                     0);
+    ml_flight_tell_all(f, NULL, &(ml_err){0}, NULL, 0, 0);
+    ml_flight_free(f);
+}
+
 int64_t ml_flight_end(ml_flight *f, ml_secret *secret, const ml_err *e)
 {
     int64_t now_ms = ml_loop_now_ms(f->loop);
     int64_t rest_ms = ml_flight_rest_ms(f, e);
     int64_t holds_ms = ml_fresh_until(&f->keep, e->code, now_ms, now_ms + rest_ms);
     disown(f);
+    if (ml_flight_tell_late(f, e, now_ms, rest_ms)) {
+        let_others(f);
+        return holds_ms;
+    }
     ml_flight_settle(f, secret, e, now_ms, rest_ms);
     ml_flight_tell_all(f, NULL, e, secret, now_ms, rest_ms);
     ml_flight_free(f);
@@ -76,20 +99,11 @@ int64_t ml_flight_end(ml_flight *f, ml_secret *secret, const ml_err *e)
 void ml_flight_abandon(ml_flight *f)
 {
     disown(f);
-    ml_flight_settle(f, NULL, &(ml_err){.code = ML_ECANCELED}, ml_loop_now_ms(f->loop),
-                     0);
-    ml_flight_tell_all(f, NULL, &(ml_err){0}, NULL, 0, 0);
-    ml_flight_free(f);
+    let_others(f);
 }
 
 /* ---- those who wait
  * ------------------------------------------------------------------- */
-
-static bool leads_to(const ml_flight *f, const ml_asker *asker)
-{
-    while (f && f->owner && f->owner != asker) f = f->owner->waits_for;
-    return f && f->owner;
-}
 
 typedef struct chain {
     char text[300];

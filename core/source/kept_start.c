@@ -5,8 +5,6 @@
 #include "source/flights.h"
 #include "source/ready.h"
 
-enum { WORTH_A_NEW_TRY_MS = 1000 }; /* who has less time left takes the failure */
-
 /* ---- flights of sources
  * --------------------------------------------------------------- */
 
@@ -21,21 +19,11 @@ static bool launch(ml_flight *f, const ml_source_call *call)
     return f->op != NULL;
 }
 
-/* The time of the first caller is over, and somebody else has more: asks again.  Those
- * without time are told. */
+/* The time of the first caller is over, and somebody else has more: asks again. */
 static bool goes_on(ml_flight *f, const ml_err *e, int64_t now_ms, int64_t rest)
 {
-    bool is_late = e->code == ML_EUNAVAILABLE || e->code == ML_ETHROTTLED;
-    int64_t until_ms = 0;
-    if (!is_late || f->is_change || now_ms < f->deadline_ms) return false;
-    for (ml_waiter *w = f->first; w; w = w->next)
-        if (w->deadline_ms > until_ms) until_ms = w->deadline_ms;
-    if (until_ms < now_ms + WORTH_A_NEW_TRY_MS) return false;
-    for (ml_waiter *w = f->first, *next; w; w = next) {
-        next = w->next;
-        if (w->deadline_ms < now_ms + WORTH_A_NEW_TRY_MS)
-            ml_flight_tell(w, NULL, e, NULL, now_ms, rest);
-    }
+    int64_t until_ms = ml_flight_tell_late(f, e, now_ms, rest);
+    if (until_ms == 0) return false;
     f->deadline_ms = until_ms;
     return launch(f, &(ml_source_call){
                          .verb = ML_GET, .key = f->key.key, .version = f->key.version});
@@ -170,20 +158,22 @@ static ml_op *get(ml_kept *c, ml_loop *loop, ml_source *s, const ml_source_call 
 {
     ml_kept_key k = ml_kept_key_of(c, s, call->key, call->version);
     ml_entry *en = ml_kept_find(c, &k);
-    ml_kept_look a = ml_kept_look_at(c, en, how, ml_loop_now_ms(loop));
-    if (a.answers) {
+    int64_t now_ms = ml_loop_now_ms(loop);
+    ml_kept_look a = ml_kept_look_at(c, en, how, now_ms);
+    ml_flight *f = en ? en->flight : NULL;
+    ml_kept_note_name(en, how->name);
+    if (en && a.answers) {
         note(call->trace, &a);
         if (ml_loop_meter(loop)) ml_loop_meter(loop)->counts.kept_hits++;
         ml_op *op = ready(loop, en, &a, done, arg);
-        if (op && a.state == ML_KEPT_LATE && !en->flight)
+        if (op && a.state == ML_KEPT_LATE && (!f || ml_flight_is_lost(f, now_ms)))
             ask_ahead(c, loop, s, &k, call, how);
         return op;
     }
-    if (en && en->flight && how->freshness != ML_FRESH_ANEW) {
+    if (f && how->freshness != ML_FRESH_ANEW && !ml_flight_is_lost(f, now_ms)) {
         ml_trace_add(call->trace, "cache", "waits for a request that is under way");
         ml_waiter *w =
-            ml_flight_join(en->flight, how, call->deadline_ms, call->trace, done, arg);
-        ml_kept_want(c, &k, how->name); /* notes the name */
+            ml_flight_join(f, how, call->deadline_ms, call->trace, done, arg);
         if (ml_loop_meter(loop)) ml_loop_meter(loop)->counts.joined++;
         return w ? &w->op : NULL;
     }

@@ -58,7 +58,8 @@ local function new_memo()
       raw:put(name, secret, type(ttl_s) == "number" and ttl_s or 0)
       return secret
     end
-    flight.failure = { secret, ttl_s, text, retry_after_ms }
+    -- Who had no time left says nothing to those who have more: they try themselves.
+    if core.left_ms() > 0 then flight.failure = { secret, ttl_s, text, retry_after_ms } end
     return secret, ttl_s, text, retry_after_ms
   end
 

@@ -32,6 +32,8 @@ static const ml_clock hand_clock = {mono_ms, wall_s, NULL};
 static const char policy[] =
     "local ml = require 'moonlatch.policy'\n"
     "local env = ml.environment {}\n"
+    "local n = 0\n"
+    "local counts = ml.source { get = function() n = n + 1 return tostring(n) end }\n"
     "return ml.policy {\n"
     "  ml.rule 'ladder/*' { strip = 'ladder/', prefix = {'ML_T_UP_', 'ML_T_LOW_'},\n"
     "    from = env },\n"
@@ -44,6 +46,7 @@ static const char policy[] =
     "    from = env, negative_ttl = 5 },\n"
     "  ml.rule 'default/*' { strip = 'default/', prefix = 'ML_T_', from = env,\n"
     "    default = 'the default' },\n"
+    "  ml.rule 'lua/*/*' { strip = {'lua/a/', 'lua/b/'}, from = counts },\n"
     "  ml.rule '{team}/**' { strip = '{team}/', prefix = 'ML_T_', from = env },\n"
     "}\n";
 
@@ -199,6 +202,27 @@ static void test_forgetting(void **state)
     assert_int_equal(ml_forget(r, "", &e), ML_EUSAGE);
     set("ML_T_E", NULL);
     set("ML_T_F", NULL);
+    ml_close(r);
+}
+
+/* Whatever name led to the key first: it is forgotten under each. */
+static void test_forgetting_by_another_name(void **state)
+{
+    (void)state;
+    ml_resolver *r = open_it((ml_options){0});
+    set("ML_T_O", "1");
+    assert_string_equal(value_of(r, "a/O"), "1");
+    assert_string_equal(value_of(r, "b/O"), "1");
+    set("ML_T_O", "2");
+    assert_int_equal(ml_forget(r, "b/O", NULL), 0);
+    assert_string_equal(value_of(r, "b/O"), "2");
+    assert_int_equal(ml_forget(r, NULL, NULL), 0);
+    assert_string_equal(value_of(r, "lua/a/O"), "1");
+    assert_string_equal(value_of(r, "lua/b/O"), "1");
+    assert_int_equal(ml_forget(r, "lua/b/**", NULL), 0);
+    assert_string_equal(value_of(r, "lua/a/O"), "1");
+    assert_string_equal(value_of(r, "lua/b/O"), "2");
+    set("ML_T_O", NULL);
     ml_close(r);
 }
 
@@ -376,6 +400,7 @@ int main(void)
         cmocka_unit_test(test_a_missing_is_believed_if_asked_to),
         cmocka_unit_test(test_no_cache_at_all),
         cmocka_unit_test(test_forgetting),
+        cmocka_unit_test(test_forgetting_by_another_name),
         cmocka_unit_test(test_forgetting_meanwhile),
         cmocka_unit_test(test_refresh_asks_and_keeps),
         cmocka_unit_test(test_refresh_ahead),

@@ -51,7 +51,7 @@ static const ml_embedded *find(const char *name)
 {
     const ml_embedded *m =
         ml_embedded_in(modules, sizeof(modules) / sizeof(modules[0]), name);
-    return m || strcmp(name, "moonlatch.kept") != 0 ? m : ml_embedded_find(name);
+    return m ? m : ml_embedded_find(name);
 }
 
 /* ---- sources ------------------------------------------------------------------- */

@@ -94,6 +94,34 @@ static void test_a_value_ages(void **state)
     ml_kept_free(c);
 }
 
+/* However short its time is, a value is late when so much of it is over, or never. */
+static void test_late(void **state)
+{
+    (void)state;
+    static const struct {
+        int percent;
+        int64_t ttl_ms, late_ms; /* the last: ttl_ms for never */
+    } cases[] = {{75, 4, 3},    {75, 99, 74},    {75, 199, 149},
+                 {1, 1000, 10}, {100, 99, 99},   {101, 99, 99},
+                 {101, 1, 1},   {101, 199, 199}, {101, 10000, 10000}};
+    ml_kept_limits limits = {.max_bytes = 10000, .max_entries = 10, .keep = keep};
+    ml_kept_key k = key_of(1, "a");
+    for (size_t i = 0; i < sizeof(cases) / sizeof(*cases); i++) {
+        int64_t ttl_ms = cases[i].ttl_ms, late_ms = cases[i].late_ms;
+        ml_keep one = {.ttl_ms = ttl_ms};
+        limits.refresh_percent = cases[i].percent;
+        ml_kept *c = ml_kept_new(&limits);
+        fly(c, &k, "v", NULL, 0);
+        const ml_entry *en = ml_kept_peek(c, &k);
+        assert_int_equal(ml_kept_state_of(c, en, &one, late_ms - 1, NULL),
+                         ML_KEPT_FRESH);
+        if (late_ms < ttl_ms)
+            assert_int_equal(ml_kept_state_of(c, en, &one, late_ms, NULL),
+                             ML_KEPT_LATE);
+        ml_kept_free(c);
+    }
+}
+
 /* Rules that keep for longer or shorter see the same entry in another state. */
 static void test_each_call_brings_its_own_times(void **state)
 {
@@ -244,6 +272,26 @@ static void test_limits(void **state)
     ml_kept_free(c);
 }
 
+/* It is not kept, and takes no other's place. */
+static void test_a_value_above_the_limit(void **state)
+{
+    (void)state;
+    static char big[9000];
+    ml_kept *c = new_kept(8000, 1000);
+    ml_kept_key small = key_of(1, "small"), large = key_of(1, "large");
+    size_t before, after;
+    memset(big, 'x', sizeof(big) - 1);
+    fly(c, &small, "v", NULL, 0);
+    fly(c, &large, "v", NULL, 0);
+    assert_int_equal(ml_kept_count(c, &before), 2);
+    fly(c, &large, big, NULL, 0);
+    assert_null(ml_kept_peek(c, &large));
+    assert_non_null(ml_kept_peek(c, &small));
+    assert_int_equal(ml_kept_count(c, &after), 1);
+    assert_true(after > 0 && after < before);
+    ml_kept_free(c);
+}
+
 /* A value that no asker would use is not held; one that another would is. */
 static void test_no_value_without_use(void **state)
 {
@@ -391,12 +439,14 @@ int main(void)
 {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(test_a_value_ages),
+        cmocka_unit_test(test_late),
         cmocka_unit_test(test_each_call_brings_its_own_times),
         cmocka_unit_test(test_missing_is_believed_for_its_own_time),
         cmocka_unit_test(test_failures),
         cmocka_unit_test(test_rests_after_an_outage),
         cmocka_unit_test(test_keys_fold_where_the_source_does),
         cmocka_unit_test(test_limits),
+        cmocka_unit_test(test_a_value_above_the_limit),
         cmocka_unit_test(test_no_value_without_use),
         cmocka_unit_test(test_the_dead_are_swept),
         cmocka_unit_test(test_sources_of_one_store),

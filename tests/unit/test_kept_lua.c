@@ -121,6 +121,52 @@ static void test_who_asks_may_leave(void **state)
     assert_string_equal(third.text, "2");
 }
 
+/* Nobody turned the loop until the time of who asks was over: the next one asks. */
+static void test_who_asks_may_be_lost(void **state)
+{
+    fixture *f = *state;
+    outcome first, second;
+    load(f, SOURCE "local src = lua_source('lua', slowly)\n" ANSWER);
+    assert_non_null(fixture_start(f, &get_x, &first));
+    ml_loop_turn(f->loop);
+    f->now_ms += 30000;
+    assert_non_null(fixture_start(f, &get_x, &second));
+    fixture_finish(f, &second);
+    assert_string_equal(second.value, "value of slow-k");
+    assert_string_equal(second.text, "2");
+    assert_int_equal(first.n_done, 1);
+}
+
+/* Who logs in for all has no time left: that is no reason for those who have more. */
+static void test_who_logs_in_may_be_late(void **state)
+{
+    fixture *f = *state;
+    outcome first, second;
+    load(f, SOURCE
+         "local src = require 'moonlatch.lua_source'.new('p:1', {\n"
+         "  get = function(key, ctx)\n"
+         "    return ctx.memo:once('token', function()\n"
+         "      asked = asked + 1\n"
+         "      local s = env:call('get', {key = (asked > 1 and 'now-' or 'slow-') .. "
+         "key})\n"
+         "      if core.left_ms() <= 0 then return nil, 'unavailable', 'late' end\n"
+         "      return s, 60\n"
+         "    end)\n"
+         "  end }, 'lua')\n" ANSWER);
+    assert_non_null(fixture_start(f, &get_x, &first));
+    ml_loop_turn(f->loop);
+    f->now_ms += 40;
+    assert_non_null(fixture_start(f, &get_x, &second));
+    ml_loop_turn(f->loop);
+    f->now_ms += 30000 - 40;
+    fixture_finish(f, &first);
+    assert_int_equal(first.err.code, ML_EUNAVAILABLE);
+    fixture_finish(f, &second);
+    assert_string_equal(second.err.text, "");
+    assert_string_equal(second.value, "value of now-k");
+    assert_string_equal(second.text, "2");
+}
+
 /* One that raises tells nobody anything: the next one tries, and sees for itself. */
 static void test_who_asks_may_fail(void **state)
 {
@@ -137,6 +183,48 @@ static void test_who_asks_may_fail(void **state)
     assert_int_equal(a.err.code, ML_EINVALID);
     assert_string_equal(a.err.text, "broken 1");
     assert_string_equal(b.err.text, "broken 2");
+}
+
+static int no_more_memory(lua_State *L)
+{
+    fixture *f = lua_touserdata(L, lua_upvalueindex(1));
+    for (int i = 0; i < 3; i++) lua_gc(L, LUA_GCCOLLECT);
+    f->vm->alloc.max_bytes = f->vm->alloc.used_bytes;
+    return 0;
+}
+
+/* Memory ends just before what is kept is handed out: it is not left behind, as the
+ * leak checker of a sanitized build sees. */
+static void test_no_memory_for_what_is_kept(void **state)
+{
+    fixture *f = *state;
+    size_t max_bytes = f->vm->alloc.max_bytes;
+    lua_pushlightuserdata(f->vm->L, f);
+    lua_pushcclosure(f->vm->L, no_more_memory, 1);
+    lua_setglobal(f->vm->L, "no_more_memory");
+    load(
+        f, SOURCE
+        "local src = lua_source('lua', function() return core.secret('v') "
+        "end)\n"
+        "local ending = { __index = function(_, field)\n"
+        "  if field == 'refresh' or field == 'stale_ttl_ms' then no_more_memory() end\n"
+        "end }\n"
+        "return function(call)\n"
+        "  if call.name == 'a' then return src:call('get', {key = 'k'}) end\n"
+        "  local last = setmetatable({key = 'k'}, ending)\n"
+        "  if call.name == 'b' then return src:call('get', last) end\n"
+        "  return src:stale('k', nil, last)\n"
+        "end\n");
+    static const char *const names[] = {"a", "b", "c"};
+    for (int i = 0; i < 3; i++) {
+        outcome o;
+        ml_call call = {ML_CALL_INIT, .verb = ML_GET, .name = names[i]};
+        assert_non_null(fixture_start(f, &call, &o));
+        fixture_finish(f, &o);
+        f->vm->alloc.max_bytes = max_bytes;
+        assert_int_equal(o.err.code, i == 0 ? 0 : ML_EPOLICY);
+        if (i > 0) assert_non_null(strstr(o.err.text, "too much memory"));
+    }
 }
 
 /* The whole chain is named; nothing hangs, and what could be answered without it is. */
@@ -338,7 +426,10 @@ int main(void)
     const struct CMUnitTest tests[] = {
         TEST(test_one_call_for_many_coroutines),
         TEST(test_who_asks_may_leave),
+        TEST(test_who_asks_may_be_lost),
+        TEST(test_who_logs_in_may_be_late),
         TEST(test_who_asks_may_fail),
+        TEST(test_no_memory_for_what_is_kept),
         TEST(test_a_cycle_is_an_error),
         TEST(test_a_cycle_between_calls),
         TEST(test_states_and_stale),

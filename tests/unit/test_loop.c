@@ -102,6 +102,29 @@ static void test_a_timer_starts_again(void **state)
     ml_loop_free(l);
 }
 
+/* A turn that comes late is noted; one that has nothing to be late for is not. */
+static void test_lag(void **state)
+{
+    (void)state;
+    ml_loop *l = new_loop();
+    int64_t last = 0;
+    ml_timer a = {0};
+    now_ms = 90000;
+    ml_loop_turn(l);
+    ml_timer_start(l, &a, 100000, note_time, &last);
+    now_ms = 100499;
+    ml_loop_turn(l);
+    assert_int_equal(last, 100000);
+    assert_int_equal(ml_loop_lagged_ms(l), 0);
+    ml_timer_start(l, &a, 110000, note_time, &last);
+    now_ms = 110500;
+    ml_loop_turn(l);
+    now_ms = 120000;
+    ml_loop_turn(l);
+    assert_int_equal(ml_loop_lagged_ms(l), 110500);
+    ml_loop_free(l);
+}
+
 typedef struct probe {
     ml_op op;
     int *destroyed;
@@ -185,6 +208,7 @@ int main(void)
         cmocka_unit_test(test_timers_are_ordered),
         cmocka_unit_test(test_due_timers_run),
         cmocka_unit_test(test_a_timer_starts_again),
+        cmocka_unit_test(test_lag),
         cmocka_unit_test(test_done_comes_from_the_turn),
         cmocka_unit_test(test_free_cancels),
         cmocka_unit_test(test_wake_makes_readable),
