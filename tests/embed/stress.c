@@ -142,7 +142,8 @@ static void open_handle(unsigned *seed)
                     .clock = &wild_clock,
                     .deadline_ms = CALL_MS,
                     .lua_deadline_ms = 3600 * 1000 * 10, /* its clock jumps, too */
-                    .cache_max_entries = dice(seed, 2) ? 24 : 0};
+                    .cache_max_entries = dice(seed, 2) ? 24 : 0,
+                    .budget_dir = dice(seed, 2) ? dir : NULL};
     if (ml_open(&resolver, &o, &e) < 0) fail_msg("cannot open: %s", e.text);
 }
 
