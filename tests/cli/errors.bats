@@ -43,7 +43,7 @@ policy() {
     says 'everybody may replace files in it'
     chmod 700 "$BATS_TEST_TMPDIR/open"
     MOONLATCH_BUDGET_DIR=$BATS_TEST_TMPDIR/open expect 0 get hello
-    ls "$BATS_TEST_TMPDIR/open"/moonlatch-"$(id -u)"-*.budget
+    ls "$BATS_TEST_TMPDIR/open/moonlatch-$(id -u)"-*.budget
 }
 
 @test "a policy with a syntax error: 7 with file and line" {
