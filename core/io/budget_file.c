@@ -16,7 +16,7 @@
 
 #include "base/err.h"
 
-enum { VERSION = 1, NAME_BYTES = 80, ROUNDS = 8, HASH_BYTES = 16 };
+enum { VERSION = 2, NAME_BYTES = 80, ROUNDS = 8, HASH_BYTES = 16 };
 
 static const char magic[8] = {'m', 'o', 'o', 'n', 'l', 'b', 'u', 'd'};
 

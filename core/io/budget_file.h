@@ -37,6 +37,7 @@ typedef struct ml_budget_seat {
     int32_t waiting, in_flight;
     int32_t of_epoch; /* of those in flight */
     uint32_t epoch;
+    int32_t limit; /* its own, of requests in ten seconds; 0: none */
 } ml_budget_seat;
 
 typedef struct ml_budget_head {

@@ -191,6 +191,7 @@ static void write_seat(ml_shared *s, size_t waiting, int64_t since_ms)
     t->in_flight = s->in_flight;
     t->of_epoch = s->of_epoch;
     t->epoch = s->epoch;
+    t->limit = s->limit;
     t->owner = wants ? s->id : 0;
     if (!wants) s->seat = NO_SEAT;
 }
@@ -198,10 +199,18 @@ static void write_seat(ml_shared *s, size_t waiting, int64_t since_ms)
 /* ---- who goes first ----------------------------------------------------------------
  */
 
+/* Its own limit keeps it from going, whoever lets it go first. */
+static bool is_used_up(const ml_shared *s, const ml_budget_seat *t)
+{
+    const ml_limiter *l = &s->as_stored;
+    return t->limit > 0 && l->n_spent >= ml_limiter_allowed(l, t->limit);
+}
+
+/* Waits, and can go as soon as there is room. */
 static bool is_present(const ml_shared *s, const ml_budget_seat *t)
 {
     return t->owner != 0 && t->owner != s->id && t->waiting > 0 &&
-           t->seen_ms >= s->now_ms - PRESENT_MS;
+           t->seen_ms >= s->now_ms - PRESENT_MS && !is_used_up(s, t);
 }
 
 /* Of the width, for each who has something to do. */

@@ -96,7 +96,7 @@ static void test_damaged(void **state)
         off_t at;
         const char *bytes;
     } changes[] = {{offsetof(ml_budget_head, magic), "MOONLBUD"},
-                   {offsetof(ml_budget_head, version), "\2"},
+                   {offsetof(ml_budget_head, version), "\177"},
                    {offsetof(ml_budget_head, size), "\1\1"},
                    {offsetof(ml_budget_head, whose), "https://evil"}};
     for (size_t i = 0; i < sizeof(changes) / sizeof(*changes); i++) {

@@ -54,6 +54,55 @@ static void test_patience(void **state)
     quit(&c);
 }
 
+/* Who may not go, for a limit of its own that the others have used up, holds up nobody;
+ * when the tokens come back it has its turn. */
+static void test_used_up_holds_up_nobody(void **state)
+{
+    (void)state;
+    join(&c, 10);
+    for (int i = 0; i < 10; i++) {
+        assert_int_equal(ask(&c), ML_LIMITER_GO);
+        tell(&c, ML_HEARD_GOOD, 0);
+    }
+    c.more = 100;
+    assert_int_equal(ask(&c), ML_LIMITER_WAIT); /* since now */
+    now_ms += 200;
+    look(&c);
+    for (int i = 0; i < 64; i++) assert_int_equal(ask(&a), ML_LIMITER_GO);
+    for (int i = 0; i < 64; i++) tell(&a, ML_HEARD_GOOD, 0);
+    now_ms += 10500;
+    look(&c);
+    c.more = 0;
+    assert_int_equal(ask(&a), ML_LIMITER_GO); /* sees that they are back */
+    tell(&a, ML_HEARD_GOOD, 0);
+    assert_int_equal(ask(&a), ML_LIMITER_WAIT);
+    assert_int_equal(ask(&c), ML_LIMITER_GO);
+    assert_int_equal(ask(&a), ML_LIMITER_GO);
+    quit(&c);
+}
+
+/* Also without a limit of ours, and when a 429 has halved what is allowed. */
+static void test_used_up_after_a_429(void **state)
+{
+    (void)state;
+    quit(&b);
+    join(&b, 0);
+    join(&c, 10);
+    assert_int_equal(ask(&a), ML_LIMITER_GO);
+    tell(&a, ML_HEARD_THROTTLED, 1000);
+    now_ms += 1000; /* 50 of 100 and 5 of 10, and a little more */
+    for (int i = 0; i < 5; i++) {
+        assert_int_equal(ask(&a), ML_LIMITER_GO);
+        tell(&a, ML_HEARD_GOOD, 0);
+    }
+    assert_int_equal(ask(&c), ML_LIMITER_WAIT);
+    now_ms += 200;
+    look(&c);
+    assert_int_equal(ask(&b), ML_LIMITER_GO);
+    tell(&b, ML_HEARD_GOOD, 0);
+    quit(&c);
+}
+
 /* ---- gates ------------------------------------------------------------------------
  */
 
@@ -169,10 +218,9 @@ int main(void)
 #define TEST(fn)  cmocka_unit_test_setup_teardown(fn, set_up, tear_down)
 #define GATES(fn) cmocka_unit_test_setup_teardown(fn, open_gates, close_gates)
     const struct CMUnitTest tests[] = {
-        TEST(test_parts_of_the_width),
-        TEST(test_patience),
-        GATES(test_a_gate_looks_again),
-        GATES(test_a_pause_by_another),
+        TEST(test_parts_of_the_width),      TEST(test_patience),
+        TEST(test_used_up_holds_up_nobody), TEST(test_used_up_after_a_429),
+        GATES(test_a_gate_looks_again),     GATES(test_a_pause_by_another),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }
