@@ -113,6 +113,7 @@ static bool get_in(ml_shared *s)
         }
         int rc = lock(&s->file->lock, s->is_alone ? 0 : LOCK_MS);
         if (rc == 0) {
+            s->now_ms = ml_mono_ms(s->clock); /* others have written meanwhile */
             be_together(s);
             return true;
         }

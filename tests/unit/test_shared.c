@@ -139,6 +139,39 @@ static void test_breaker(void **state)
     tell(&a, ML_HEARD_GOOD, 0);
 }
 
+/* Five seconds behind when it is read next. */
+static int64_t late_ms(void *arg)
+{
+    int64_t *behind_ms = arg, at_ms = now_ms - *behind_ms;
+    *behind_ms = 0;
+    return at_ms;
+}
+
+/* One is stopped between its look at the clock and the lock: what others have written
+ * meanwhile is not from the future, and their seats are not those of the dead. */
+static void test_late_for_the_lock(void **state)
+{
+    (void)state;
+    int64_t behind_ms = 0;
+    const ml_clock late = {late_ms, wall_s, &behind_ms};
+    c = (member){.shared = ml_shared_new(dir, "https://acme.example", "reads", 100,
+                                         &late, &fake_log)};
+    assert_non_null(c.shared);
+    ml_limiter_init(&c.l, 100);
+    assert_int_equal(go_many(&a, 10), 10);
+    now_ms += 5000;
+    assert_int_equal(go_many(&b, 3), 3);
+    tell(&b, ML_HEARD_THROTTLED, 60000);
+    logged[0] = '\0';
+    behind_ms = 5000;
+    look(&c);
+    assert_string_equal(logged, "");
+    assert_int_equal(c.l.pause_ms, b.l.pause_ms);
+    assert_int_equal(c.l.n_spent, 13);
+    assert_int_equal(c.l.in_flight, 2); /* a has not come for five seconds */
+    quit(&c);
+}
+
 /* ---- the dead ---------------------------------------------------------------------
  */
 
@@ -387,6 +420,7 @@ int main(void)
         TEST(test_width),
         TEST(test_old_ones_are_no_look),
         TEST(test_breaker),
+        TEST(test_late_for_the_lock),
         TEST(test_in_flight_of_the_dead),
         TEST(test_back_from_a_stop),
         TEST(test_the_probe_dies),
