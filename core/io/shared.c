@@ -16,6 +16,7 @@
 enum {
     LOCK_MS = 250,     /* it is held for microseconds, unless its holder is stopped */
     RETRY_MS = 2000,   /* alone */
+    NAME_MS = 2000,    /* so often the file is looked up by its name */
     SEAT_MS = 3000,    /* so long a seat is kept for who does not come */
     BEAT_MS = 1000,    /* so often who has requests in flight comes */
     LOOK_MS = 25,      /* once to twice that: so often who waits comes */
@@ -31,7 +32,9 @@ struct ml_shared {
     char whose[ML_BUDGET_WHOSE];
     int limit;
     ml_budget_file *file; /* NULL: not mapped */
-    bool is_in;           /* the lock is ours */
+    ml_budget_found found;
+    int64_t named_ms; /* when it was last seen to have its name */
+    bool is_in;       /* the lock is ours */
     bool is_alone, has_warned;
     int64_t retry_ms, now_ms;
 
@@ -67,22 +70,35 @@ static void be_together(ml_shared *s)
 static bool open_file(ml_shared *s)
 {
     ml_err e = {0};
-    ml_budget_news news;
     ml_budget_file_unmap(s->file);
     s->file = ml_budget_file_map(s->dir, s->whose, s->limit, s->is_alone ? 0 : LOCK_MS,
-                                 &news, &e);
+                                 &s->found, &e);
     s->seat = NO_SEAT;
-    if (news == ML_BUDGET_DAMAGED)
+    s->named_ms = s->now_ms;
+    if (s->found.news == ML_BUDGET_DAMAGED)
         ml_logf(s->log, ML_LOG_WARN, "budget",
                 "%s: the file of the shared budget in %s was damaged: it is made anew",
                 s->whose, s->dir->path);
-    if (news == ML_BUDGET_OLD)
+    if (s->found.news == ML_BUDGET_OLD)
         ml_logf(s->log, ML_LOG_INFO, "budget",
                 "%s: the shared budget is from before the host was started: it is made "
                 "anew",
                 s->whose);
     if (!s->file) be_alone(s, e.text);
     return s->file != NULL;
+}
+
+/* Who comes later finds another file, or none, when somebody has removed ours. */
+static bool is_removed(ml_shared *s)
+{
+    if (s->now_ms < s->named_ms + NAME_MS) return false;
+    s->named_ms = s->now_ms;
+    if (ml_budget_file_is_named(s->dir, s->whose, &s->found)) return false;
+    ml_logf(s->log, ML_LOG_WARN, "budget",
+            "%s: the file of the shared budget in %s was removed: the one that is "
+            "there now is used",
+            s->whose, s->dir->path);
+    return true;
 }
 
 /* ---- the lock ----------------------------------------------------------------------
@@ -108,7 +124,7 @@ static bool get_in(ml_shared *s)
 {
     if (s->is_alone && s->now_ms < s->retry_ms) return false;
     for (int i = 0; i < 2; i++) {
-        if (!s->file || !ml_budget_file_is_good(s->file, s->whose)) {
+        if (!s->file || !ml_budget_file_is_good(s->file, s->whose) || is_removed(s)) {
             if (!open_file(s)) return false;
         }
         int rc = lock(&s->file->lock, s->is_alone ? 0 : LOCK_MS);

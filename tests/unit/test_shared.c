@@ -296,8 +296,8 @@ static void test_stopped_with_the_lock(void **state)
 static ml_budget_file *map_it(void)
 {
     ml_err e;
-    ml_budget_news news;
-    ml_budget_file *f = ml_budget_file_map(dir, whose, 100, 100, &news, &e);
+    ml_budget_found found;
+    ml_budget_file *f = ml_budget_file_map(dir, whose, 100, 100, &found, &e);
     assert_non_null(f);
     return f;
 }
@@ -354,6 +354,38 @@ static void test_replaced_while_in_use(void **state)
     join(&c, 100);
     assert_non_null(strstr(logged, "was damaged"));
     assert_int_equal(ask(&c), ML_LIMITER_GO);
+    quit(&c);
+}
+
+/* Who has the one that is gone comes along to the new one, soon. */
+static void test_removed_while_in_use(void **state)
+{
+    (void)state;
+    assert_int_equal(go_many(&a, 10), 10);
+    assert_int_equal(unlink(file_path(whose)), 0);
+    join(&c, 100);
+    assert_int_equal(go_many(&c, 5), 5);
+    now_ms += 2000;
+    logged[0] = '\0';
+    look(&a);
+    assert_non_null(strstr(logged, "was removed: the one that is there now is used"));
+    assert_false(ml_shared_is_alone(a.shared));
+    assert_int_equal(a.l.in_flight, 15);
+    look(&c);
+    assert_int_equal(c.l.in_flight, 15);
+    assert_int_equal(unlink(file_path(whose)), 0); /* nobody makes one meanwhile */
+    now_ms += 2000;
+    look(&b);
+    look(&a);
+    look(&c);
+    tell(&a, ML_HEARD_THROTTLED, 60000);
+    assert_int_equal(ask(&b), ML_LIMITER_WAIT);
+    assert_int_equal(ask(&c), ML_LIMITER_WAIT);
+    assert_int_equal(c.l.pause_ms, a.l.pause_ms);
+    logged[0] = '\0';
+    now_ms += 2000;
+    look(&c); /* and it stays so */
+    assert_string_equal(logged, "");
     quit(&c);
 }
 
@@ -428,6 +460,7 @@ int main(void)
         TEST(test_stopped_with_the_lock),
         TEST(test_noise_in_the_state),
         TEST(test_replaced_while_in_use),
+        TEST(test_removed_while_in_use),
         TEST(test_retired),
         TEST(test_refused),
         TEST(test_no_seat),
