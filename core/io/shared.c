@@ -36,6 +36,9 @@ struct ml_shared {
     int64_t named_ms; /* when it was last seen to have its name */
     bool is_in;       /* the lock is ours */
     bool is_alone, has_warned;
+    struct {
+        bool is_together, was_damaged;
+    } to_tell; /* logged when the lock is no longer ours */
     int64_t retry_ms, now_ms;
 
     uint64_t id; /* on our seat */
@@ -61,9 +64,7 @@ static void be_alone(ml_shared *s, const char *why)
 
 static void be_together(ml_shared *s)
 {
-    if (s->is_alone)
-        ml_logf(s->log, ML_LOG_INFO, "budget",
-                "%s: the budget is shared with other processes again", s->whose);
+    s->to_tell.is_together = s->is_alone;
     s->is_alone = false;
 }
 
@@ -281,8 +282,7 @@ static void read_state(ml_shared *s, ml_limiter *l)
 {
     *l = s->file->limiter[atomic_load(&s->file->which) & 1];
     if (!ml_limiter_is_sane(l, s->now_ms)) {
-        ml_logf(s->log, ML_LOG_WARN, "budget",
-                "%s: the shared budget was damaged: it begins anew", s->whose);
+        s->to_tell.was_damaged = true;
         ml_limiter_init(l, s->limit);
         l->is_probing = true;
     }
@@ -301,6 +301,17 @@ static void write_state(ml_shared *s, const ml_limiter *l)
         out->allowed = s->as_stored.allowed;
     }
     atomic_store(&s->file->which, other);
+}
+
+static void tell(ml_shared *s)
+{
+    if (s->to_tell.is_together)
+        ml_logf(s->log, ML_LOG_INFO, "budget",
+                "%s: the budget is shared with other processes again", s->whose);
+    if (s->to_tell.was_damaged)
+        ml_logf(s->log, ML_LOG_WARN, "budget",
+                "%s: the shared budget was damaged: it begins anew", s->whose);
+    s->to_tell.is_together = s->to_tell.was_damaged = false;
 }
 
 void ml_shared_enter(ml_shared *s, ml_limiter *l)
@@ -333,6 +344,7 @@ void ml_shared_leave(ml_shared *s, const ml_limiter *l, size_t waiting,
     write_seat(s, waiting, since_ms);
     s->is_in = false;
     pthread_mutex_unlock(&s->file->lock);
+    tell(s);
 }
 
 int ml_shared_in_flight(const ml_shared *s)

@@ -341,6 +341,43 @@ static void test_noise_in_the_state(void **state)
     ml_budget_file_unmap(f);
 }
 
+/* A host's log may take its time: nobody else waits for it. */
+static void log_and_try_the_lock(void *arg, ml_log_level level, const char *area,
+                                 const char *text)
+{
+    ml_budget_file *f = arg;
+    on_log(NULL, level, area, text);
+    assert_int_equal(pthread_mutex_trylock(&f->lock), 0);
+    pthread_mutex_unlock(&f->lock);
+}
+
+static void test_logs_without_the_lock(void **state)
+{
+    (void)state;
+    ml_budget_file *f = map_it();
+    const ml_log log = {log_and_try_the_lock, f, ML_LOG_DEBUG};
+    c = (member){.shared = ml_shared_new(dir, "https://acme.example", "reads", 100,
+                                         &fake_clock, &log)};
+    assert_non_null(c.shared);
+    memset(&f->limiter, 0xff, sizeof(f->limiter));
+    look(&c);
+    assert_non_null(strstr(logged, "was damaged: it begins anew"));
+    logged[0] = '\0';
+    look(&c);
+    assert_string_equal(logged, ""); /* once */
+    quit(&c);
+    chmod(file_path(whose), 0666);
+    c.shared =
+        ml_shared_new(dir, "https://acme.example", "reads", 100, &fake_clock, &log);
+    assert_non_null(c.shared);
+    chmod(file_path(whose), 0600);
+    now_ms += 2100;
+    look(&c);
+    assert_non_null(strstr(logged, "shared with other processes again"));
+    quit(&c);
+    ml_budget_file_unmap(f);
+}
+
 static void test_replaced_while_in_use(void **state)
 {
     (void)state;
@@ -459,6 +496,7 @@ int main(void)
         TEST(test_killed_with_the_lock),
         TEST(test_stopped_with_the_lock),
         TEST(test_noise_in_the_state),
+        TEST(test_logs_without_the_lock),
         TEST(test_replaced_while_in_use),
         TEST(test_removed_while_in_use),
         TEST(test_retired),
