@@ -119,6 +119,13 @@ static int lock(pthread_mutex_t *mutex, int bound_ms)
     }
 }
 
+/* The lock is ours.  The clock is read now: others have written meanwhile. */
+static void be_in(ml_shared *s)
+{
+    s->now_ms = ml_mono_ms(s->clock);
+    be_together(s);
+}
+
 /* What a dead holder has left needs no repair: the state that `which` names is whole,
  * and its seat is given away in time. */
 static bool get_in(ml_shared *s)
@@ -130,8 +137,7 @@ static bool get_in(ml_shared *s)
         }
         int rc = lock(&s->file->lock, s->is_alone ? 0 : LOCK_MS);
         if (rc == 0) {
-            s->now_ms = ml_mono_ms(s->clock); /* others have written meanwhile */
-            be_together(s);
+            be_in(s);
             return true;
         }
         if (rc == EBUSY) {
@@ -314,10 +320,9 @@ static void tell(ml_shared *s)
     s->to_tell.is_together = s->to_tell.was_damaged = false;
 }
 
-void ml_shared_enter(ml_shared *s, ml_limiter *l)
+/* Copies what there is: of all, or of ourselves. */
+static void begin(ml_shared *s, ml_limiter *l)
 {
-    s->now_ms = ml_mono_ms(s->clock);
-    s->is_in = get_in(s);
     if (s->is_in) read_state(s, l);
     if (s->epoch != l->epoch) {
         s->epoch = l->epoch;
@@ -330,6 +335,23 @@ void ml_shared_enter(ml_shared *s, ml_limiter *l)
         l->n_of_epoch = s->of_epoch;
     }
     s->entered = *l;
+}
+
+void ml_shared_enter(ml_shared *s, ml_limiter *l)
+{
+    s->now_ms = ml_mono_ms(s->clock);
+    s->is_in = get_in(s);
+    begin(s, l);
+}
+
+bool ml_shared_try(ml_shared *s, ml_limiter *l)
+{
+    if (!s->file || !ml_budget_file_is_good(s->file, s->whose)) return false;
+    s->is_in = lock(&s->file->lock, 0) == 0;
+    if (!s->is_in) return false;
+    be_in(s);
+    begin(s, l);
+    return true;
 }
 
 void ml_shared_leave(ml_shared *s, const ml_limiter *l, size_t waiting,

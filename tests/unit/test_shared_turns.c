@@ -190,6 +190,31 @@ static void test_a_gate_looks_again(void **state)
     assert_int_equal(ml_loop_next_ms(loop), -1); /* and nothing goes on */
 }
 
+/* A look tells what was seen last when the lock is taken, and waits for nobody. */
+static void test_a_look_does_not_wait(void **state)
+{
+    (void)state;
+    ml_err e;
+    ml_budget_found found;
+    ml_budget_file *f =
+        ml_budget_file_map(dir, "https://acme.example reads", 0, 0, &found, &e);
+    assert_non_null(f);
+    assert_int_equal(enter(0, 0, 90000), ML_TURN_GO);
+    assert_int_equal(enter(1, 1, 90000), ML_TURN_GO);
+    ml_gate_leave(gates[0], &callers[0].turn, ML_HEARD_THROTTLED, 20000);
+    assert_int_equal(pthread_mutex_lock(&f->lock), 0);
+    logged[0] = '\0';
+    ml_gate_state state_of = ml_gate_look(gates[1]);
+    assert_string_equal(logged, "");
+    assert_true(state_of.is_shared);
+    assert_false(state_of.is_paused);
+    assert_int_equal(state_of.in_flight, 1);
+    pthread_mutex_unlock(&f->lock);
+    assert_true(ml_gate_look(gates[1]).is_paused);
+    ml_gate_drop(gates[1], &callers[1].turn);
+    ml_budget_file_unmap(f);
+}
+
 /* A pause that another process began: those who cannot live through it are told. */
 static void test_a_pause_by_another(void **state)
 {
@@ -220,7 +245,8 @@ int main(void)
     const struct CMUnitTest tests[] = {
         TEST(test_parts_of_the_width),      TEST(test_patience),
         TEST(test_used_up_holds_up_nobody), TEST(test_used_up_after_a_429),
-        GATES(test_a_gate_looks_again),     GATES(test_a_pause_by_another),
+        GATES(test_a_gate_looks_again),     GATES(test_a_look_does_not_wait),
+        GATES(test_a_pause_by_another),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }
