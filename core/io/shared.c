@@ -35,7 +35,7 @@ struct ml_shared {
     ml_budget_found found;
     int64_t named_ms; /* when it was last seen to have its name */
     bool is_in;       /* the lock is ours */
-    bool is_alone, has_warned;
+    bool is_alone;
     struct {
         bool is_together, was_damaged;
     } to_tell; /* logged when the lock is no longer ours */
@@ -54,11 +54,11 @@ struct ml_shared {
 
 static void be_alone(ml_shared *s, const char *why)
 {
-    ml_log_level level = s->has_warned ? ML_LOG_DEBUG : ML_LOG_WARN;
+    ml_log_level level = s->is_alone ? ML_LOG_DEBUG : ML_LOG_WARN;
     ml_logf(s->log, level, "budget",
             "%s: the budget is not shared with other processes for now: %s", s->whose,
             why);
-    s->has_warned = s->is_alone = true;
+    s->is_alone = true;
     s->retry_ms = s->now_ms + RETRY_MS;
 }
 

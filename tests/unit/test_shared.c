@@ -426,13 +426,18 @@ static void test_removed_while_in_use(void **state)
     quit(&c);
 }
 
+static void damage(void)
+{
+    int fd = open(file_path(whose), O_WRONLY);
+    assert_int_equal(pwrite(fd, "x", 1, 0), 1);
+    close(fd);
+}
+
 static void test_retired(void **state)
 {
     (void)state;
     assert_int_equal(go_many(&a, 10), 10);
-    int fd = open(file_path(whose), O_WRONLY);
-    assert_int_equal(pwrite(fd, "x", 1, 0), 1);
-    close(fd);
+    damage();
     look(&b); /* replaces it */
     assert_int_equal(b.l.in_flight, 0);
     look(&a);
@@ -455,6 +460,28 @@ static void test_refused(void **state)
     look(&a);
     assert_int_equal(a.l.in_flight, 64);
     quit(&c);
+}
+
+/* Each time that it is alone, one warning; not for each try. */
+static void test_alone_again(void **state)
+{
+    (void)state;
+    for (int i = 0; i < 3; i++) {
+        damage();
+        chmod(file_path(whose), 0666);
+        look(&a);
+        assert_true(ml_shared_is_alone(a.shared));
+        assert_non_null(strstr(logged, "not shared with other processes for now"));
+        assert_int_equal(logged_level, ML_LOG_WARN);
+        now_ms += 2100;
+        look(&a);
+        assert_non_null(strstr(logged, "not shared with other processes for now"));
+        assert_int_equal(logged_level, ML_LOG_DEBUG);
+        chmod(file_path(whose), 0600);
+        now_ms += 2100;
+        look(&a);
+        assert_false(ml_shared_is_alone(a.shared));
+    }
 }
 
 /* More handles than seats: who has none is not counted, and all go on. */
@@ -501,6 +528,7 @@ int main(void)
         TEST(test_removed_while_in_use),
         TEST(test_retired),
         TEST(test_refused),
+        TEST(test_alone_again),
         TEST(test_no_seat),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
