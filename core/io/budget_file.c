@@ -16,7 +16,7 @@
 
 #include "base/err.h"
 
-enum { VERSION = 1, NAME_BYTES = 80, ROUNDS = 8, HASH_BYTES = 16 };
+enum { VERSION = 2, NAME_BYTES = 80, ROUNDS = 8, HASH_BYTES = 16 };
 
 static const char magic[8] = {'m', 'o', 'o', 'n', 'l', 'b', 'u', 'd'};
 
@@ -73,6 +73,16 @@ static bool fits(const ml_budget_head *h, const char *whose)
 bool ml_budget_file_is_good(const ml_budget_file *f, const char *whose)
 {
     return fits(&f->head, whose) && atomic_load(&f->is_retired) == 0;
+}
+
+bool ml_budget_file_is_named(const ml_budget_dir *d, const char *whose,
+                             const ml_budget_found *found)
+{
+    struct stat st;
+    char name[NAME_BYTES];
+    return ml_budget_file_name(whose, name, sizeof(name)) &&
+           fstatat(d->fd, name, &st, AT_SYMLINK_NOFOLLOW) == 0 &&
+           st.st_dev == found->dev && st.st_ino == found->ino;
 }
 
 /* ---- making ------------------------------------------------------------------------
@@ -237,10 +247,11 @@ static void let_go(opening *o)
 }
 
 ml_budget_file *ml_budget_file_map(const ml_budget_dir *d, const char *whose, int limit,
-                                   int wait_ms, ml_budget_news *news, ml_err *e)
+                                   int wait_ms, ml_budget_found *found, ml_err *e)
 {
     opening o = {.dir = d, .whose = whose, .fd = -1, .wait_ms = wait_ms, .e = e};
-    ml_budget_news seen = *news = ML_BUDGET_AS_IT_WAS;
+    ml_budget_news seen = ML_BUDGET_AS_IT_WAS;
+    *found = (ml_budget_found){.news = ML_BUDGET_AS_IT_WAS};
     if (!ml_budget_file_name(whose, o.name, sizeof(o.name))) {
         ml_fail(e, ML_ENOMEM, "out of memory");
         return NULL;
@@ -250,8 +261,10 @@ ml_budget_file *ml_budget_file_map(const ml_budget_dir *d, const char *whose, in
         ml_budget_file *f = w == USE || w == MAKE ? finish(&o, w, limit) : NULL;
         if (w == REPLACE) {
             retire(&o);
-            *news = seen;
+            found->news = seen;
         }
+        found->dev = o.st.st_dev;
+        found->ino = o.st.st_ino;
         let_go(&o);
         if (w == USE || w == MAKE || w == FAIL) return f;
     }

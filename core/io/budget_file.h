@@ -23,6 +23,7 @@
  * a process that has it mapped, and that process gets SIGBUS.  Nobody here does. */
 #pragma once
 #include <pthread.h>
+#include <sys/types.h>
 
 #include "io/budget_dir.h"
 #include "io/limiter.h"
@@ -37,6 +38,7 @@ typedef struct ml_budget_seat {
     int32_t waiting, in_flight;
     int32_t of_epoch; /* of those in flight */
     uint32_t epoch;
+    int32_t limit; /* its own, of requests in ten seconds; 0: none */
 } ml_budget_seat;
 
 typedef struct ml_budget_head {
@@ -62,12 +64,22 @@ typedef enum ml_budget_news {
     ML_BUDGET_DAMAGED    /* replaced: foreign, cut off, or broken */
 } ml_budget_news;
 
+/* What was mapped; dev and ino: which file it is, while it has its name. */
+typedef struct ml_budget_found {
+    ml_budget_news news;
+    dev_t dev;
+    ino_t ino;
+} ml_budget_found;
+
 /* Maps the file, made first if there is none, with a limiter of that limit.  Waits so
  * long for others who do the same.  NULL and *e: it is refused, or the system is. */
 ml_budget_file *ml_budget_file_map(const ml_budget_dir *d, const char *whose, int limit,
-                                   int wait_ms, ml_budget_news *news, ml_err *e);
+                                   int wait_ms, ml_budget_found *found, ml_err *e);
 void ml_budget_file_unmap(ml_budget_file *f); /* accepts NULL */
 /* Still the one to use?  Also after something wrote over it. */
 bool ml_budget_file_is_good(const ml_budget_file *f, const char *whose);
+/* Is it what others find by its name, too?  No: somebody has removed it. */
+bool ml_budget_file_is_named(const ml_budget_dir *d, const char *whose,
+                             const ml_budget_found *found);
 /* Its name in the directory. */
 bool ml_budget_file_name(const char *whose, char *out, size_t size);

@@ -310,8 +310,8 @@ void ml_gate_drop(ml_gate *g, ml_turn *t)
 
 ml_gate_state ml_gate_look(ml_gate *g)
 {
-    begin(g);
-    end(g, g->first, g->n_waiting);
+    if (g->shared && ml_shared_try(g->shared, &g->limiter))
+        end(g, g->first, g->n_waiting);
     const ml_limiter *l = &g->limiter;
     return (ml_gate_state){
         .in_flight = g->shared ? ml_shared_in_flight(g->shared) : l->in_flight,

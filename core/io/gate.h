@@ -52,7 +52,7 @@ typedef struct ml_gate_state {
     bool is_paused, is_broken;
     bool is_shared; /* with other processes, just now */
 } ml_gate_state;
-ml_gate_state ml_gate_look(ml_gate *g);
+ml_gate_state ml_gate_look(ml_gate *g); /* waits for no other process */
 
 /* GO, WAIT or REFUSED.  After WAIT, fn is called once, unless ml_gate_drop is. */
 ml_turn_word ml_gate_enter(ml_gate *g, ml_turn *t, int64_t deadline_ms, ml_turn_fn *fn);

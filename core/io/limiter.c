@@ -36,13 +36,17 @@ void ml_limiter_init(ml_limiter *l, int limit)
                       .calm_width = ML_LIMITER_MAX_WIDTH};
 }
 
+int ml_limiter_allowed(const ml_limiter *l, int limit)
+{
+    if (limit <= 0) return 0;
+    int64_t part = l->limit > 0 ? (int64_t)l->allowed * limit / l->limit : limit;
+    return at_least((int)part, 1);
+}
+
 void ml_limiter_set_limit(ml_limiter *l, int limit)
 {
-    if (limit < 0) limit = 0;
-    if (limit == l->limit) return;
-    int64_t part = l->limit > 0 ? (int64_t)l->allowed * limit / l->limit : limit;
-    l->allowed = limit > 0 ? at_least((int)part, 1) : 0;
-    l->limit = limit;
+    l->allowed = ml_limiter_allowed(l, limit);
+    l->limit = limit > 0 ? limit : 0;
 }
 
 /* ---- quota ------------------------------------------------------------------------

@@ -75,6 +75,8 @@ typedef enum ml_heard {
 void ml_limiter_init(ml_limiter *l, int limit);
 /* Another limit; what is left of the old one stays left in proportion. */
 void ml_limiter_set_limit(ml_limiter *l, int limit);
+/* What would be allowed now with another limit. */
+int ml_limiter_allowed(const ml_limiter *l, int limit);
 /* May a request go now?  *epoch is for ml_limiter_tell.  *until_ms: when asking again
  * makes sense, INT64_MAX: after the next answer. */
 ml_limiter_word ml_limiter_ask(ml_limiter *l, int64_t now_ms, uint32_t *epoch,

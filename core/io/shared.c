@@ -16,6 +16,7 @@
 enum {
     LOCK_MS = 250,     /* it is held for microseconds, unless its holder is stopped */
     RETRY_MS = 2000,   /* alone */
+    NAME_MS = 2000,    /* so often the file is looked up by its name */
     SEAT_MS = 3000,    /* so long a seat is kept for who does not come */
     BEAT_MS = 1000,    /* so often who has requests in flight comes */
     LOOK_MS = 25,      /* once to twice that: so often who waits comes */
@@ -31,8 +32,13 @@ struct ml_shared {
     char whose[ML_BUDGET_WHOSE];
     int limit;
     ml_budget_file *file; /* NULL: not mapped */
-    bool is_in;           /* the lock is ours */
-    bool is_alone, has_warned;
+    ml_budget_found found;
+    int64_t named_ms; /* when it was last seen to have its name */
+    bool is_in;       /* the lock is ours */
+    bool is_alone;
+    struct {
+        bool is_together, was_damaged;
+    } to_tell; /* logged when the lock is no longer ours */
     int64_t retry_ms, now_ms;
 
     uint64_t id; /* on our seat */
@@ -48,41 +54,52 @@ struct ml_shared {
 
 static void be_alone(ml_shared *s, const char *why)
 {
-    ml_log_level level = s->has_warned ? ML_LOG_DEBUG : ML_LOG_WARN;
+    ml_log_level level = s->is_alone ? ML_LOG_DEBUG : ML_LOG_WARN;
     ml_logf(s->log, level, "budget",
             "%s: the budget is not shared with other processes for now: %s", s->whose,
             why);
-    s->has_warned = s->is_alone = true;
+    s->is_alone = true;
     s->retry_ms = s->now_ms + RETRY_MS;
 }
 
 static void be_together(ml_shared *s)
 {
-    if (s->is_alone)
-        ml_logf(s->log, ML_LOG_INFO, "budget",
-                "%s: the budget is shared with other processes again", s->whose);
+    s->to_tell.is_together = s->is_alone;
     s->is_alone = false;
 }
 
 static bool open_file(ml_shared *s)
 {
     ml_err e = {0};
-    ml_budget_news news;
     ml_budget_file_unmap(s->file);
     s->file = ml_budget_file_map(s->dir, s->whose, s->limit, s->is_alone ? 0 : LOCK_MS,
-                                 &news, &e);
+                                 &s->found, &e);
     s->seat = NO_SEAT;
-    if (news == ML_BUDGET_DAMAGED)
+    s->named_ms = s->now_ms;
+    if (s->found.news == ML_BUDGET_DAMAGED)
         ml_logf(s->log, ML_LOG_WARN, "budget",
                 "%s: the file of the shared budget in %s was damaged: it is made anew",
                 s->whose, s->dir->path);
-    if (news == ML_BUDGET_OLD)
+    if (s->found.news == ML_BUDGET_OLD)
         ml_logf(s->log, ML_LOG_INFO, "budget",
                 "%s: the shared budget is from before the host was started: it is made "
                 "anew",
                 s->whose);
     if (!s->file) be_alone(s, e.text);
     return s->file != NULL;
+}
+
+/* Who comes later finds another file, or none, when somebody has removed ours. */
+static bool is_removed(ml_shared *s)
+{
+    if (s->now_ms < s->named_ms + NAME_MS) return false;
+    s->named_ms = s->now_ms;
+    if (ml_budget_file_is_named(s->dir, s->whose, &s->found)) return false;
+    ml_logf(s->log, ML_LOG_WARN, "budget",
+            "%s: the file of the shared budget in %s was removed: the one that is "
+            "there now is used",
+            s->whose, s->dir->path);
+    return true;
 }
 
 /* ---- the lock ----------------------------------------------------------------------
@@ -102,18 +119,25 @@ static int lock(pthread_mutex_t *mutex, int bound_ms)
     }
 }
 
+/* The lock is ours.  The clock is read now: others have written meanwhile. */
+static void be_in(ml_shared *s)
+{
+    s->now_ms = ml_mono_ms(s->clock);
+    be_together(s);
+}
+
 /* What a dead holder has left needs no repair: the state that `which` names is whole,
  * and its seat is given away in time. */
 static bool get_in(ml_shared *s)
 {
     if (s->is_alone && s->now_ms < s->retry_ms) return false;
     for (int i = 0; i < 2; i++) {
-        if (!s->file || !ml_budget_file_is_good(s->file, s->whose)) {
+        if (!s->file || !ml_budget_file_is_good(s->file, s->whose) || is_removed(s)) {
             if (!open_file(s)) return false;
         }
         int rc = lock(&s->file->lock, s->is_alone ? 0 : LOCK_MS);
         if (rc == 0) {
-            be_together(s);
+            be_in(s);
             return true;
         }
         if (rc == EBUSY) {
@@ -191,6 +215,7 @@ static void write_seat(ml_shared *s, size_t waiting, int64_t since_ms)
     t->in_flight = s->in_flight;
     t->of_epoch = s->of_epoch;
     t->epoch = s->epoch;
+    t->limit = s->limit;
     t->owner = wants ? s->id : 0;
     if (!wants) s->seat = NO_SEAT;
 }
@@ -198,10 +223,18 @@ static void write_seat(ml_shared *s, size_t waiting, int64_t since_ms)
 /* ---- who goes first ----------------------------------------------------------------
  */
 
+/* Its own limit keeps it from going, whoever lets it go first. */
+static bool is_used_up(const ml_shared *s, const ml_budget_seat *t)
+{
+    const ml_limiter *l = &s->as_stored;
+    return t->limit > 0 && l->n_spent >= ml_limiter_allowed(l, t->limit);
+}
+
+/* Waits, and can go as soon as there is room. */
 static bool is_present(const ml_shared *s, const ml_budget_seat *t)
 {
     return t->owner != 0 && t->owner != s->id && t->waiting > 0 &&
-           t->seen_ms >= s->now_ms - PRESENT_MS;
+           t->seen_ms >= s->now_ms - PRESENT_MS && !is_used_up(s, t);
 }
 
 /* Of the width, for each who has something to do. */
@@ -255,8 +288,7 @@ static void read_state(ml_shared *s, ml_limiter *l)
 {
     *l = s->file->limiter[atomic_load(&s->file->which) & 1];
     if (!ml_limiter_is_sane(l, s->now_ms)) {
-        ml_logf(s->log, ML_LOG_WARN, "budget",
-                "%s: the shared budget was damaged: it begins anew", s->whose);
+        s->to_tell.was_damaged = true;
         ml_limiter_init(l, s->limit);
         l->is_probing = true;
     }
@@ -277,10 +309,20 @@ static void write_state(ml_shared *s, const ml_limiter *l)
     atomic_store(&s->file->which, other);
 }
 
-void ml_shared_enter(ml_shared *s, ml_limiter *l)
+static void tell(ml_shared *s)
 {
-    s->now_ms = ml_mono_ms(s->clock);
-    s->is_in = get_in(s);
+    if (s->to_tell.is_together)
+        ml_logf(s->log, ML_LOG_INFO, "budget",
+                "%s: the budget is shared with other processes again", s->whose);
+    if (s->to_tell.was_damaged)
+        ml_logf(s->log, ML_LOG_WARN, "budget",
+                "%s: the shared budget was damaged: it begins anew", s->whose);
+    s->to_tell.is_together = s->to_tell.was_damaged = false;
+}
+
+/* Copies what there is: of all, or of ourselves. */
+static void begin(ml_shared *s, ml_limiter *l)
+{
     if (s->is_in) read_state(s, l);
     if (s->epoch != l->epoch) {
         s->epoch = l->epoch;
@@ -295,6 +337,23 @@ void ml_shared_enter(ml_shared *s, ml_limiter *l)
     s->entered = *l;
 }
 
+void ml_shared_enter(ml_shared *s, ml_limiter *l)
+{
+    s->now_ms = ml_mono_ms(s->clock);
+    s->is_in = get_in(s);
+    begin(s, l);
+}
+
+bool ml_shared_try(ml_shared *s, ml_limiter *l)
+{
+    if (!s->file || !ml_budget_file_is_good(s->file, s->whose)) return false;
+    s->is_in = lock(&s->file->lock, 0) == 0;
+    if (!s->is_in) return false;
+    be_in(s);
+    begin(s, l);
+    return true;
+}
+
 void ml_shared_leave(ml_shared *s, const ml_limiter *l, size_t waiting,
                      int64_t since_ms)
 {
@@ -307,6 +366,7 @@ void ml_shared_leave(ml_shared *s, const ml_limiter *l, size_t waiting,
     write_seat(s, waiting, since_ms);
     s->is_in = false;
     pthread_mutex_unlock(&s->file->lock);
+    tell(s);
 }
 
 int ml_shared_in_flight(const ml_shared *s)

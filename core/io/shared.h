@@ -34,6 +34,9 @@ void ml_shared_free(ml_shared *s); /* accepts NULL */
 const ml_clock *ml_shared_clock(const ml_shared *s);
 /* l is the caller's copy, the same at every call: it is what goes on alone. */
 void ml_shared_enter(ml_shared *s, ml_limiter *l);
+/* The same, but waits for nobody and opens nothing.  False: *l is as it was, and leave
+ * is not called. */
+bool ml_shared_try(ml_shared *s, ml_limiter *l);
 /* Inside: should a request that came at since_ms let those of other processes go
  * first?  They have waited longer, or have less than their part of the width. */
 bool ml_shared_yields(const ml_shared *s, const ml_limiter *l, int64_t since_ms);

@@ -23,6 +23,7 @@
 
 static int64_t now_ms;
 static char logged[600];
+static ml_log_level logged_level;
 
 static inline int64_t mono_ms(void *arg)
 {
@@ -40,8 +41,8 @@ static inline void on_log(void *arg, ml_log_level level, const char *area,
                           const char *text)
 {
     (void)arg;
-    (void)level;
     (void)area;
+    logged_level = level;
     snprintf(logged, sizeof(logged), "%s", text);
 }
 

@@ -6,13 +6,13 @@
 
 static const char whose[] = "https://acme.example reads";
 
-static ml_budget_news news;
+static ml_budget_found found;
 static ml_err err;
 
 static ml_budget_file *map_it(void)
 {
     memset(&err, 0, sizeof(err));
-    return ml_budget_file_map(dir, whose, 100, 100, &news, &err);
+    return ml_budget_file_map(dir, whose, 100, 100, &found, &err);
 }
 
 static ml_budget_file *map_well(void)
@@ -36,8 +36,9 @@ static void test_one_file_for_all(void **state)
     mode_t before = umask(0777); /* the strangest one */
     ml_budget_file *a = map_well(), *b = map_well();
     umask(before);
+    assert_true(ml_budget_file_is_named(dir, whose, &found));
     assert_true(a != b);
-    assert_int_equal(news, ML_BUDGET_AS_IT_WAS);
+    assert_int_equal(found.news, ML_BUDGET_AS_IT_WAS);
     a->n_seats = 7;
     assert_int_equal(b->n_seats, 7);
     assert_int_equal(b->limiter[0].limit, 100);
@@ -51,6 +52,9 @@ static void test_one_file_for_all(void **state)
     b = map_well(); /* it stays when all have gone */
     assert_int_equal(b->n_seats, 7);
     ml_budget_file_unmap(b);
+    assert_true(ml_budget_file_is_named(dir, whose, &found));
+    assert_int_equal(unlink(file_path(whose)), 0);
+    assert_false(ml_budget_file_is_named(dir, whose, &found));
     ml_budget_file_unmap(NULL);
 }
 
@@ -78,13 +82,13 @@ static void assert_replaced(ml_budget_news wanted)
 {
     ml_budget_file *f = map_it();
     assert_non_null(f);
-    assert_int_equal(news, wanted);
+    assert_int_equal(found.news, wanted);
     assert_int_equal(f->n_seats, 0);
     assert_true(ml_budget_file_is_good(f, whose));
     f->n_seats = 7;
     ml_budget_file_unmap(f);
     f = map_well();
-    assert_int_equal(news, ML_BUDGET_AS_IT_WAS);
+    assert_int_equal(found.news, ML_BUDGET_AS_IT_WAS);
     assert_int_equal(f->n_seats, 7);
     ml_budget_file_unmap(f);
 }
@@ -96,7 +100,7 @@ static void test_damaged(void **state)
         off_t at;
         const char *bytes;
     } changes[] = {{offsetof(ml_budget_head, magic), "MOONLBUD"},
-                   {offsetof(ml_budget_head, version), "\2"},
+                   {offsetof(ml_budget_head, version), "\177"},
                    {offsetof(ml_budget_head, size), "\1\1"},
                    {offsetof(ml_budget_head, whose), "https://evil"}};
     for (size_t i = 0; i < sizeof(changes) / sizeof(*changes); i++) {

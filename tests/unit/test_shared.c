@@ -139,6 +139,39 @@ static void test_breaker(void **state)
     tell(&a, ML_HEARD_GOOD, 0);
 }
 
+/* Five seconds behind when it is read next. */
+static int64_t late_ms(void *arg)
+{
+    int64_t *behind_ms = arg, at_ms = now_ms - *behind_ms;
+    *behind_ms = 0;
+    return at_ms;
+}
+
+/* One is stopped between its look at the clock and the lock: what others have written
+ * meanwhile is not from the future, and their seats are not those of the dead. */
+static void test_late_for_the_lock(void **state)
+{
+    (void)state;
+    int64_t behind_ms = 0;
+    const ml_clock late = {late_ms, wall_s, &behind_ms};
+    c = (member){.shared = ml_shared_new(dir, "https://acme.example", "reads", 100,
+                                         &late, &fake_log)};
+    assert_non_null(c.shared);
+    ml_limiter_init(&c.l, 100);
+    assert_int_equal(go_many(&a, 10), 10);
+    now_ms += 5000;
+    assert_int_equal(go_many(&b, 3), 3);
+    tell(&b, ML_HEARD_THROTTLED, 60000);
+    logged[0] = '\0';
+    behind_ms = 5000;
+    look(&c);
+    assert_string_equal(logged, "");
+    assert_int_equal(c.l.pause_ms, b.l.pause_ms);
+    assert_int_equal(c.l.n_spent, 13);
+    assert_int_equal(c.l.in_flight, 2); /* a has not come for five seconds */
+    quit(&c);
+}
+
 /* ---- the dead ---------------------------------------------------------------------
  */
 
@@ -263,8 +296,8 @@ static void test_stopped_with_the_lock(void **state)
 static ml_budget_file *map_it(void)
 {
     ml_err e;
-    ml_budget_news news;
-    ml_budget_file *f = ml_budget_file_map(dir, whose, 100, 100, &news, &e);
+    ml_budget_found found;
+    ml_budget_file *f = ml_budget_file_map(dir, whose, 100, 100, &found, &e);
     assert_non_null(f);
     return f;
 }
@@ -308,6 +341,43 @@ static void test_noise_in_the_state(void **state)
     ml_budget_file_unmap(f);
 }
 
+/* A host's log may take its time: nobody else waits for it. */
+static void log_and_try_the_lock(void *arg, ml_log_level level, const char *area,
+                                 const char *text)
+{
+    ml_budget_file *f = arg;
+    on_log(NULL, level, area, text);
+    assert_int_equal(pthread_mutex_trylock(&f->lock), 0);
+    pthread_mutex_unlock(&f->lock);
+}
+
+static void test_logs_without_the_lock(void **state)
+{
+    (void)state;
+    ml_budget_file *f = map_it();
+    const ml_log log = {log_and_try_the_lock, f, ML_LOG_DEBUG};
+    c = (member){.shared = ml_shared_new(dir, "https://acme.example", "reads", 100,
+                                         &fake_clock, &log)};
+    assert_non_null(c.shared);
+    memset(&f->limiter, 0xff, sizeof(f->limiter));
+    look(&c);
+    assert_non_null(strstr(logged, "was damaged: it begins anew"));
+    logged[0] = '\0';
+    look(&c);
+    assert_string_equal(logged, ""); /* once */
+    quit(&c);
+    chmod(file_path(whose), 0666);
+    c.shared =
+        ml_shared_new(dir, "https://acme.example", "reads", 100, &fake_clock, &log);
+    assert_non_null(c.shared);
+    chmod(file_path(whose), 0600);
+    now_ms += 2100;
+    look(&c);
+    assert_non_null(strstr(logged, "shared with other processes again"));
+    quit(&c);
+    ml_budget_file_unmap(f);
+}
+
 static void test_replaced_while_in_use(void **state)
 {
     (void)state;
@@ -324,13 +394,50 @@ static void test_replaced_while_in_use(void **state)
     quit(&c);
 }
 
+/* Who has the one that is gone comes along to the new one, soon. */
+static void test_removed_while_in_use(void **state)
+{
+    (void)state;
+    assert_int_equal(go_many(&a, 10), 10);
+    assert_int_equal(unlink(file_path(whose)), 0);
+    join(&c, 100);
+    assert_int_equal(go_many(&c, 5), 5);
+    now_ms += 2000;
+    logged[0] = '\0';
+    look(&a);
+    assert_non_null(strstr(logged, "was removed: the one that is there now is used"));
+    assert_false(ml_shared_is_alone(a.shared));
+    assert_int_equal(a.l.in_flight, 15);
+    look(&c);
+    assert_int_equal(c.l.in_flight, 15);
+    assert_int_equal(unlink(file_path(whose)), 0); /* nobody makes one meanwhile */
+    now_ms += 2000;
+    look(&b);
+    look(&a);
+    look(&c);
+    tell(&a, ML_HEARD_THROTTLED, 60000);
+    assert_int_equal(ask(&b), ML_LIMITER_WAIT);
+    assert_int_equal(ask(&c), ML_LIMITER_WAIT);
+    assert_int_equal(c.l.pause_ms, a.l.pause_ms);
+    logged[0] = '\0';
+    now_ms += 2000;
+    look(&c); /* and it stays so */
+    assert_string_equal(logged, "");
+    quit(&c);
+}
+
+static void damage(void)
+{
+    int fd = open(file_path(whose), O_WRONLY);
+    assert_int_equal(pwrite(fd, "x", 1, 0), 1);
+    close(fd);
+}
+
 static void test_retired(void **state)
 {
     (void)state;
     assert_int_equal(go_many(&a, 10), 10);
-    int fd = open(file_path(whose), O_WRONLY);
-    assert_int_equal(pwrite(fd, "x", 1, 0), 1);
-    close(fd);
+    damage();
     look(&b); /* replaces it */
     assert_int_equal(b.l.in_flight, 0);
     look(&a);
@@ -353,6 +460,28 @@ static void test_refused(void **state)
     look(&a);
     assert_int_equal(a.l.in_flight, 64);
     quit(&c);
+}
+
+/* Each time that it is alone, one warning; not for each try. */
+static void test_alone_again(void **state)
+{
+    (void)state;
+    for (int i = 0; i < 3; i++) {
+        damage();
+        chmod(file_path(whose), 0666);
+        look(&a);
+        assert_true(ml_shared_is_alone(a.shared));
+        assert_non_null(strstr(logged, "not shared with other processes for now"));
+        assert_int_equal(logged_level, ML_LOG_WARN);
+        now_ms += 2100;
+        look(&a);
+        assert_non_null(strstr(logged, "not shared with other processes for now"));
+        assert_int_equal(logged_level, ML_LOG_DEBUG);
+        chmod(file_path(whose), 0600);
+        now_ms += 2100;
+        look(&a);
+        assert_false(ml_shared_is_alone(a.shared));
+    }
 }
 
 /* More handles than seats: who has none is not counted, and all go on. */
@@ -387,15 +516,19 @@ int main(void)
         TEST(test_width),
         TEST(test_old_ones_are_no_look),
         TEST(test_breaker),
+        TEST(test_late_for_the_lock),
         TEST(test_in_flight_of_the_dead),
         TEST(test_back_from_a_stop),
         TEST(test_the_probe_dies),
         TEST(test_killed_with_the_lock),
         TEST(test_stopped_with_the_lock),
         TEST(test_noise_in_the_state),
+        TEST(test_logs_without_the_lock),
         TEST(test_replaced_while_in_use),
+        TEST(test_removed_while_in_use),
         TEST(test_retired),
         TEST(test_refused),
+        TEST(test_alone_again),
         TEST(test_no_seat),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);

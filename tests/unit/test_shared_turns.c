@@ -54,6 +54,55 @@ static void test_patience(void **state)
     quit(&c);
 }
 
+/* Who may not go, for a limit of its own that the others have used up, holds up nobody;
+ * when the tokens come back it has its turn. */
+static void test_used_up_holds_up_nobody(void **state)
+{
+    (void)state;
+    join(&c, 10);
+    for (int i = 0; i < 10; i++) {
+        assert_int_equal(ask(&c), ML_LIMITER_GO);
+        tell(&c, ML_HEARD_GOOD, 0);
+    }
+    c.more = 100;
+    assert_int_equal(ask(&c), ML_LIMITER_WAIT); /* since now */
+    now_ms += 200;
+    look(&c);
+    for (int i = 0; i < 64; i++) assert_int_equal(ask(&a), ML_LIMITER_GO);
+    for (int i = 0; i < 64; i++) tell(&a, ML_HEARD_GOOD, 0);
+    now_ms += 10500;
+    look(&c);
+    c.more = 0;
+    assert_int_equal(ask(&a), ML_LIMITER_GO); /* sees that they are back */
+    tell(&a, ML_HEARD_GOOD, 0);
+    assert_int_equal(ask(&a), ML_LIMITER_WAIT);
+    assert_int_equal(ask(&c), ML_LIMITER_GO);
+    assert_int_equal(ask(&a), ML_LIMITER_GO);
+    quit(&c);
+}
+
+/* Also without a limit of ours, and when a 429 has halved what is allowed. */
+static void test_used_up_after_a_429(void **state)
+{
+    (void)state;
+    quit(&b);
+    join(&b, 0);
+    join(&c, 10);
+    assert_int_equal(ask(&a), ML_LIMITER_GO);
+    tell(&a, ML_HEARD_THROTTLED, 1000);
+    now_ms += 1000; /* 50 of 100 and 5 of 10, and a little more */
+    for (int i = 0; i < 5; i++) {
+        assert_int_equal(ask(&a), ML_LIMITER_GO);
+        tell(&a, ML_HEARD_GOOD, 0);
+    }
+    assert_int_equal(ask(&c), ML_LIMITER_WAIT);
+    now_ms += 200;
+    look(&c);
+    assert_int_equal(ask(&b), ML_LIMITER_GO);
+    tell(&b, ML_HEARD_GOOD, 0);
+    quit(&c);
+}
+
 /* ---- gates ------------------------------------------------------------------------
  */
 
@@ -141,6 +190,31 @@ static void test_a_gate_looks_again(void **state)
     assert_int_equal(ml_loop_next_ms(loop), -1); /* and nothing goes on */
 }
 
+/* A look tells what was seen last when the lock is taken, and waits for nobody. */
+static void test_a_look_does_not_wait(void **state)
+{
+    (void)state;
+    ml_err e;
+    ml_budget_found found;
+    ml_budget_file *f =
+        ml_budget_file_map(dir, "https://acme.example reads", 0, 0, &found, &e);
+    assert_non_null(f);
+    assert_int_equal(enter(0, 0, 90000), ML_TURN_GO);
+    assert_int_equal(enter(1, 1, 90000), ML_TURN_GO);
+    ml_gate_leave(gates[0], &callers[0].turn, ML_HEARD_THROTTLED, 20000);
+    assert_int_equal(pthread_mutex_lock(&f->lock), 0);
+    logged[0] = '\0';
+    ml_gate_state state_of = ml_gate_look(gates[1]);
+    assert_string_equal(logged, "");
+    assert_true(state_of.is_shared);
+    assert_false(state_of.is_paused);
+    assert_int_equal(state_of.in_flight, 1);
+    pthread_mutex_unlock(&f->lock);
+    assert_true(ml_gate_look(gates[1]).is_paused);
+    ml_gate_drop(gates[1], &callers[1].turn);
+    ml_budget_file_unmap(f);
+}
+
 /* A pause that another process began: those who cannot live through it are told. */
 static void test_a_pause_by_another(void **state)
 {
@@ -169,9 +243,9 @@ int main(void)
 #define TEST(fn)  cmocka_unit_test_setup_teardown(fn, set_up, tear_down)
 #define GATES(fn) cmocka_unit_test_setup_teardown(fn, open_gates, close_gates)
     const struct CMUnitTest tests[] = {
-        TEST(test_parts_of_the_width),
-        TEST(test_patience),
-        GATES(test_a_gate_looks_again),
+        TEST(test_parts_of_the_width),      TEST(test_patience),
+        TEST(test_used_up_holds_up_nobody), TEST(test_used_up_after_a_429),
+        GATES(test_a_gate_looks_again),     GATES(test_a_look_does_not_wait),
         GATES(test_a_pause_by_another),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
