@@ -73,7 +73,11 @@ function M.run(args, app)
             ("moonlatch put %s < FILE, or without it to be asked"):format(args.name)))
     end
     local s = session.open(args, app)
-    local answer, e = s.resolver:put(args.name, read_value(args, app, s), s.opts {
+    local value = read_value(args, app, s)
+    if value == "" then
+        app.report.log("warn", "put", "the value of " .. args.name .. " is empty")
+    end
+    local answer, e = s.resolver:put(args.name, value, s.opts {
         content_type = args.content_type, tags = flags.table_of(args.tags),
         enabled = flags.enabled_of(args), expires_s = args.expires_s,
         not_before_s = args.not_before_s, replace_metadata = args.replace_metadata })

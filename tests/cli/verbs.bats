@@ -94,6 +94,13 @@ LUA
     unprinted team
 }
 
+@test "put says that an empty value was stored" {
+    expect 0 put empty-one </dev/null
+    says 'the value of empty-one is empty'
+    expect 0 get empty-one
+    [ ! -s "$BATS_TEST_TMPDIR/stdout" ]
+}
+
 @test "put says where, and that a newline was stored" {
     printf 'v\n' >"$BATS_TEST_TMPDIR/v"
     expect 0 put said <"$BATS_TEST_TMPDIR/v"
