@@ -1,12 +1,11 @@
 /* lua_moonlatch.c - what `require "moonlatch"` returns.
  *
  *   moonlatch.version               the version, a string
- *   moonlatch.policy_airflow        an Airflow user's policy; names in full: airflow/variables/x
- *   moonlatch.open { options }      resolver | nil, err
- *     policy_file or policy_text (and policy_name); env = {NAME = "value"}, ca_file,
- *     proxy; deadline_ms, connect_ms, cache_ttl_ms (-1: no cache); budget_dir;
- *     log_level = "error" | "warn" | "info" | "debug",
- *     log = function(level, area, text)
+ *   moonlatch.policy_airflow        an Airflow user's policy; names in full:
+ * airflow/variables/x moonlatch.open { options }      resolver | nil, err policy_file
+ * or policy_text (and policy_name); env = {NAME = "value"}, ca_file, proxy;
+ * deadline_ms, connect_ms, cache_ttl_ms (-1: no cache); budget_dir; log_level = "error"
+ * | "warn" | "info" | "debug", log = function(level, area, text)
  *
  *   resolver:get(name [, opts])     secret | nil, err; waits for the answer
  *   resolver:run(verb, name, opts)  {secrets = {...}, text = "..."} | nil, err
