@@ -426,6 +426,34 @@ static void test_removed_while_in_use(void **state)
     quit(&c);
 }
 
+/* What it knows of a pause it brings along; a longer one there stays. */
+static void test_pause_comes_along(void **state)
+{
+    (void)state;
+    assert_int_equal(ask(&a), ML_LIMITER_GO);
+    assert_int_equal(ask(&b), ML_LIMITER_GO);
+    tell(&a, ML_HEARD_THROTTLED, 60000);
+    look(&b);
+    int64_t pause_ms = a.l.pause_ms;
+    assert_int_equal(unlink(file_path(whose)), 0);
+    join(&c, 100);
+    assert_int_equal(ask(&c), ML_LIMITER_GO); /* knows nothing of it */
+    now_ms += 2000;
+    look(&a);
+    assert_int_equal(a.l.pause_ms, pause_ms);
+    assert_int_equal(ask(&c), ML_LIMITER_WAIT);
+    assert_int_equal(c.l.pause_ms, pause_ms);
+    assert_true(c.l.is_probing);
+    tell(&c, ML_HEARD_THROTTLED, 200000); /* from before: no news */
+    assert_int_equal(c.l.pause_ms, pause_ms);
+    now_ms += 60000;
+    assert_int_equal(ask(&c), ML_LIMITER_GO);
+    tell(&c, ML_HEARD_THROTTLED, 200000);
+    look(&b); /* comes with the shorter one, long over */
+    assert_int_equal(b.l.pause_ms, c.l.pause_ms);
+    quit(&c);
+}
+
 static void damage(void)
 {
     int fd = open(file_path(whose), O_WRONLY);
@@ -526,6 +554,7 @@ int main(void)
         TEST(test_logs_without_the_lock),
         TEST(test_replaced_while_in_use),
         TEST(test_removed_while_in_use),
+        TEST(test_pause_comes_along),
         TEST(test_retired),
         TEST(test_refused),
         TEST(test_alone_again),
