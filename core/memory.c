@@ -14,6 +14,6 @@ void ml_resolver_note_memory(ml_resolver *r)
     ml_logf(
         &r->log, ML_LOG_WARN, "memory",
         "%zu of %zu bytes that hold secrets could not be locked, and may be swapped "
-        "out: RLIMIT_MEMLOCK is %llu; raise it with ulimit -l or LimitMEMLOCK=",
+        "out: RLIMIT_MEMLOCK is %llu bytes; raise it with ulimit -l or LimitMEMLOCK=",
         now.unlocked, now.locked + now.unlocked, (unsigned long long)limit.rlim_cur);
 }

@@ -243,7 +243,8 @@ typedef struct ml_options {
 } ml_options;
 #define ML_OPTIONS_INIT .size = sizeof(ml_options)
 
-/* An Airflow user's whole policy: AIRFLOW__SECRETS__BACKEND_KWARGS, read as there. */
+/* An Airflow user's whole policy, from AIRFLOW__SECRETS__BACKEND_KWARGS.  Names are in
+ * full: airflow/connections/ID, airflow/variables/KEY, airflow/config/KEY. */
 #define ML_POLICY_AIRFLOW                                                              \
     "local ml = require 'moonlatch.policy'\nreturn ml.policy { ml.airflow {} }\n"
 

@@ -82,25 +82,30 @@ static ml_request *take_finished(ml_resolver *r)
     return q;
 }
 
-/* Calls what is due, until nothing is; with the lock, and unless another thread does.
- * The number of dones, or ML_EFORKED (then without the lock). */
+/* Others may bring more as fast as one thread tells of it: it is let go after so many.
+ */
+enum { A_ROUND = 64 };
+
+/* Calls what is due; with the lock, and unless another thread does.  The number of
+ * dones, or ML_EFORKED (then without the lock). */
 static int report(ml_resolver *r)
 {
-    int n = 0;
+    int n_dones = 0, n = 0;
     if (r->is_reporting) return 0;
     r->is_reporting = true;
-    for (;;) {
+    for (; n < A_ROUND || r->is_closing; n++) {
         ml_fetch *f = ml_hosted_next(r->hosted);
         ml_request *q = f ? NULL : take_finished(r);
         if (!f && !q) break;
         bool is_ours = call_host(r, f, q);
         ml_request_free(q);
         if (!is_ours) return ML_EFORKED;
-        if (q) n++;
+        if (q) n_dones++;
     }
     r->is_reporting = false;
-    if (r->is_closing) pthread_cond_broadcast(&r->changed);
-    return n;
+    if (n == A_ROUND) ml_loop_wake(r->loop); /* whoever leads next goes on with it */
+    if (n == A_ROUND || r->is_closing) pthread_cond_broadcast(&r->changed);
+    return n_dones;
 }
 
 static int shorter(int a_ms, int b_ms)
@@ -389,44 +394,54 @@ int ml_run(ml_resolver *r, const ml_call *call, ml_answer **out, ml_err *e)
 /* ---- hits ---------------------------------------------------------------------------
  */
 
-/* A hit was told that its answer is late: begins to make it anew, or turns the loop
- * once so that this goes on though nobody waits.  With somebody else inside, neither is
- * needed now. */
-static void make_anew(ml_resolver *r, const ml_call *c, ml_cache_due due,
-                      int64_t now_ms)
+/* Has an answer made anew that is late in its time, or turns the loop once so that this
+ * goes on though nobody waits.  With the lock, which is gone afterwards, and perhaps
+ * the handle with it. */
+static void make_anew(ml_resolver *r, const ml_call *c, ml_cache_due due)
 {
-    if (pthread_mutex_trylock(&r->lock) != 0) {
-        ml_cache_key key = ml_cache_key_of(r, c);
-        if (due == ML_CACHE_REFRESH) ml_cache_rest(r->cache, &key, now_ms + 1);
-        return;
-    }
-    r->n_inside++;
     if (due == ML_CACHE_REFRESH) ml_refresh_ahead(r, c);
     if (!r->has_leader && !r->is_closing && lead(r, 0) == ML_EFORKED) return;
     leave(r);
 }
 
-static ml_secret *look_for_a_hit(ml_resolver *r, const ml_call *c)
+static ml_secret *look_for_a_hit(ml_resolver *r, const ml_call *c, ml_cache_due *due,
+                                 int64_t *now_ms)
 {
+    *due = ML_CACHE_FINE;
     if (!r->cache || (c->flags & ML_REFRESH) || r->is_closing || is_inside_done(r))
         return NULL;
+    *now_ms = r->clock.mono_ms(r->clock.arg);
     ml_cache_key key = ml_cache_key_of(r, c);
-    ml_cache_due due;
-    int64_t now_ms = r->clock.mono_ms(r->clock.arg);
-    ml_secret *secret = ml_cache_get(r->cache, &key, now_ms, &due);
-    if (due != ML_CACHE_FINE) make_anew(r, c, due, now_ms);
-    return secret;
+    return ml_cache_get(r->cache, &key, *now_ms, due);
+}
+
+/* For a hit that is late, if the lock is free: with somebody else inside nothing needs
+ * to be done now. */
+static bool try_to_enter(ml_resolver *r, const ml_call *c, ml_cache_due due,
+                         int64_t now_ms)
+{
+    if (pthread_mutex_trylock(&r->lock) == 0) {
+        atomic_fetch_add(&r->n_inside, 1);
+        return true;
+    }
+    ml_cache_key key = ml_cache_key_of(r, c);
+    if (due == ML_CACHE_REFRESH) ml_cache_rest(r->cache, &key, now_ms + 1);
+    return false;
 }
 
 int ml_resolver_get(ml_resolver *r, const ml_call *c, ml_secret **out, ml_err *e)
 {
     ml_err unseen;
+    ml_cache_due due;
+    int64_t now_ms = 0;
     ml_answer *answer = NULL;
     atomic_int *door = &r->doors[ml_thread_slot()].n;
     atomic_fetch_add(door, 1);
-    *out = look_for_a_hit(r, c);
+    *out = look_for_a_hit(r, c, &due, &now_ms);
+    bool is_inside = *out && due != ML_CACHE_FINE && try_to_enter(r, c, due, now_ms);
     if (!*out) ml_resolver_enter(r);
-    atomic_fetch_sub(door, 1);
+    atomic_fetch_sub(door, 1); /* whoever goes on is counted inside */
+    if (is_inside) make_anew(r, c, due);
     if (*out) return 0;
     int rc = run(r, c, &answer, e ? e : &unseen);
     *out = ml_secret_ref(ml_answer_at(answer, 0));

@@ -84,18 +84,25 @@ static char *page_at(ml_pool_arena *a, size_t index)
     return (char *)a + index * PAGE;
 }
 
-/* Address space that begins at a multiple of ARENA, nothing in it may be touched.  To
- * give back the ends of a mapping splits nothing, and so does not fail. */
+/* Address space that begins at a multiple of ARENA, behind one guard more; nothing in
+ * it may be touched.  To give back the ends of a mapping splits nothing, and so does
+ * not fail. */
 static char *reserve(size_t bytes)
 {
+    size_t all = guard_bytes() + bytes + ARENA;
     /* cppcheck-suppress invalidFunctionArg ; an anonymous mapping has no file */
-    char *p = mmap(NULL, bytes + ARENA, PROT_NONE, MAP_PRIVATE | MAP_ANONYMOUS, -1, 0);
+    char *p = mmap(NULL, all, PROT_NONE, MAP_PRIVATE | MAP_ANONYMOUS, -1, 0);
     if (p == MAP_FAILED) return NULL;
-    size_t before = -(uintptr_t)p & (ARENA - 1);
-    char *at = p + before;
+    size_t before = -((uintptr_t)p + guard_bytes()) & (ARENA - 1);
+    char *at = p + before + guard_bytes();
     if (before) munmap(p, before);
     munmap(at + bytes, ARENA - before);
     return at;
+}
+
+static void give_back(char *at, size_t bytes)
+{
+    munmap(at - guard_bytes(), guard_bytes() + bytes);
 }
 
 static ml_pool_arena *map_arena(ml_pool *p, size_t bytes)
@@ -106,7 +113,7 @@ static ml_pool_arena *map_arena(ml_pool *p, size_t bytes)
     if (mprotect(at, guard, PROT_READ | PROT_WRITE) != 0 ||
         mprotect(at + 2 * guard, bytes - 3 * guard, PROT_READ | PROT_WRITE) != 0 ||
         madvise(at, bytes, MADV_DONTDUMP) != 0) {
-        munmap(at, bytes);
+        give_back(at, bytes);
         return NULL;
     }
     ml_pool_arena *a = (ml_pool_arena *)(void *)at;
@@ -119,7 +126,7 @@ static ml_pool_arena *map_arena(ml_pool *p, size_t bytes)
 static void unmap_arena(ml_pool *p, ml_pool_arena *a)
 {
     p->mapped_bytes -= a->bytes;
-    munmap(a, a->bytes);
+    give_back((char *)a, a->bytes);
 }
 
 static uint64_t bits(size_t from, size_t n)
@@ -154,37 +161,51 @@ static void lock_pages(ml_pool *p, ml_pool_arena *a, uint64_t which, void *at, s
         a->forks = p->forks;
         a->locked = 0;
     }
-    if ((a->locked & which) != which && mlock2(at, n, 0) == 0) a->locked |= which;
+    if ((a->locked & which) != which) {
+        if (mlock2(at, n, 0) == 0)
+            a->locked |= which;
+        else
+            p->is_short = true;
+    }
     if ((a->locked & which) == which) p->locked_bytes += n;
 }
 
-/* They stay locked, and counted by the kernel, until the arena goes. */
-static void uncount_pages(ml_pool *p, const ml_pool_arena *a, uint64_t which, size_t n)
+/* They stay locked for whoever takes them next, unless others go short for that. */
+static void unlock_pages(ml_pool *p, ml_pool_arena *a, uint64_t which, void *at,
+                         size_t n)
 {
     p->page_bytes -= n;
-    if (a->forks == p->forks && (a->locked & which) == which) p->locked_bytes -= n;
+    if (a->forks != p->forks || (a->locked & which) != which) return;
+    p->locked_bytes -= n;
+    if (p->is_short && munlock(at, n) == 0) a->locked &= ~which;
 }
 
 /* ---- runs of pages ------------------------------------------------------------- */
 
 /* The first of n pages in a row, 0 when there are none. */
-static size_t find_run(const ml_pool_arena *a, size_t n)
+static size_t find_run(uint64_t free, size_t n)
 {
-    uint64_t starts = a->free;
-    for (size_t i = 1; i < n; i++) starts &= a->free >> i;
+    uint64_t starts = free;
+    for (size_t i = 1; i < n; i++) starts &= free >> i;
     return starts ? (size_t)__builtin_ctzll(starts) : 0;
+}
+
+/* In this arena or one behind it; pages that are locked already, if there are such. */
+static ml_pool_arena *find_pages(ml_pool_arena *a, size_t n, size_t *first)
+{
+    for (ml_pool_arena *at = a; at; at = at->next)
+        if ((*first = find_run(at->free & at->locked, n))) return at;
+    for (; a; a = a->next)
+        if ((*first = find_run(a->free, n))) return a;
+    return NULL;
 }
 
 static ml_pool_page *take_pages(ml_pool *p, size_t n)
 {
-    ml_pool_arena *a = p->arenas;
     size_t first = 0;
-    while (a && !(first = find_run(a, n))) a = a->next;
-    if (!a) {
-        a = add_arena(p);
-        first = a ? find_run(a, n) : 0;
-    }
-    if (!first) return NULL;
+    ml_pool_arena *a = find_pages(p->arenas, n, &first);
+    if (!a) a = find_pages(add_arena(p), n, &first);
+    if (!a) return NULL;
     a->free &= ~bits(first, n);
     if (!a->free) UNLINK(p->arenas, a);
     lock_pages(p, a, bits(first, n), page_at(a, first), n * PAGE);
@@ -193,11 +214,13 @@ static ml_pool_page *take_pages(ml_pool *p, size_t n)
     return page;
 }
 
-static void give_pages(ml_pool *p, const ml_pool_page *page, size_t n)
+static void give_pages(ml_pool *p, ml_pool_page *page, size_t n)
 {
     ml_pool_arena *a = arena_of(page);
     uint64_t which = bits(page->index, n);
-    uncount_pages(p, a, which, n * PAGE);
+    unlock_pages(p, a, which, page_at(a, page->index), n * PAGE);
+    page->run = 0;
+    page->n_blocks = 0; /* no block begins here */
     if (!a->free) LINK(p->arenas, a);
     a->free |= which;
     if (a->free != all_pages() || (p->arenas == a && !a->next)) return;
@@ -236,7 +259,7 @@ static void *alloc_single(ml_pool *p, size_t size)
 
 static void free_single(ml_pool *p, ml_pool_arena *a)
 {
-    uncount_pages(p, a, 1, single_bytes(a));
+    unlock_pages(p, a, 1, (char *)a + 2 * guard_bytes(), single_bytes(a));
     unmap_arena(p, a);
 }
 
@@ -282,9 +305,7 @@ static void *take_block(ml_pool *p, ml_pool_page *page)
 
 static void give_block(ml_pool *p, ml_pool_page *page, size_t granule)
 {
-    uint64_t bit = UINT64_C(1) << (granule % 64);
-    if (page->free[granule / 64] & bit) abort(); /* freed twice: nothing is sure now */
-    page->free[granule / 64] |= bit;
+    page->free[granule / 64] |= UINT64_C(1) << (granule % 64);
     if (page->n_free++ == 0) LINK(p->pages[page->class], page);
     if (page->n_free < page->n_blocks) return;
     UNLINK(p->pages[page->class], page);
@@ -317,19 +338,29 @@ size_t ml_pool_room(const void *block)
     return page->run ? (size_t)page->run * PAGE : class_bytes(page->class);
 }
 
+/* Does a block that somebody has begin so many bytes into this page? */
+static bool is_taken(const ml_pool_page *page, size_t at)
+{
+    if (page->run) return at == 0;
+    size_t granule = at / GRANULE;
+    return page->n_blocks > 0 && at % class_bytes(page->class) == 0 &&
+           granule / 64 < WORDS &&
+           !(page->free[granule / 64] & UINT64_C(1) << (granule % 64));
+}
+
 void ml_pool_free(ml_pool *p, void *block, size_t size)
 {
     if (!block) return;
+    ml_pool_arena *a = arena_of(block);
+    size_t at = (size_t)((char *)block - (char *)a);
+    ml_pool_page *page = &a->pages[at / PAGE % PAGES];
+    /* Freed twice, or never handed out: nothing is sure now. */
+    if (!a->is_single && !is_taken(page, at % PAGE)) abort();
     ml_scrub(block, size);
     p->n_blocks--;
-    ml_pool_arena *a = arena_of(block);
-    if (a->is_single) {
+    if (a->is_single)
         free_single(p, a);
-        return;
-    }
-    size_t at = (size_t)((char *)block - (char *)a);
-    ml_pool_page *page = &a->pages[at / PAGE];
-    if (page->run)
+    else if (page->run)
         give_pages(p, page, page->run);
     else
         give_block(p, page, at % PAGE / GRANULE);

@@ -3,10 +3,11 @@
  * For bytes that must not be found elsewhere.  An arena is one mapping, aligned to its
  * size, so that the head of any block is found:
  *
- *     | head | guard | page | page | ... | page | guard |      256 KiB
+ *     guard | head | guard | page | page | ... | page | guard |      256 KiB
  *
  * Guards fault when touched.  Pages are not dumped (MADV_DONTDUMP), and are locked one
- * by one as they are taken, so that no more than is needed counts for RLIMIT_MEMLOCK.
+ * by one as they are taken; free ones that are locked are taken first, and are unlocked
+ * once RLIMIT_MEMLOCK has been in the way.
  * A page holds blocks of one size, a multiple of 16 bytes; blocks over 2 KiB are runs
  * of pages, those over 64 KiB have an arena of their own.  Which blocks are free stands
  * in the head: what overruns a block does not reach it.  An arena without blocks is
@@ -29,6 +30,7 @@ typedef struct ml_pool_arena ml_pool_arena;
 /* Zero is an empty pool. */
 typedef struct ml_pool {
     bool locks;
+    bool is_short;  /* something could not be locked */
     unsigned forks; /* what was locked under another number was so in a parent */
     size_t n_blocks;
     size_t page_bytes;                    /* of pages that hold blocks */

@@ -36,7 +36,8 @@ static int check(const ml_budget_dir *d, ml_err *e)
 static int explain(const ml_budget_dir *d, int problem, ml_err *e)
 {
     if (problem == ENOENT) {
-        return ml_fail(e, ML_EUSAGE, "budget_dir %s does not exist; try mkdir -m 700",
+        return ml_fail(e, ML_EUSAGE,
+                       "budget_dir %s does not exist; try mkdir -m 700 %s", d->path,
                        d->path);
     }
     if (problem == ENOTDIR || problem == ELOOP) {

@@ -170,7 +170,8 @@ static bool wait_for_lock(opening *o)
 static word check_owner(const opening *o)
 {
     if (!S_ISREG(o->st.st_mode)) return refuse(o, "not a regular file");
-    if (o->st.st_uid != geteuid()) return refuse(o, "it belongs to another user");
+    if (o->st.st_uid != geteuid())
+        return refuse(o, "it belongs to another user; try another directory");
     if (o->st.st_nlink > 1) return refuse(o, "it has a second name");
     if (o->st.st_mode & (S_IRWXG | S_IRWXO))
         return refuse(o, "others may use it; try chmod 600");
@@ -205,7 +206,8 @@ static word look(opening *o, ml_budget_news *news)
                    O_RDWR | O_CREAT | O_NOFOLLOW | O_CLOEXEC | O_NONBLOCK | O_NOCTTY,
                    S_IRUSR | S_IWUSR);
     if (o->fd < 0)
-        return refuse(o, errno == ELOOP ? "a symbolic link" : strerror(errno));
+        return refuse(o, errno == ELOOP ? "a symbolic link; try removing it"
+                                        : strerror(errno));
     if (fstat(o->fd, &o->st) != 0) return refuse(o, strerror(errno));
     word w = check_owner(o);
     if (w == FAIL) return w;

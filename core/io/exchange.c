@@ -115,7 +115,7 @@ static void keep_challenge(ml_exchange *x, ml_str value)
     if (r->n_challenges == ML_HTTP_MAX_CHALLENGES || value.n > MAX_CHALLENGE_BYTES)
         return;
     char *copy = ml_malloc(value.n + 1);
-    x->has_no_room = !copy;
+    if (!copy) x->has_no_room = true;
     if (!copy) return;
     keep(copy, value.n + 1, value);
     r->challenges[r->n_challenges++] = copy;
@@ -163,7 +163,7 @@ static size_t on_header(char *p, size_t size, size_t n, void *arg)
     if (x->request->keeps_headers && colon < line.n) {
         ml_buf_add_str(&x->response->headers, line);
         ml_buf_add_char(&x->response->headers, '\0');
-        x->has_no_room = x->response->headers.failed && !x->response->headers.is_full;
+        x->has_no_room |= x->response->headers.failed && !x->response->headers.is_full;
     }
     if (colon < line.n) {
         ml_str value = {line.p + colon + 1, line.n - colon - 1};

@@ -1,7 +1,7 @@
 /* lua_moonlatch.c - what `require "moonlatch"` returns.
  *
  *   moonlatch.version               the version, a string
- *   moonlatch.policy_airflow        the text of the policy that --policy airflow means
+ *   moonlatch.policy_airflow        an Airflow user's policy; names in full: airflow/variables/x
  *   moonlatch.open { options }      resolver | nil, err
  *     policy_file or policy_text (and policy_name); env = {NAME = "value"}, ca_file,
  *     proxy; deadline_ms, connect_ms, cache_ttl_ms (-1: no cache); budget_dir;

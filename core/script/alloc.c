@@ -89,7 +89,9 @@ static void *take(ml_alloc *a, size_t more_bytes, size_t size)
  */
 static void *shrink(ml_alloc *a, void *block, size_t old_size, size_t new_size)
 {
-    char *smaller = new_size < old_size / 2 ? ml_pool_alloc(&a->pool, new_size) : NULL;
+    /* By what the block has, not by what was left of it: Lua halves its tables. */
+    char *smaller =
+        new_size <= ml_pool_room(block) / 2 ? ml_pool_alloc(&a->pool, new_size) : NULL;
     if (smaller) {
         memcpy(smaller, block, new_size);
         ml_pool_free(&a->pool, block, old_size);

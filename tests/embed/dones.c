@@ -188,6 +188,59 @@ static void test_an_event_loop_does_not_spin(void **state)
     close_it();
 }
 
+enum { A_ROUND = 64 };
+static atomic_bool is_over;
+static _Thread_local int mine; /* dones that this thread's call has called */
+
+static void start_again(ml_request *q, const ml_answer *a, const ml_err *e, void *arg)
+{
+    (void)q;
+    (void)a;
+    (void)e;
+    (void)arg;
+    ml_call call = {ML_CALL_INIT, .name = "TWO", .flags = ML_REFRESH};
+    usleep(1000); /* the others turn the loop meanwhile */
+    dones++;
+    mine++;
+    if (!is_over && !ml_start(resolver, &call, start_again, NULL, NULL))
+        was_late = true;
+}
+
+static void *get_until_over(void *arg)
+{
+    (void)arg;
+    while (!is_over) {
+        ml_answer *a = NULL;
+        ml_err e;
+        ml_call call = {ML_CALL_INIT, .name = "ONE", .flags = ML_REFRESH};
+        mine = 0;
+        if (ml_run(resolver, &call, &a, &e) < 0 || mine > A_ROUND) was_late = true;
+        ml_answer_free(a);
+    }
+    return NULL;
+}
+
+/* Others bring more while one thread tells of it: that one is let go all the same. */
+static void test_who_reports_is_let_go(void **state)
+{
+    (void)state;
+    enum { MANY = 8, OTHERS = 2 };
+    pthread_t others[OTHERS];
+    open_it(NULL);
+    is_over = false;
+    for (int i = 0; i < MANY; i++) start("TWO", start_again);
+    for (int i = 0; i < OTHERS; i++)
+        assert_int_equal(pthread_create(&others[i], NULL, get_until_over, NULL), 0);
+    for (int64_t end_ms = real_ms() + 500; real_ms() < end_ms || dones <= A_ROUND;) {
+        poll(&(struct pollfd){ml_fd(resolver), POLLIN, 0}, 1, 10);
+        assert_in_range(ml_step(resolver, 0), 0, A_ROUND);
+    }
+    is_over = true;
+    for (int i = 0; i < OTHERS; i++) pthread_join(others[i], NULL);
+    assert_true(dones > A_ROUND && !was_late);
+    close_it();
+}
+
 /* ---- closing
  * --------------------------------------------------------------------------
  */
@@ -243,6 +296,40 @@ static void test_close_waits_for_a_hit(void **state)
     pthread_join(reader, NULL);
     pthread_join(closer, NULL);
     assert_int_equal(code, 0); /* it had the answer in its hand */
+}
+
+static int64_t now_ms;
+
+static int64_t moved_ms(void *arg)
+{
+    (void)arg;
+    return now_ms;
+}
+
+static void closing_done(ml_request *q, const ml_answer *a, const ml_err *e, void *arg)
+{
+    (void)q;
+    (void)a;
+    (void)e;
+    (void)arg;
+    dones++;
+    ml_close(resolver);
+}
+
+/* A hit that is late in its time turns the loop, which calls a done, which closes. */
+static void test_close_inside_a_hit(void **state)
+{
+    (void)state;
+    static const ml_clock clock = {moved_ms, wall_s, NULL};
+    now_ms = 1000;
+    open_it(&clock);
+    assert_int_equal(get("ONE"), 0);
+    now_ms += 50L * 1000; /* of 60 */
+    start("TWO", closing_done);
+    alarm(20);
+    while (dones == 0) assert_int_equal(get("ONE"), 0);
+    alarm(0);
+    assert_int_equal(dones, 1);
 }
 
 /* ---- forking in there
@@ -324,7 +411,9 @@ int main(void)
         cmocka_unit_test(test_hits_and_misses_go_on),
         cmocka_unit_test(test_deadlines_are_kept),
         cmocka_unit_test(test_an_event_loop_does_not_spin),
+        cmocka_unit_test(test_who_reports_is_let_go),
         cmocka_unit_test(test_close_waits_for_a_hit),
+        cmocka_unit_test(test_close_inside_a_hit),
         cmocka_unit_test(test_a_child_of_a_done_leaves_at_once),
         cmocka_unit_test(test_a_child_of_a_source_leaves_at_once),
     };

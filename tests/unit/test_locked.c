@@ -158,21 +158,47 @@ static void test_is_not_dumped(void **state)
     }
 }
 
-static void free_twice(const void *arg)
-{
-    ml_pool p = {0};
-    (void)arg;
-    signal(SIGABRT, SIG_DFL);
-    (void)ml_pool_alloc(&p, 100);
-    void *block = ml_pool_alloc(&p, 100);
-    ml_pool_free(&p, block, 100);
-    ml_pool_free(&p, block, 100);
-}
-
-static void test_a_block_freed_twice_ends_the_process(void **state)
+/* Below the head of an arena, too: what is mapped there by chance ends at a guard. */
+static void test_a_guard_is_below_the_head(void **state)
 {
     (void)state;
-    assert_int_equal(in_child(free_twice, NULL), -SIGABRT);
+    ml_pool p = {0};
+    char *block = ml_pool_alloc(&p, 100);
+    const char *head = (const char *)area_of((char *)area_of(block).from - 1).from - 1;
+    assert_string_equal(area_of(head).rights, "rw-p");
+    const char *below = (const char *)area_of(head).from - 1;
+    assert_string_equal(area_of(below).rights, "---p");
+    assert_int_equal(in_child(write_it, below), -SIGSEGV);
+    ml_pool_free(&p, block, 100);
+    ml_pool_fini(&p);
+}
+
+typedef struct misuse {
+    size_t size, off; /* of a block; where it is freed instead */
+    bool is_first_freed;
+} misuse;
+
+static void free_wrongly(const void *arg)
+{
+    const misuse *m = arg;
+    ml_pool p = {0};
+    signal(SIGABRT, SIG_DFL);
+    signal(SIGSEGV, SIG_DFL);
+    (void)ml_pool_alloc(&p, m->size);
+    char *block = ml_pool_alloc(&p, m->size);
+    if (m->is_first_freed) ml_pool_free(&p, block, m->size);
+    ml_pool_free(&p, block + m->off, 16);
+}
+
+static void test_a_block_freed_wrongly_ends_the_process(void **state)
+{
+    (void)state;
+    const misuse all[] = {{100, 0, true},   {3000, 0, true},   {9000, 0, true},
+                          {100, 16, false}, {9000, 16, false}, {9000, 4096, false}};
+    for (size_t i = 0; i < sizeof(all) / sizeof(all[0]); i++)
+        assert_int_equal(in_child(free_wrongly, &all[i]), -SIGABRT);
+    const misuse single = {100000, 0, true}; /* its pages are gone */
+    assert_int_equal(in_child(free_wrongly, &single), -SIGSEGV);
 }
 
 /* ---- locks ---------------------------------------------------------------------- */
@@ -211,7 +237,11 @@ static void lock_little(const void *arg)
         DEMAND(has_flag(blocks[i], "dd"));
     }
     DEMAND(p.page_bytes == (size_t)16 * KIB && p.locked_bytes == (size_t)8 * KIB);
-    for (int i = 0; i < 4; i++) ml_pool_free(&p, blocks[i], 4000);
+    ml_pool_free(&p, blocks[0], 4000); /* whoever comes next has its lock */
+    char *next = ml_pool_alloc(&p, 100);
+    DEMAND(is_locked(next) && p.locked_bytes == (size_t)8 * KIB);
+    ml_pool_free(&p, next, 100);
+    for (int i = 1; i < 4; i++) ml_pool_free(&p, blocks[i], 4000);
     DEMAND(p.page_bytes == 0 && p.locked_bytes == 0);
 }
 
@@ -354,7 +384,8 @@ int main(void)
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(test_guards_fault),
         cmocka_unit_test(test_is_not_dumped),
-        cmocka_unit_test(test_a_block_freed_twice_ends_the_process),
+        cmocka_unit_test(test_a_guard_is_below_the_head),
+        cmocka_unit_test(test_a_block_freed_wrongly_ends_the_process),
         cmocka_unit_test(test_locks),
         cmocka_unit_test(test_no_locks),
         cmocka_unit_test(test_a_pool_that_does_not_lock),

@@ -182,6 +182,23 @@ static void test_memory_bombs(void **state)
     }
 }
 
+/* What is counted against the cap is what is held: Lua halves a table that empties. */
+static void test_a_block_that_shrinks_is_given_back(void **state)
+{
+    (void)state;
+    ml_alloc a = {.max_bytes = 4 << 20};
+    size_t size = 1 << 20;
+    void *block = ml_alloc_lua(&a, NULL, 0, size);
+    assert_non_null(block);
+    for (; size > 1024; size /= 2) {
+        block = ml_alloc_lua(&a, block, size, size / 2);
+        assert_in_range(ml_pool_room(block), size / 2, size - 1);
+    }
+    assert_int_equal(a.used_bytes, size);
+    ml_alloc_lua(&a, block, size, 0);
+    ml_pool_fini(&a.pool);
+}
+
 /* What Lua frees or moves holds nothing of what it held. */
 static void test_freed_blocks_are_scrubbed(void **state)
 {
@@ -289,6 +306,7 @@ int main(void)
                                         close_fixture),
         cmocka_unit_test_setup_teardown(test_stdlib, open_fixture, close_fixture),
         cmocka_unit_test_setup_teardown(test_memory_bombs, open_fixture, close_fixture),
+        cmocka_unit_test(test_a_block_that_shrinks_is_given_back),
         cmocka_unit_test(test_freed_blocks_are_scrubbed),
         cmocka_unit_test(test_every_allocation_fails),
         cmocka_unit_test(test_embedding),
