@@ -36,6 +36,7 @@ struct ml_shared {
     int64_t named_ms; /* when it was last seen to have its name */
     bool is_in;       /* the lock is ours */
     bool is_alone;
+    bool is_from_elsewhere; /* what we saw last is of another file, or of our own */
     struct {
         bool is_together, was_damaged;
     } to_tell; /* logged when the lock is no longer ours */
@@ -58,7 +59,7 @@ static void be_alone(ml_shared *s, const char *why)
     ml_logf(s->log, level, "budget",
             "%s: the budget is not shared with other processes for now: %s", s->whose,
             why);
-    s->is_alone = true;
+    s->is_alone = s->is_from_elsewhere = true;
     s->retry_ms = s->now_ms + RETRY_MS;
 }
 
@@ -76,6 +77,7 @@ static bool open_file(ml_shared *s)
                                  &s->found, &e);
     s->seat = NO_SEAT;
     s->named_ms = s->now_ms;
+    s->is_from_elsewhere = true;
     if (s->found.news == ML_BUDGET_DAMAGED)
         ml_logf(s->log, ML_LOG_WARN, "budget",
                 "%s: the file of the shared budget in %s was damaged: it is made anew",
@@ -283,15 +285,29 @@ int64_t ml_shared_again_ms(const ml_shared *s, const ml_limiter *l, size_t waiti
 /* ---- in and out --------------------------------------------------------------------
  */
 
+/* A pause that the others do not know of is theirs, too. */
+static void bring_pause(ml_limiter *l, const ml_limiter *seen)
+{
+    if (seen->pause_ms <= l->pause_ms) return;
+    l->pause_ms = seen->pause_ms;
+    l->pause_status = seen->pause_status;
+    l->strikes = seen->strikes;
+    l->is_probing = true;
+    l->epoch++; /* what they have in flight tells nothing of it */
+}
+
 /* A state that cannot be is not used: one looks, and the others follow. */
 static void read_state(ml_shared *s, ml_limiter *l)
 {
+    ml_limiter seen = *l;
     *l = s->file->limiter[atomic_load(&s->file->which) & 1];
     if (!ml_limiter_is_sane(l, s->now_ms)) {
         s->to_tell.was_damaged = true;
         ml_limiter_init(l, s->limit);
         l->is_probing = true;
     }
+    if (s->is_from_elsewhere && s->now_ms < seen.pause_ms) bring_pause(l, &seen);
+    s->is_from_elsewhere = false;
     s->as_stored = *l;
     ml_limiter_set_limit(l, s->limit);
 }

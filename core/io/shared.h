@@ -13,8 +13,9 @@
  *
  * Who cannot enter (the holder of the lock was stopped; the file is refused) is alone:
  * its own copy goes on from what it saw last, one warning is logged, and it tries again
- * every two seconds.  For a lock nobody waits longer than a quarter of a second, and
- * who is alone does not wait at all.
+ * every two seconds.  Then a pause that it heard of meanwhile holds for all; so it does
+ * when it finds another file, because ours was damaged or removed.  For a lock nobody
+ * waits longer than a quarter of a second, and who is alone does not wait at all.
  *
  * Times are of the system's monotonic clock, which is the same for all, whatever clock
  * the host has given.  Each process holds the requests of all against its own limit. */
