@@ -91,7 +91,7 @@ static void without_locks(void)
     DEMAND(n_lines == 1);
     DEMAND(strstr(last_line, "1 ") == last_line); /* a warning */
     DEMAND(strstr(last_line, "could not be locked") && strstr(last_line, "ulimit -l") &&
-           strstr(last_line, "LimitMEMLOCK=") && strstr(last_line, "is 0;"));
+           strstr(last_line, "LimitMEMLOCK=") && strstr(last_line, "is 0 bytes;"));
     ml_numbers n = numbers_of(r);
     DEMAND(n.locked_bytes == 0 && n.unlocked_bytes >= 4096);
     DEMAND(row(r, "moonlatch_locked_bytes") == 0);
