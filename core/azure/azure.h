@@ -19,8 +19,8 @@ struct ml_azure {
     const ml_env *env;
     ml_token_entry *tokens;       /* owned by token.c */
     int limits[ML_REQUEST_KINDS]; /* of requests to one vault in ten seconds; 0: none */
-    const ml_budget_dir
-        *budget_dir;      /* of budgets shared with other processes, or NULL */
+    /* For budgets that other processes share; borrowed; NULL: none are. */
+    const ml_budget_dir *budget_dir;
     ml_azure_gate *gates; /* owned; they outlive reloads of the policy */
 };
 

@@ -64,11 +64,6 @@ const ml_limiter *ml_gate_limiter(const ml_gate *g)
     return &g->limiter;
 }
 
-size_t ml_gate_waiting(const ml_gate *g)
-{
-    return g->n_waiting;
-}
-
 /* ---- the limiter, own or shared ----------------------------------------------------
  */
 

@@ -44,7 +44,6 @@ bool ml_gate_is(const ml_gate *g, const char *name, const char *what);
  * first turn.  Borrows both; clock NULL: the system's.  False: no memory. */
 bool ml_gate_share(ml_gate *g, const ml_budget_dir *dir, const ml_clock *clock);
 const ml_limiter *ml_gate_limiter(const ml_gate *g); /* as it was seen last */
-size_t ml_gate_waiting(const ml_gate *g);
 
 typedef struct ml_gate_state {
     int in_flight; /* through this gate */

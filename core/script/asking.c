@@ -4,18 +4,27 @@
 #include "io/span.h"
 #include "script/verbs.h"
 
+static bool is_traced(const ml_trace *trace)
+{
+    return trace->span.span_id[0] != '\0';
+}
+
+bool ml_asking_is_heard(ml_loop *l, const ml_trace *trace)
+{
+    return is_traced(trace) || ml_meter_is_on(ml_loop_meter(l));
+}
+
 void ml_asking_begin(ml_asking *a, ml_loop *l, ml_trace *trace, ml_verb verb,
                      const char *source, const char *kind)
 {
-    bool is_traced = trace->span.span_id[0] != '\0';
     a->source = NULL;
-    if (!is_traced && !ml_meter_is_on(ml_loop_meter(l))) return; /* nobody listens */
+    if (!ml_asking_is_heard(l, trace)) return;
     *a = (ml_asking){.source = source,
                      .kind = kind,
                      .verb = verb,
                      .began_ms = ml_loop_now_ms(l),
                      .above = trace->span};
-    if (!is_traced) return;
+    if (!is_traced(trace)) return;
     ml_span_begin(l, &a->above, &trace->span,
                   &(ml_span){.what = "source",
                              .verb = ml_verb_word(verb),

@@ -12,6 +12,8 @@ typedef struct ml_asking {
     ml_span_at above; /* whose child it is */
 } ml_asking;
 
+/* Is it worth the trouble?  If not, begin and end do nothing. */
+bool ml_asking_is_heard(ml_loop *l, const ml_trace *trace);
 /* trace, the call's, stands for the source until the end; one in the other is fine. */
 void ml_asking_begin(ml_asking *a, ml_loop *l, ml_trace *trace, ml_verb verb,
                      const char *source, const char *kind);

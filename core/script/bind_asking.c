@@ -57,8 +57,7 @@ int ml_script_asking(lua_State *L)
     luaL_argcheck(L, verb != ML_VERB_COUNT, 2, "no such verb");
     ml_trace *trace = ml_task_trace(L);
     ml_loop *l = ml_vm_of(L)->host->loop;
-    if (!trace || (!trace->span.span_id[0] && !ml_meter_is_on(ml_loop_meter(l))))
-        return 0; /* nobody listens */
+    if (!trace || !ml_asking_is_heard(l, trace)) return 0;
     lua_asking *a = lua_newuserdatauv(L, sizeof(*a), 0);
     *a = (lua_asking){.trace = trace, .code = ML_ECANCELED};
     snprintf(a->alias, sizeof(a->alias), "%s", alias);

@@ -11,23 +11,7 @@
 
 #include <cmocka.h>
 
-#include "moonlatch.h"
-
-static int64_t now_ms = 1000000;
-
-static int64_t mono_ms(void *arg)
-{
-    (void)arg;
-    return now_ms;
-}
-
-static int64_t wall_s(void *arg)
-{
-    (void)arg;
-    return 1700000000 + now_ms / 1000;
-}
-
-static const ml_clock hand_clock = {mono_ms, wall_s, NULL};
+#include "hand_clock.h"
 
 static const char policy[] =
     "local ml = require 'moonlatch.policy'\n"

@@ -275,6 +275,14 @@ ml_resolver *open_on(const server *vault)
     return open_with(&(setup){.vault = vault});
 }
 
+void note_end(ml_request *q, const ml_answer *a, const ml_err *e, void *arg)
+{
+    (void)q;
+    (void)a;
+    *(ending *)arg = (ending){true, e->code};
+    last_error = *e;
+}
+
 int run(ml_resolver *r, const ml_call *call, ml_answer **out)
 {
     ml_answer *answer = NULL;

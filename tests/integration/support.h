@@ -74,6 +74,14 @@ ml_resolver *open_on(const server *vault);
 int run(ml_resolver *r, const ml_call *call, ml_answer **out);
 int get_code(ml_resolver *r, const char *name);
 extern ml_err last_error;
+
+/* The end of a call that was started with note_end: arg points to one. */
+typedef struct ending {
+    bool is_over;
+    int code;
+} ending;
+ml_done note_end; /* keeps the error in last_error */
+
 /* The value must be this text. */
 void assert_value(ml_resolver *r, const char *name, const char *value);
 void put_text(ml_resolver *r, const char *name, const char *value);

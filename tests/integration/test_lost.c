@@ -37,18 +37,6 @@ static void test_a_token_request_left_alone(void **state)
     server_stop(v);
 }
 
-typedef struct ending {
-    bool is_over;
-    int code;
-} ending;
-
-static void note_end(ml_request *q, const ml_answer *a, const ml_err *e, void *arg)
-{
-    (void)q;
-    (void)a;
-    *(ending *)arg = (ending){true, e->code};
-}
-
 /* The request has half a minute for all; who has more asks again. */
 static void test_who_has_more_time_than_the_token_request(void **state)
 {

@@ -108,20 +108,6 @@ static void test_retry_after_beyond_deadline(void **state)
     server_stop(v);
 }
 
-typedef struct ending {
-    bool is_over;
-    int code;
-} ending;
-
-static void note_end(ml_request *q, const ml_answer *a, const ml_err *e, void *arg)
-{
-    (void)q;
-    (void)a;
-    ending *end = arg;
-    *end = (ending){true, e->code};
-    last_error = *e;
-}
-
 /* Starts a call, lets it go on until the vault has answered `op` with `status` so many
  * times, and then lets time run out: no sooner, no later, however busy the machine is.
  * The handle has the jumping clock. */

@@ -112,13 +112,13 @@ static void test_order(void **state)
         assert_int_equal(enter(i, 100000),
                          i < ML_LIMITER_FIRST_WIDTH ? ML_TURN_GO : ML_TURN_WAIT);
     }
-    assert_int_equal(ml_gate_waiting(gate), MANY - ML_LIMITER_FIRST_WIDTH);
+    assert_int_equal(ml_gate_look(gate).waiting, MANY - ML_LIMITER_FIRST_WIDTH);
     for (int i = 0; i < MANY; i++) leave(i, ML_HEARD_GOOD, 0);
     for (int i = ML_LIMITER_FIRST_WIDTH; i < MANY; i++) {
         assert_told(i, ML_TURN_GO);
         assert_int_equal(callers[i].place, i - ML_LIMITER_FIRST_WIDTH + 1);
     }
-    assert_int_equal(ml_gate_waiting(gate), 0);
+    assert_int_equal(ml_gate_look(gate).waiting, 0);
     assert_int_equal(ml_gate_limiter(gate)->in_flight, 0);
 }
 
@@ -131,7 +131,7 @@ static void test_tries_again_in_its_old_place(void **state)
         leave(i, ML_HEARD_THROTTLED, 2000);
         assert_int_equal(enter(i, 100000), ML_TURN_WAIT);
     }
-    assert_int_equal(ml_gate_waiting(gate), 70);
+    assert_int_equal(ml_gate_look(gate).waiting, 70);
     move_to(2999);
     assert_int_equal(n_told, 0);
     move_to(3300);
@@ -196,7 +196,7 @@ static void test_dropped(void **state)
     ml_gate_drop(gate, &callers[66].turn);
     ml_gate_drop(gate, &callers[67].turn);
     ml_gate_drop(gate, &callers[67].turn);
-    assert_int_equal(ml_gate_waiting(gate), 1);
+    assert_int_equal(ml_gate_look(gate).waiting, 1);
     ml_gate_drop(gate, &callers[0].turn); /* one that goes: its place is free */
     assert_told(65, ML_TURN_GO);
     move_to(200000);
