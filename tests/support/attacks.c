@@ -122,8 +122,9 @@ static const char *put_repeated(writer *w, const char *p)
     unsigned long times = strtoul(p + 2, &bar, 10);
     const char *end = *bar == '|' ? strstr(bar, ">>") : NULL;
     if (!end) return NULL;
-    for (unsigned long i = 1; i <= times && w->n < w->max; i++)
-        put_piece(w, bar + 1, (size_t)(end - bar - 1), i);
+    size_t n = (size_t)(end - bar - 1); /* of nothing, any number is nothing */
+    for (unsigned long i = 1; n > 0 && i <= times && w->n < w->max; i++)
+        put_piece(w, bar + 1, n, i);
     return end + 2;
 }
 
