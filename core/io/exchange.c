@@ -238,8 +238,8 @@ static void note_answer(ml_exchange *x, CURLcode code)
     ml_str url = shown_url(x->request);
     int took_ms = (int)(ml_loop_now_ms(x->client->loop) - x->began_ms);
     long version = 0, connects = 0;
-    curl_easy_getinfo(x->easy, CURLINFO_HTTP_VERSION, &version);
-    curl_easy_getinfo(x->easy, CURLINFO_NUM_CONNECTS, &connects);
+    curl_easy_getinfo(x->handle.easy, CURLINFO_HTTP_VERSION, &version);
+    curl_easy_getinfo(x->handle.easy, CURLINFO_NUM_CONNECTS, &connects);
     const char *how = connects ? "new connection" : "same connection";
     const char *http = version == CURL_HTTP_VERSION_2_0 ? "HTTP/2" : "HTTP/1.1";
     char text[ML_TRACE_TEXT];
@@ -321,7 +321,6 @@ static void set_options(ml_exchange *x, CURL *easy, int64_t left_ms)
 {
     const ml_http_client *c = x->client;
     int64_t connect_ms = c->connect_ms < left_ms ? c->connect_ms : left_ms;
-    curl_easy_setopt(easy, CURLOPT_URL, x->request->url.data);
     curl_easy_setopt(easy, CURLOPT_TIMEOUT_MS, (long)left_ms);
     curl_easy_setopt(easy, CURLOPT_CONNECTTIMEOUT_MS, (long)connect_ms);
     curl_easy_setopt(easy, CURLOPT_HTTPHEADER, x->headers);
@@ -334,14 +333,12 @@ static void set_options(ml_exchange *x, CURL *easy, int64_t left_ms)
 /* The handle keeps no pointer to us. */
 static void give_back(ml_exchange *x)
 {
-    CURL *easy = x->easy;
-    x->easy = NULL;
-    curl_easy_setopt(easy, CURLOPT_HTTPHEADER, NULL);
-    curl_easy_setopt(easy, CURLOPT_POSTFIELDS, NULL);
+    curl_easy_setopt(x->handle.easy, CURLOPT_HTTPHEADER, NULL);
+    curl_easy_setopt(x->handle.easy, CURLOPT_POSTFIELDS, NULL);
     if (x->request->is_bare)
-        curl_easy_cleanup(easy);
+        ml_handle_close(&x->handle);
     else
-        ml_loop_curl_give(x->client->loop, easy);
+        ml_loop_curl_give(x->client->loop, &x->handle);
     free_headers(x);
 }
 
@@ -372,15 +369,16 @@ int ml_exchange_start(ml_exchange *x, int64_t left_ms, ml_err *e)
     forget_answer(x);
     x->headers = x->request->is_bare ? NULL : fixed_headers;
     if (x->request->is_bare)
-        x->easy = curl_easy_init();
+        ml_handle_open(&x->handle);
     else
-        x->easy = ml_loop_curl_take(x->client->loop, &is_fresh);
-    if (!x->easy) return ml_fail(e, ML_ENOMEM, "out of memory for a request");
-    if (is_fresh || x->request->is_bare) set_fixed(x->client, x->easy);
-    if (ml_buf_ok(&x->request->url) && ml_buf_ok(&x->request->body) && add_headers(x)) {
-        set_options(x, x->easy, left_ms);
+        x->handle = ml_loop_curl_take(x->client->loop, &is_fresh);
+    if (!x->handle.easy) return ml_fail(e, ML_ENOMEM, "out of memory for a request");
+    if (is_fresh || x->request->is_bare) set_fixed(x->client, x->handle.easy);
+    if (ml_buf_ok(&x->request->url) && ml_buf_ok(&x->request->body) &&
+        ml_handle_set_url(&x->handle, x->request->url.data) && add_headers(x)) {
+        set_options(x, x->handle.easy, left_ms);
         x->transfer = (ml_transfer){on_done, x};
-        if (ml_loop_curl_add(x->client->loop, x->easy, &x->transfer)) return 0;
+        if (ml_loop_curl_add(x->client->loop, x->handle.easy, &x->transfer)) return 0;
     }
     give_back(x);
     return ml_fail(e, ML_ENOMEM, "out of memory for a request");
@@ -388,8 +386,8 @@ int ml_exchange_start(ml_exchange *x, int64_t left_ms, ml_err *e)
 
 void ml_exchange_stop(ml_exchange *x)
 {
-    if (!x->easy) return;
-    ml_loop_curl_remove(x->client->loop, x->easy);
+    if (!x->handle.easy) return;
+    ml_loop_curl_remove(x->client->loop, x->handle.easy);
     give_back(x);
 }
 

@@ -13,7 +13,7 @@ struct ml_exchange {
     ml_trace *trace;
     ml_exchange_done *done;
     void *arg;
-    CURL *easy; /* NULL when nothing is under way */
+    ml_handle handle; /* without an easy handle nothing is under way */
     ml_transfer transfer;
     struct curl_slist *headers;
     struct curl_slist authorization; /* one of them; the text is the request's */

@@ -309,7 +309,7 @@ static void on_exchange(ml_exchange *x, CURLcode code, void *arg)
 static void cancel(ml_op *op)
 {
     ml_http *h = (ml_http *)op;
-    if (h->exchange.easy) end_telling(h, 0);
+    if (h->exchange.handle.easy) end_telling(h, 0);
     ml_exchange_stop(&h->exchange);
     ml_timer_stop(op->loop, &h->wait);
     if (h->request.gate) ml_gate_drop(h->request.gate, &h->turn);

@@ -41,7 +41,7 @@ struct ml_loop {
     ml_timers timers;
     ml_timer curl_timer;
     ml_watches watches;
-    CURL *idle[MAX_IDLE_HANDLES];
+    ml_handle idle[MAX_IDLE_HANDLES];
     int n_idle;
     size_t n_transfers;
     ml_op *ready_first, *ready_last;
@@ -189,18 +189,22 @@ static bool open_curl(ml_loop *l)
     return true;
 }
 
-CURL *ml_loop_curl_take(ml_loop *l, bool *is_fresh)
+ml_handle ml_loop_curl_take(ml_loop *l, bool *is_fresh)
 {
+    ml_handle fresh;
     *is_fresh = l->n_idle == 0;
-    return *is_fresh ? curl_easy_init() : l->idle[--l->n_idle];
+    if (!*is_fresh) return l->idle[--l->n_idle];
+    ml_handle_open(&fresh);
+    return fresh;
 }
 
-void ml_loop_curl_give(ml_loop *l, CURL *easy)
+void ml_loop_curl_give(ml_loop *l, ml_handle *h)
 {
     if (l->n_idle < MAX_IDLE_HANDLES)
-        l->idle[l->n_idle++] = easy;
+        l->idle[l->n_idle++] = *h;
     else
-        curl_easy_cleanup(easy);
+        ml_handle_close(h);
+    *h = (ml_handle){0};
 }
 
 bool ml_loop_curl_add(ml_loop *l, CURL *easy, ml_transfer *t)
@@ -274,7 +278,7 @@ void ml_loop_free(ml_loop *l)
 {
     if (!l) return;
     ml_loop_cancel_all(l);
-    while (l->n_idle > 0) curl_easy_cleanup(l->idle[--l->n_idle]);
+    while (l->n_idle > 0) ml_handle_close(&l->idle[--l->n_idle]);
     if (l->multi) curl_multi_cleanup(l->multi);
     ml_socks_free(&l->socks);
     close_descriptors(l);

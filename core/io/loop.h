@@ -4,10 +4,9 @@
  * eventfd for ready ops and wake-ups from other threads.  Not thread-safe: resolver.c
  * holds the lock, and leaves it only around ml_loop_wait. */
 #pragma once
-#include <curl/curl.h>
-
 #include "base/log.h"
 #include "base/meter.h"
+#include "io/handle.h"
 #include "io/op.h"
 
 typedef struct ml_timer ml_timer;
@@ -78,9 +77,10 @@ void ml_timer_start(ml_loop *l, ml_timer *t, int64_t at_ms, ml_timer_fn *fn, voi
 void ml_timer_stop(ml_loop *l, ml_timer *t);
 
 /* Handles to use again: making one costs as much as a small request.  A fresh one has
- * no options yet; another one has those of its last use.  NULL: out of memory. */
-CURL *ml_loop_curl_take(ml_loop *l, bool *is_fresh);
-void ml_loop_curl_give(ml_loop *l, CURL *easy); /* not running any more */
+ * no options yet; another one has those of its last use.  Without an easy handle: out
+ * of memory. */
+ml_handle ml_loop_curl_take(ml_loop *l, bool *is_fresh);
+void ml_loop_curl_give(ml_loop *l, ml_handle *h); /* not running any more */
 
 /* Runs a configured easy handle; t->fn is called from a turn when the transfer ends. */
 bool ml_loop_curl_add(ml_loop *l, CURL *easy, ml_transfer *t);

@@ -1,0 +1,214 @@
+/* test_handle.c - what a handle sends for a URL: against a server that says what it
+ * got. */
+#include <arpa/inet.h>
+#include <pthread.h>
+#include <setjmp.h>
+#include <stdarg.h>
+#include <stdatomic.h>
+#include <stddef.h>
+#include <stdio.h>
+#include <string.h>
+#include <sys/socket.h>
+#include <unistd.h>
+
+#include <cmocka.h>
+
+#include "io/handle.h"
+
+/* Answers each request with its target; one connection each, until the listener is shut
+ * down. */
+typedef struct echo {
+    pthread_t thread;
+    int fd, port;
+    atomic_int n_requests;
+} echo;
+
+static echo here, there;
+
+static void answer(int fd)
+{
+    char q[2000] = "", target[1000], host[100], text[1200];
+    size_t n = 0;
+    ssize_t got;
+    while (n + 1 < sizeof(q) && !strstr(q, "\r\n\r\n") &&
+           (got = recv(fd, q + n, sizeof(q) - 1 - n, 0)) > 0) {
+        n += (size_t)got;
+        q[n] = '\0';
+    }
+    const char *line = strstr(q, "Host: ");
+    if (sscanf(q, "GET %999s", target) != 1) return;
+    if (!line || sscanf(line, "Host: %99s", host) != 1) return;
+    int body = snprintf(NULL, 0, "%s %s", host, target);
+    int all = snprintf(text, sizeof(text),
+                       "HTTP/1.1 200 OK\r\nContent-Length: %d\r\nConnection: close\r\n"
+                       "\r\n%s %s",
+                       body, host, target);
+    send(fd, text, (size_t)all, MSG_NOSIGNAL);
+}
+
+static void *serve(void *arg)
+{
+    echo *s = arg;
+    int fd;
+    while ((fd = accept(s->fd, NULL, NULL)) >= 0) {
+        s->n_requests++;
+        answer(fd);
+        close(fd);
+    }
+    return NULL;
+}
+
+static void open_echo(echo *s)
+{
+    struct sockaddr_in at = {.sin_family = AF_INET,
+                             .sin_addr.s_addr = htonl(INADDR_LOOPBACK)};
+    socklen_t n = sizeof(at);
+    *s = (echo){.fd = socket(AF_INET, SOCK_STREAM | SOCK_CLOEXEC, 0)};
+    assert_int_equal(bind(s->fd, (struct sockaddr *)&at, n), 0);
+    assert_int_equal(listen(s->fd, 16), 0);
+    assert_int_equal(getsockname(s->fd, (struct sockaddr *)&at, &n), 0);
+    s->port = ntohs(at.sin_port);
+    assert_int_equal(pthread_create(&s->thread, NULL, serve, s), 0);
+}
+
+static void close_echo(echo *s)
+{
+    shutdown(s->fd, SHUT_RDWR);
+    pthread_join(s->thread, NULL);
+    close(s->fd);
+}
+
+static int start(void **state)
+{
+    (void)state;
+    open_echo(&here);
+    open_echo(&there);
+    return 0;
+}
+
+static int stop(void **state)
+{
+    (void)state;
+    close_echo(&here);
+    close_echo(&there);
+    return 0;
+}
+
+static size_t keep(char *p, size_t size, size_t n, void *arg)
+{
+    char *text = arg;
+    size_t used = strlen(text);
+    if (used + size * n >= 1200) return 0;
+    memcpy(text + used, p, size * n);
+    text[used + size * n] = '\0';
+    return size * n;
+}
+
+static CURLcode fetch(ml_handle *h, const char *url, char text[1200])
+{
+    text[0] = '\0';
+    assert_true(ml_handle_set_url(h, url));
+    curl_easy_setopt(h->easy, CURLOPT_PROXY, "");
+    curl_easy_setopt(h->easy, CURLOPT_TIMEOUT_MS, 20000L);
+    curl_easy_setopt(h->easy, CURLOPT_WRITEFUNCTION, keep);
+    curl_easy_setopt(h->easy, CURLOPT_WRITEDATA, text);
+    return curl_easy_perform(h->easy);
+}
+
+/* Asks s for `target`, and expects `seen` to be asked for. */
+static void expect(ml_handle *h, const echo *s, const char *target, const char *seen)
+{
+    char url[1000], text[1200], want[1200];
+    snprintf(url, sizeof(url), "http://127.0.0.1:%d%s", s->port, target);
+    snprintf(want, sizeof(want), "127.0.0.1:%d %s", s->port, seen);
+    assert_int_equal(fetch(h, url, text), CURLE_OK);
+    assert_string_equal(text, want);
+}
+
+static void expect_same(ml_handle *h, const echo *s, const char *target)
+{
+    expect(h, s, target, target);
+}
+
+static void test_targets_of_one_origin(void **state)
+{
+    (void)state;
+    ml_handle h;
+    assert_true(ml_handle_open(&h));
+    expect_same(&h, &here, "/secrets/one?api-version=7.5");
+    const CURLU *parsed = h.origin;
+    assert_non_null(parsed);
+    expect_same(&h, &here, "/secrets/two?api-version=7.5&maxresults=25");
+    expect_same(&h, &here, "/");
+    expect_same(&h, &here, "/a/../b/./c"); /* byte by byte */
+    expect_same(&h, &here, "/a%2fb?c=%20");
+    assert_ptr_equal(h.origin, parsed);
+    ml_handle_close(&h);
+    ml_handle_close(&h);
+}
+
+static void test_origins_by_turns(void **state)
+{
+    (void)state;
+    ml_handle h;
+    assert_true(ml_handle_open(&h));
+    for (int i = 0; i < 3; i++) {
+        expect_same(&h, &here, "/one");
+        expect_same(&h, &there, "/two?x=y");
+    }
+    ml_handle_close(&h);
+}
+
+/* Then curl takes the whole; and what comes after is by parts again. */
+static void test_what_has_no_plain_path(void **state)
+{
+    (void)state;
+    ml_handle h;
+    assert_true(ml_handle_open(&h));
+    expect_same(&h, &here, "/before");
+    expect(&h, &here, "", "/");
+    expect(&h, &here, "?a=/b", "/?a=/b");
+    expect(&h, &here, "/path?x=1#fragment", "/path?x=1");
+    assert_null(h.origin);
+    expect_same(&h, &here, "/after");
+    assert_non_null(h.origin);
+    char long_host[400];
+    memset(long_host, 'h', sizeof(long_host));
+    memcpy(long_host, "http://", 7);
+    snprintf(long_host + 390, 10, "/x");
+    assert_true(ml_handle_set_url(&h, long_host));
+    assert_null(h.origin);
+    ml_handle_close(&h);
+}
+
+/* Nothing is sent that could end the line, or is no URL at all. */
+static void test_what_curl_refuses(void **state)
+{
+    (void)state;
+    ml_handle h;
+    char text[1200], url[200];
+    static const char *const paths[] = {"/a b", "/a\r\nX: y", "/\t", "/\x01"};
+    assert_true(ml_handle_open(&h));
+    expect_same(&h, &here, "/before");
+    int before = here.n_requests;
+    for (size_t i = 0; i < sizeof(paths) / sizeof(paths[0]); i++) {
+        snprintf(url, sizeof(url), "http://127.0.0.1:%d%s", here.port, paths[i]);
+        assert_int_equal(fetch(&h, url, text), CURLE_URL_MALFORMAT);
+    }
+    assert_int_equal(fetch(&h, "http://127.0.0.1:99999/x", text), CURLE_URL_MALFORMAT);
+    assert_int_equal(fetch(&h, "", text), CURLE_URL_MALFORMAT);
+    assert_int_equal(here.n_requests, before);
+    expect_same(&h, &here, "/after");
+    ml_handle_close(&h);
+}
+
+int main(void)
+{
+    const struct CMUnitTest tests[] = {
+        cmocka_unit_test(test_targets_of_one_origin),
+        cmocka_unit_test(test_origins_by_turns),
+        cmocka_unit_test(test_what_has_no_plain_path),
+        cmocka_unit_test(test_what_curl_refuses),
+    };
+    return cmocka_run_group_tests(tests, start, stop);
+}
