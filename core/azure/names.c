@@ -2,16 +2,11 @@
 #include "azure/url.h"
 #include "base/err.h"
 
-static bool is_alnum(char c)
-{
-    return (c >= 'a' && c <= 'z') || (c >= 'A' && c <= 'Z') || (c >= '0' && c <= '9');
-}
-
 /* The first byte that is neither alphanumeric nor c; s.n when there is none. */
 static size_t first_outside(ml_str s, char c)
 {
     size_t i = 0;
-    while (i < s.n && (is_alnum(s.p[i]) || s.p[i] == c)) i++;
+    while (i < s.n && (ml_is_alnum(s.p[i]) || s.p[i] == c)) i++;
     return i;
 }
 
@@ -58,7 +53,7 @@ int ml_tenant_check(ml_str tenant, ml_err *e)
     if (tenant.n == 0) return ml_fail(e, ML_EUSAGE, "the tenant is empty");
     bool good = tenant.n <= 253;
     for (size_t i = 0; good && i < tenant.n; i++) {
-        good = is_alnum(tenant.p[i]) || tenant.p[i] == '-' || tenant.p[i] == '.';
+        good = ml_is_alnum(tenant.p[i]) || tenant.p[i] == '-' || tenant.p[i] == '.';
     }
     if (good && tenant.p[0] != '.') return 0;
     /* Not shown: where tenant and client secret are swapped, it is the secret. */

@@ -17,11 +17,6 @@ static bool is_plain(ml_str s)
     return true;
 }
 
-static bool is_alnum(char c)
-{
-    return (c >= 'a' && c <= 'z') || (c >= 'A' && c <= 'Z') || (c >= '0' && c <= '9');
-}
-
 static bool is_address(int family, ml_str host)
 {
     char text[64];
@@ -40,7 +35,7 @@ static bool is_host_name(ml_str host)
         char c = host.p[i];
         if (c == '.' && (i == 0 || i == host.n - 1 || host.p[i + 1] == '.'))
             return false;
-        if (c != '.' && c != '-' && c != '_' && !is_alnum(c)) return false;
+        if (c != '.' && c != '-' && c != '_' && !ml_is_alnum(c)) return false;
     }
     return true;
 }
@@ -77,7 +72,7 @@ bool ml_uri_split(ml_str text, ml_uri *u)
     if (!is_plain(text) || colon == 0 || colon == text.n) return false;
     u->scheme = (ml_str){text.p, colon};
     for (size_t i = 0; i < colon; i++) {
-        if (!is_alnum(text.p[i])) return false;
+        if (!ml_is_alnum(text.p[i])) return false;
     }
     ml_str rest = tail(text, colon + 1);
     if (!ml_str_starts(rest, ML_LIT("//"))) return false;

@@ -1,6 +1,7 @@
 /* json.c - one small JSON reader and writer for bodies that carry secrets. */
 #include "io/json.h"
 
+#include <endian.h>
 #include <string.h>
 
 static bool fail(ml_json *j, const char *why)
@@ -129,25 +130,31 @@ static bool is_plain(char c)
     return c >= 0x20 && (unsigned char)c < 0x80 && c != '"' && c != '\\';
 }
 
-/* Eight such bytes?  The top bit of a byte is its flag: (x - 1) & ~x where x is zero,
- * (w - 0x20) & ~w where w is less than 0x20.  A borrow may flag a byte too many, but
- * only next to one that is rightly flagged. */
-static bool are_plain(const char *p)
+/* How many of eight bytes are, before the first that is not.  The top bit of a byte is
+ * its flag: (x - 1) & ~x where x is zero, (w - 0x20) & ~w where w is less than 0x20.  A
+ * borrow may flag a byte too many, but only behind one that is rightly flagged. */
+static size_t plain_of_eight(const char *p)
 {
     const uint64_t each = 0x0101010101010101u;
     uint64_t w;
     memcpy(&w, p, sizeof(w));
+    w = le64toh(w); /* the first byte is the lowest */
     uint64_t quote = w ^ (each * '"'), slash = w ^ (each * '\\');
     uint64_t flags = ((quote - each) & ~quote) | ((slash - each) & ~slash) |
                      ((w - each * 0x20) & ~w) | w;
-    return (flags & (each * 0x80)) == 0;
+    flags &= each * 0x80;
+    return flags ? (size_t)__builtin_ctzll(flags) / 8 : 8;
 }
 
 /* How many bytes from here on are plain. */
 static size_t plain_length(const char *p, size_t n)
 {
     size_t i = 0;
-    while (n - i >= 8 && are_plain(p + i)) i += 8;
+    while (n - i >= 8) {
+        size_t plain = plain_of_eight(p + i);
+        i += plain;
+        if (plain < 8) return i;
+    }
     while (i < n && is_plain(p[i])) i++;
     return i;
 }
@@ -423,6 +430,7 @@ bool ml_json_key_is(ml_str raw, const char *text)
 {
     if (raw.n && raw.p[0] != *text && raw.p[0] != '\\')
         return false; /* the usual case */
+    if (ml_str_eq(raw, ml_str_of(text))) return true;
     size_t i = 0;
     while (i < raw.n && *text) {
         if (next_ascii(raw, &i) != *text++) return false;

@@ -74,7 +74,8 @@ bool ml_json_end(ml_json *j);
 /* Byte offset of the first thing wrong, and why (static text). */
 size_t ml_json_error_at(const ml_json *j, const char **why);
 
-/* Does a raw key, with its escapes, spell this ASCII text? */
+/* Does a raw key, with its escapes, spell this text, which is ASCII without backslash?
+ */
 bool ml_json_key_is(ml_str raw, const char *text);
 /* Appends the decoded form of a raw string; false: a bad escape or a failed buffer. */
 bool ml_json_unescape(ml_str raw, ml_buf *out);
