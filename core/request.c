@@ -214,8 +214,9 @@ static void end_telling(ml_request *q, const ml_op *op)
     const char *outcome = ml_outcome(q->err.code);
     m->counts.calls++;
     if (q->err.code) m->counts.failures++;
-    ml_meter_note(m, ML_METRIC_CALL, (const char *const[]){verb, rule, outcome},
-                  (double)(ml_loop_now_ms(loop) - q->began_ms) / 1000);
+    if (ml_meter_is_on(m))
+        ml_meter_note(m, ML_METRIC_CALL, (const char *const[]){verb, rule, outcome},
+                      (double)(ml_loop_now_ms(loop) - q->began_ms) / 1000);
     ml_span_end(loop, &q->parent, &q->span,
                 &(ml_span){.what = "call",
                            .verb = verb,

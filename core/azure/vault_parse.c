@@ -6,7 +6,9 @@
 #include "azure/vault.h"
 
 #include <limits.h>
+#include <stddef.h>
 #include <stdio.h>
+#include <string.h>
 
 #include "azure/vault_errors.h"
 #include "base/err.h"
@@ -27,11 +29,11 @@ typedef struct bundle {
     span id;
     span content_type;
     span recovery_id;
-    span tag_names[TAGS_MAX];
-    span tag_values[TAGS_MAX];
     size_t n_tags;
     bool has_value;
     ml_attributes attributes;
+    span tag_names[TAGS_MAX]; /* n_tags of them */
+    span tag_values[TAGS_MAX];
 } bundle;
 
 void ml_vault_answer_init(ml_vault_answer *a)
@@ -115,6 +117,7 @@ static bool read_tags(ml_json *j, bundle *b)
     if (!ml_json_enter_object(j)) return false;
     while (ml_json_next_key(j, &key)) {
         if (b->n_tags == TAGS_MAX) return false;
+        b->tag_values[b->n_tags] = (span){0};
         if (!store(key, &b->texts, &b->tag_names[b->n_tags])) return false;
         if (!read_text(j, &b->texts, &b->tag_values[b->n_tags])) return false;
         b->n_tags++;
@@ -237,7 +240,8 @@ static int make_secret(const job *w, const bundle *b, ml_secret **out)
 
 static void begin(bundle *b, size_t max)
 {
-    *b = (bundle){.attributes.enabled = true};
+    memset(b, 0, offsetof(bundle, tag_names));
+    b->attributes.enabled = true;
     ml_buf_init(&b->texts, max);
 }
 

@@ -110,8 +110,11 @@ ml_secret *ml_secret_new(const ml_secret_fields *f)
 /* A copy with another name or value; NULL leaves it. */
 static ml_secret *copy_with(const ml_secret *s, const ml_str *name, const ml_str *value)
 {
-    ml_tag *tags = ml_calloc((size_t)s->n_tags + 1, sizeof(*tags));
-    if (!tags) return NULL;
+    ml_tag few[8], *tags = few;
+    if (s->n_tags > sizeof(few) / sizeof(few[0])) {
+        tags = ml_calloc(s->n_tags, sizeof(*tags));
+        if (!tags) return NULL;
+    }
     for (size_t i = 0; i < s->n_tags; i++) tags[i] = tag_of(s, i);
     ml_secret *copy =
         ml_secret_new(&(ml_secret_fields){.has_value = value || s->has_value,
@@ -125,7 +128,7 @@ static ml_secret *copy_with(const ml_secret *s, const ml_str *name, const ml_str
                                           .tags = tags,
                                           .n_tags = s->n_tags,
                                           .attributes = ml_secret_attributes(s)});
-    ml_free(tags);
+    if (tags != few) ml_free(tags);
     return copy;
 }
 

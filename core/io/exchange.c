@@ -257,6 +257,7 @@ static void note_answer(ml_exchange *x, CURLcode code)
 
 static void read_retry_after(ml_exchange *x)
 {
+    if (!x->retry_after[0][0] && !x->retry_after[1][0] && !x->retry_after[2][0]) return;
     x->response->retry_after_ms =
         ml_retry_after_ms(ml_str_of(x->retry_after[0]), ml_str_of(x->retry_after[1]),
                           ml_str_of(x->retry_after[2]),

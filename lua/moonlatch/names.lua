@@ -158,10 +158,12 @@ end
 
 -- Each prefix .. middle .. suffix.  A rung with {x?} is left out when x is not set.
 local function ladder(spec, middle, captures, context)
-  local keys, n, prefixes, suffix = {}, 0, spec.prefixes, spec.suffixes[1]
-  local ending, unset = suffix.plain, nil
+  local prefixes, suffix = spec.prefixes, spec.suffixes[1]
+  local only, ending, unset = not prefixes[2] and prefixes[1].plain, suffix.plain, nil
+  if only and ending and not spec.encode then return { only .. middle .. ending } end
   if not ending then ending, unset = expand(suffix, captures, context) end
   if not ending then return nil, unset end
+  local keys, n = {}, 0
   for i = 1, #prefixes do
     local t = prefixes[i]
     local prefix = t.plain
@@ -191,8 +193,12 @@ function M.keys(spec, name, captures, context)
     local key, unset = expand(fixed, captures, context)
     return key and { key }, unset
   end
-  local middle, unset = stripped(spec.strips, name, captures, context)
-  if not middle then return nil, unset end
+  local middle = name
+  if spec.strips[1] then
+    local unset
+    middle, unset = stripped(spec.strips, name, captures, context)
+    if not middle then return nil, unset end
+  end
   if spec.replace then middle = replace(spec.replace, middle) end
   if spec.lower then middle = middle:lower() end
   if spec.upper then middle = middle:upper() end
