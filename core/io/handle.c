@@ -9,20 +9,23 @@
 #include <stddef.h>
 #include <string.h>
 
-enum { ORIGIN_MAX = 300 };
+#include "base/mem.h"
+#include "base/str.h"
 
 bool ml_handle_open(ml_handle *h)
 {
     *h = (ml_handle){.easy = curl_easy_init()};
+    if (h->easy) curl_easy_setopt(h->easy, CURLOPT_PATH_AS_IS, 1L);
     return h->easy != NULL;
 }
 
 static void forget_origin(ml_handle *h)
 {
-    if (!h->origin) return;
     curl_easy_setopt(h->easy, CURLOPT_CURLU, NULL);
-    curl_url_cleanup(h->origin);
+    curl_url_cleanup(h->origin); /* NULL is fine */
+    ml_free(h->text);
     h->origin = NULL;
+    h->text = NULL;
 }
 
 void ml_handle_close(ml_handle *h)
@@ -34,33 +37,36 @@ void ml_handle_close(ml_handle *h)
 }
 
 /* Bytes of https://host:port, before a path that can be sent as it is; 0: leave all of
- * it to curl, which strips fragments and refuses what no URL may hold. */
+ * it to curl, which strips fragments, knows users and zones, and refuses what no URL
+ * may hold. */
 static size_t origin_length(const char *url)
 {
-    const char *host = strstr(url, "://");
-    if (!host) return 0;
-    const char *path = host + 3 + strcspn(host + 3, "/?#");
-    if (*path != '/' || path - url >= ORIGIN_MAX) return 0;
+    size_t scheme = 0;
+    while (ml_is_alnum(url[scheme])) scheme++;
+    if (scheme == 0 || strncmp(url + scheme, "://", 3) != 0) return 0;
+    const char *path = url + scheme + 3;
+    path += strcspn(path, "/?#@%");
+    if (*path != '/') return 0;
     for (const char *p = path; *p; p++)
         if (*p <= ' ' || *p > '~' || *p == '#') return 0;
     return (size_t)(path - url);
 }
 
-/* The text is given, too: curl would make one from the parts, for each transfer. */
-static bool has_origin(const ml_handle *h, const char *origin)
+static bool has_origin(const ml_handle *h, ml_str origin)
 {
-    const char *last = NULL;
-    if (!h->origin) return false;
-    curl_easy_getinfo(h->easy, CURLINFO_EFFECTIVE_URL, &last);
-    return last && strcmp(last, origin) == 0;
+    return h->origin && ml_str_eq(ml_str_of(h->text), origin);
 }
 
-static bool set_origin(ml_handle *h, const char *origin)
+/* The text is given, too: without it libcurl 7.88 makes one from the parts, for each
+ * transfer. */
+static bool set_origin(ml_handle *h, ml_str origin)
 {
     forget_origin(h);
     h->origin = curl_url();
-    if (h->origin && curl_url_set(h->origin, CURLUPART_URL, origin, 0) == CURLUE_OK &&
-        curl_easy_setopt(h->easy, CURLOPT_URL, origin) == CURLE_OK &&
+    h->text = ml_dup_n(origin.p, origin.n);
+    if (h->origin && h->text &&
+        curl_url_set(h->origin, CURLUPART_URL, h->text, 0) == CURLUE_OK &&
+        curl_easy_setopt(h->easy, CURLOPT_URL, h->text) == CURLE_OK &&
         curl_easy_setopt(h->easy, CURLOPT_CURLU, h->origin) == CURLE_OK)
         return true;
     forget_origin(h);
@@ -76,11 +82,9 @@ static bool set_whole(ml_handle *h, const char *url)
 
 bool ml_handle_set_url(ml_handle *h, const char *url)
 {
-    char origin[ORIGIN_MAX];
-    size_t n = origin_length(url);
-    memcpy(origin, url, n);
-    origin[n] = '\0';
-    if (n == 0 || (!has_origin(h, origin) && !set_origin(h, origin)))
+    ml_str origin = {url, origin_length(url)};
+    if (origin.n == 0 || (!has_origin(h, origin) && !set_origin(h, origin)))
         return set_whole(h, url);
-    return curl_easy_setopt(h->easy, CURLOPT_REQUEST_TARGET, url + n) == CURLE_OK;
+    return curl_easy_setopt(h->easy, CURLOPT_REQUEST_TARGET, url + origin.n) ==
+           CURLE_OK;
 }
