@@ -292,6 +292,31 @@ static void test_keys(void **state)
     }
 }
 
+/* Each byte at each place of a string longer than what is looked at at once, and at the
+ * end of the memory that it has. */
+static void test_each_byte_at_each_place(void **state)
+{
+    (void)state;
+    enum { LENGTH = 19 };
+    for (int at = 0; at < LENGTH; at++) {
+        for (int c = 0; c < 256; c++) {
+            char *text = malloc(LENGTH + 2);
+            assert_non_null(text);
+            memset(text, 'x', LENGTH + 2);
+            text[0] = text[LENGTH + 1] = '"';
+            text[1 + at] = (char)c;
+            ml_json j;
+            ml_str raw;
+            ml_json_init(&j, (ml_str){text, LENGTH + 2});
+            bool good = ml_json_read_raw_string(&j, &raw) && ml_json_end(&j);
+            bool is_plain = c >= 0x20 && c < 0x80 && c != '"' && c != '\\';
+            if (good != is_plain) fail_msg("byte %d at %d", c, at);
+            if (good) assert_int_equal(raw.n, LENGTH);
+            free(text);
+        }
+    }
+}
+
 /* What the writer writes, the reader reads back to the same bytes. */
 static void test_writer(void **state)
 {
@@ -339,6 +364,7 @@ int main(void)
                                        cmocka_unit_test(test_misuse),
                                        cmocka_unit_test(test_error_place),
                                        cmocka_unit_test(test_keys),
+                                       cmocka_unit_test(test_each_byte_at_each_place),
                                        cmocka_unit_test(test_writer)};
     return cmocka_run_group_tests(tests, NULL, NULL);
 }
