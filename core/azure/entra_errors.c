@@ -166,9 +166,7 @@ static bool is_word(ml_str s, size_t max)
 {
     for (size_t i = 0; i < s.n; i++) {
         char c = s.p[i];
-        bool good = (c >= 'a' && c <= 'z') || (c >= 'A' && c <= 'Z') || c == '_' ||
-                    c == '-' || (c >= '0' && c <= '9');
-        if (!good) return false;
+        if (!ml_is_alnum(c) && c != '_' && c != '-') return false;
     }
     return s.n > 0 && s.n <= max;
 }

@@ -160,9 +160,7 @@ static bool is_code(ml_str s)
 {
     for (size_t i = 0; i < s.n; i++) {
         char c = s.p[i];
-        bool good = (c >= 'a' && c <= 'z') || (c >= 'A' && c <= 'Z') || c == '_' ||
-                    c == '.' || c == '-' || (c >= '0' && c <= '9');
-        if (!good) return false;
+        if (!ml_is_alnum(c) && c != '_' && c != '.' && c != '-') return false;
     }
     return s.n > 0;
 }

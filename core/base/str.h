@@ -19,9 +19,9 @@ bool ml_str_ends(ml_str s, ml_str suffix);
 bool ml_str_iends(ml_str s, ml_str suffix);
 ml_str ml_str_trim(ml_str s); /* blanks and tabs, CR, LF at both ends */
 /* An ASCII letter or digit? */
-static inline bool ml_is_alnum(char c)
+static inline bool ml_is_alnum(char byte)
 {
-    return (unsigned)(c | 0x20) - 'a' < 26 || (unsigned)c - '0' < 10;
+    return (unsigned)(byte | 0x20) - 'a' < 26 || (unsigned)byte - '0' < 10;
 }
 /* Position of c, or s.n when it is not there. */
 size_t ml_str_find(ml_str s, char c);

@@ -3,8 +3,7 @@
 
 static bool is_unreserved(char c)
 {
-    return (c >= 'A' && c <= 'Z') || (c >= 'a' && c <= 'z') || (c >= '0' && c <= '9') ||
-           c == '-' || c == '.' || c == '_' || c == '~';
+    return ml_is_alnum(c) || c == '-' || c == '.' || c == '_' || c == '~';
 }
 
 void ml_form_escape(ml_buf *out, ml_str s)

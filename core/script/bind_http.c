@@ -87,8 +87,7 @@ static bool is_host(ml_str host)
     bool has_brackets = host.n > 2 && host.p[0] == '[' && host.p[host.n - 1] == ']';
     for (size_t i = 0; i < host.n; i++) {
         char c = host.p[i];
-        bool is_word = (c >= 'a' && c <= 'z') || (c >= 'A' && c <= 'Z') ||
-                       (c >= '0' && c <= '9') || c == '.' || c == '-' || c == '_';
+        bool is_word = ml_is_alnum(c) || c == '.' || c == '-' || c == '_';
         bool is_bracketed = has_brackets && (c == '[' || c == ']' || c == ':');
         if (!is_word && !is_bracketed) return false;
     }
@@ -155,9 +154,7 @@ static bool is_token(ml_str name)
     static const char marks[] = "!#$%&'*+-.^_`|~";
     for (size_t i = 0; i < name.n; i++) {
         char c = name.p[i];
-        bool is_word =
-            (c >= 'a' && c <= 'z') || (c >= 'A' && c <= 'Z') || (c >= '0' && c <= '9');
-        if (!is_word && (c == '\0' || !strchr(marks, c))) return false;
+        if (!ml_is_alnum(c) && (c == '\0' || !strchr(marks, c))) return false;
     }
     return name.n > 0;
 }
