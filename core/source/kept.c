@@ -134,6 +134,18 @@ static void grow(ml_kept *c)
     c->n_buckets = n;
 }
 
+static size_t block_bytes(ml_str key, ml_str version, ml_str name)
+{
+    size_t n = offsetof(ml_entry, texts) + key.n + version.n + name.n + 3;
+    return n < sizeof(ml_entry) ? sizeof(ml_entry) : n;
+}
+
+/* Not kept with it: there may be many. */
+static size_t size_of(const ml_entry *en)
+{
+    return block_bytes(key_of(en), version_of(en), name_of(en));
+}
+
 static void drop(ml_kept *c, ml_entry *en)
 {
     ml_entry **at = bucket_of(c, en->hash);
@@ -144,7 +156,7 @@ static void drop(ml_kept *c, ml_entry *en)
     c->bytes -= en->cost;
     ml_secret_unref(en->secret);
     ml_free(en->failure);
-    ml_scrub_free(en, en->size);
+    ml_scrub_free(en, size_of(en));
 }
 
 /* ---- limits ---------------------------------------------------------------------- */
@@ -152,7 +164,7 @@ static void drop(ml_kept *c, ml_entry *en)
 /* Weighs it again after a change of what it holds. */
 static void weigh(ml_kept *c, ml_entry *en)
 {
-    size_t cost = en->size + OVERHEAD + (en->failure ? sizeof(ml_err) : 0) +
+    size_t cost = size_of(en) + OVERHEAD + (en->failure ? sizeof(ml_err) : 0) +
                   (en->secret ? ml_secret_size(en->secret) : 0);
     c->bytes = c->bytes - en->cost + cost;
     en->cost = (uint32_t)cost;
@@ -210,16 +222,13 @@ static char *place(char *at, ml_str text)
 
 static ml_entry *add(ml_kept *c, const ml_kept_key *k, ml_str name)
 {
-    size_t size = offsetof(ml_entry, texts) + k->key.n + k->version.n + name.n + 3;
     if (k->key.n > MAX_TEXT || k->version.n > MAX_TEXT || name.n > MAX_TEXT)
         return NULL;
-    if (size < sizeof(ml_entry)) size = sizeof(ml_entry);
-    ml_entry *en = ml_malloc(size);
+    ml_entry *en = ml_malloc(block_bytes(k->key, k->version, name));
     if (!en) return NULL;
     *en = (ml_entry){.hash = hash_of(k),
                      .source = k->source,
                      .store = store_of(k),
-                     .size = (uint32_t)size,
                      .key_len = (uint16_t)k->key.n,
                      .version_len = (uint16_t)k->version.n};
     place(place(place(en->texts, k->key), k->version), name);

@@ -74,7 +74,7 @@ typedef struct ml_entry {
     int64_t dies_ms; /* nobody will want it any more */
     uint32_t life_s; /* the longest that any of its askers would use a value */
     uint32_t hash, source, store;
-    uint32_t cost, size; /* in all; of this block */
+    uint32_t cost; /* in all */
     uint16_t key_len, version_len;
     bool is_negative;
     bool has_many_names; /* more names than the one below led here */
