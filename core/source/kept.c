@@ -342,17 +342,27 @@ static int64_t longer(int64_t a, int64_t b)
     return a > b ? a : b;
 }
 
-static bool settle_found(ml_entry *en, ml_secret *secret, const ml_keep *keep,
-                         int64_t now_ms)
+static void live(ml_entry *en, const ml_keep *keep)
 {
     bool takes_stale = keep->stale_throttled || keep->stale_unavailable;
     int64_t life_ms = longer(keep->ttl_ms, takes_stale ? keep->stale_ttl_ms : 0);
-    clear(en);
     en->life_s = (uint32_t)longer(en->life_s, (life_ms + 999) / 1000);
+    en->dies_ms = en->confirmed_ms + (int64_t)en->life_s * 1000;
+}
+
+void ml_kept_note_keep(ml_entry *en, const ml_keep *keep)
+{
+    if (en->secret) live(en, keep);
+}
+
+static bool settle_found(ml_entry *en, ml_secret *secret, const ml_keep *keep,
+                         int64_t now_ms)
+{
+    clear(en);
+    en->confirmed_ms = now_ms;
+    live(en, keep);
     if (en->life_s == 0) return false;
     en->secret = ml_secret_ref(secret);
-    en->confirmed_ms = now_ms;
-    en->dies_ms = now_ms + (int64_t)en->life_s * 1000;
     return true;
 }
 

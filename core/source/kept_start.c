@@ -164,6 +164,7 @@ static ml_op *get(ml_kept *c, ml_loop *loop, ml_source *s, const ml_source_call 
     ml_kept_note_name(en, how->name);
     if (en && a.answers) {
         note(call->trace, &a);
+        ml_kept_note_keep(en, &how->keep);
         if (ml_loop_meter(loop)) ml_loop_meter(loop)->counts.kept_hits++;
         ml_op *op = ready(loop, en, &a, done, arg);
         if (op && a.state == ML_KEPT_LATE && (!f || ml_flight_is_lost(f, now_ms)))
