@@ -12,6 +12,12 @@
 
 enum { NAME_BYTES = 300, WHAT_BYTES = 16, TIME_BYTES = 32 };
 
+/* A time of the limiter that was told, in seconds of the wall: it is told alike the
+ * next time, although these clocks do not tick together. */
+typedef struct shown_time {
+    int64_t at_ms, wall_s;
+} shown_time;
+
 struct ml_gate {
     ml_loop *loop;
     ml_limiter limiter;    /* or what was seen of the shared one */
@@ -24,6 +30,7 @@ struct ml_gate {
     uint64_t last_ticket;
     bool is_pumping;
     int64_t told_ms; /* the end of the pause that those who wait know of */
+    shown_time since, until;
 };
 
 ml_gate *ml_gate_new(ml_loop *loop, const char *name, const char *what, int limit)
@@ -320,10 +327,14 @@ ml_gate_state ml_gate_look(ml_gate *g)
  */
 
 /* A time of the limiter, for people. */
-static const char *shown(const ml_gate *g, int64_t at_ms, char out[TIME_BYTES])
+static const char *shown(const ml_gate *g, shown_time *t, int64_t at_ms,
+                         char out[TIME_BYTES])
 {
-    int64_t now_ms = limiter_now_ms(g);
-    time_t wall_s = (time_t)(ml_loop_wall_s(g->loop) + (at_ms - now_ms) / 1000);
+    if (t->wall_s == 0 || t->at_ms != at_ms) {
+        int64_t left_ms = at_ms - limiter_now_ms(g);
+        *t = (shown_time){at_ms, ml_loop_wall_s(g->loop) + left_ms / 1000};
+    }
+    time_t wall_s = (time_t)t->wall_s;
     struct tm tm;
     if (!gmtime_r(&wall_s, &tm) ||
         !strftime(out, TIME_BYTES, "%Y-%m-%d %H:%M:%S UTC", &tm)) {
@@ -337,7 +348,7 @@ static int left_ms(int64_t until_ms, int64_t now_ms)
     return until_ms > now_ms ? (int)(until_ms - now_ms) : 0;
 }
 
-void ml_gate_explain(const ml_gate *g, ml_err *e)
+void ml_gate_explain(ml_gate *g, ml_err *e)
 {
     const ml_limiter *l = &g->limiter;
     int64_t now_ms = limiter_now_ms(g);
@@ -346,14 +357,16 @@ void ml_gate_explain(const ml_gate *g, ml_err *e)
         e->retry_after_ms = left_ms(l->probe_ms, now_ms);
         ml_fail(e, ML_EUNAVAILABLE,
                 "%s has given no usable answer since %s: it is not asked before %s",
-                g->name, shown(g, l->failing_ms, since), shown(g, l->probe_ms, until));
+                g->name, shown(g, &g->since, l->failing_ms, since),
+                shown(g, &g->until, l->probe_ms, until));
     } else if (now_ms < l->pause_ms) {
         e->http_status = l->pause_status;
         e->retry_after_ms = left_ms(l->pause_ms, now_ms);
         ml_fail(e, l->pause_status == 429 ? ML_ETHROTTLED : ML_EUNAVAILABLE,
                 "%s asked to slow down (HTTP %d): no %s before %s, which is behind the "
                 "deadline",
-                g->name, l->pause_status, g->what, shown(g, l->pause_ms, until));
+                g->name, l->pause_status, g->what,
+                shown(g, &g->until, l->pause_ms, until));
     } else if (l->is_probing && l->pause_status == 429) {
         e->http_status = 429;
         ml_fail(e, ML_ETHROTTLED,

@@ -60,4 +60,4 @@ void ml_gate_leave(ml_gate *g, ml_turn *t, ml_heard heard, int server_ms);
 /* Waiting or going: nobody wants it any more.  Idempotent. */
 void ml_gate_drop(ml_gate *g, ml_turn *t);
 /* Why it may not go: throttled or unavailable, since when, and until when. */
-void ml_gate_explain(const ml_gate *g, ml_err *e);
+void ml_gate_explain(ml_gate *g, ml_err *e);
