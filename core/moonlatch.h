@@ -40,8 +40,8 @@ extern "C" {
 #define ML_MUST
 #endif
 
-/* Codes: name, value, outcome (the word that policies and traces use), sentence.
- * A caller can act on each differently; the text of an ml_err says the rest. */
+/* Codes: name, value, outcome (the word that policies and traces use; -7 and -9 share
+ * one), sentence.  A caller can act on each; the text of an ml_err says the rest. */
 #define ML_CODES(X)                                                                    \
     X(ML_OK, 0, "found", "fine")                                                       \
     X(ML_EMISSING, -1, "missing", "no source has it")                                  \
@@ -68,7 +68,7 @@ typedef enum ml_code { ML_CODES(ML_CODE_ENUM) ML_CODE_LAST = -16 } ml_code;
 typedef struct ml_err {
     int code;              /* ML_E... */
     int http_status;       /* of the last answer, 0 when there was none */
-    int retry_after_ms;    /* what the service asked for, 0 when nothing */
+    int retry_after_ms;    /* when to try again, by its word or ours; 0: unknown */
     char source[64];       /* alias of the source, "" when none was involved */
     char key[132];         /* what the source was asked for, "" when nothing */
     char service_code[48]; /* the service's own word: SecretDisabled, AADSTS7000215 */
@@ -149,12 +149,12 @@ typedef struct ml_clock {
     void *arg;
 } ml_clock;
 
-/* What happens, for the host's own metrics.  Labels are verbs, outcomes, statuses,
- * aliases of sources and places of rules ("policy.lua:12"); never names or values.
+/* What happens, for the host's own metrics; times to a millisecond.  Labels are verbs,
+ * outcomes, statuses, aliases of sources, places of rules ("policy.lua:12"); no names.
  *
  *   moonlatch_call_seconds{verb, rule, outcome}      histogram: hits excepted
  *   moonlatch_source_seconds{verb, source, outcome}  histogram: waiting for a source
- *   moonlatch_request_seconds{method, source, status}  each HTTP try; "0": no answer
+ *   moonlatch_request_seconds{method, source, status}  histogram: HTTP; "0": no answer
  *   moonlatch_budget_wait_seconds{source, outcome}   histogram: "sent" or "refused"
  *   moonlatch_retries_total{source, status}          counter
  *
@@ -241,7 +241,7 @@ typedef struct ml_options {
      * the system's clock, not `clock`.  NULL: this handle has budgets of its own. */
     const char *budget_dir;
 } ml_options;
-#define ML_OPTIONS_INIT .size = sizeof(ml_options)
+#define ML_OPTIONS_INIT .size = sizeof(ml_options) /* C++: ml_options o{}; o.size = */
 
 /* An Airflow user's whole policy, from AIRFLOW__SECRETS__BACKEND_KWARGS.  Names are in
  * full: airflow/connections/ID, airflow/variables/KEY, airflow/config/KEY. */
@@ -372,7 +372,7 @@ typedef struct ml_numbers {
     uint64_t hits;               /* calls that the cache of answers served */
     uint64_t misses;             /* gets that it could not serve */
     uint64_t calls;              /* that were not hits, and have ended */
-    uint64_t failures;           /* of them */
+    uint64_t failures;           /* of them: all but found, missing too */
     uint64_t kept_hits;          /* steps that the cache of sources served */
     uint64_t joined;             /* steps that waited for somebody else's request */
     uint64_t requests;           /* HTTP, each try */
@@ -389,7 +389,7 @@ typedef struct ml_numbers {
     uint64_t kept_entries;       /* now */
     uint64_t lua_bytes;          /* now */
     uint64_t requests_in_flight; /* now; to vaults */
-    uint64_t requests_waiting;   /* now; for their turn */
+    uint64_t requests_waiting;   /* now; for their turn, not for a token */
     uint64_t vaults_paused;      /* now; reads and writes of a vault counted apart */
     uint64_t vaults_broken;      /* now; left alone since nobody answers */
     uint64_t locked_bytes;       /* now; locked memory, of the process, of secrets */
