@@ -351,6 +351,8 @@ static void on_done(CURL *easy, CURLcode code, void *arg)
     curl_easy_getinfo(easy, CURLINFO_RESPONSE_CODE, &status);
     curl_easy_getinfo(easy, CURLINFO_PRETRANSFER_TIME_T, &sent);
     curl_easy_getinfo(easy, CURLINFO_HTTP_CONNECTCODE, &proxy_status);
+    if (code == CURLE_PEER_FAILED_VERIFICATION)
+        curl_easy_getinfo(easy, CURLINFO_SSL_VERIFYRESULT, &x->verified);
     x->response->status = (int)status;
     x->proxy_status = (int)proxy_status;
     x->was_sent = sent > 0; /* the connection was ready: bytes may have left */

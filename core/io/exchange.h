@@ -21,6 +21,7 @@ struct ml_exchange {
     size_t body_read; /* of a body that is sent once: how far */
     bool has_no_room; /* for its answer: within the limit, or in memory */
     int proxy_status; /* of its CONNECT; 0: none */
+    long verified;    /* OpenSSL's word on the server's certificate */
     bool was_sent;    /* at least a part of the request may have reached the server */
     char retry_after[3][64]; /* retry-after-ms, x-ms-retry-after-ms, Retry-After */
 };

@@ -1,4 +1,5 @@
 /* explain.c - what curl's verdict means: an error that names the host and the cause. */
+#include <openssl/x509.h>
 #include <stdio.h>
 #include <string.h>
 
@@ -68,6 +69,26 @@ static int fail_broken(const ml_exchange *x, const char *how, ml_err *e)
                              : "");
 }
 
+/* libcurl compares names when OpenSSL has not refused the certificate before: it has no
+ * word of its own for that. */
+static int fail_trust(const ml_exchange *x, CURLcode code, const char *how, ml_err *e)
+{
+    bool is_refused = x->verified > X509_V_ERR_UNSPECIFIED;
+    if (code == CURLE_PEER_FAILED_VERIFICATION && !is_refused) {
+        return ml_fail(e, ML_EUNAVAILABLE,
+                       "the TLS certificate that %s shows is another host's: check the "
+                       "host in the URL, and who answers there",
+                       how);
+    }
+    return ml_fail(
+        e, ML_EUNAVAILABLE,
+        "the TLS certificate of %s is not trusted%s%s%s: set SSL_CERT_FILE or "
+        "the CA file option; never switch checking off",
+        how, is_refused ? " (" : "",
+        is_refused ? X509_verify_cert_error_string(x->verified) : "",
+        is_refused ? ")" : "");
+}
+
 void ml_exchange_explain(const ml_exchange *x, CURLcode code, ml_err *e)
 {
     char host[HOST_BYTES], how[HOW_BYTES]; /* how: the host, and the proxy if any */
@@ -102,12 +123,7 @@ void ml_exchange_explain(const ml_exchange *x, CURLcode code, ml_err *e)
     case CURLE_COULDNT_CONNECT: fail_connect(host, &proxy, e); return;
     case CURLE_PEER_FAILED_VERIFICATION:
     case CURLE_SSL_CACERT_BADFILE:
-    case CURLE_SSL_ISSUER_ERROR:
-        ml_fail(e, ML_EUNAVAILABLE,
-                "the TLS certificate of %s is not trusted: set SSL_CERT_FILE or the CA "
-                "file option; never switch checking off",
-                how);
-        return;
+    case CURLE_SSL_ISSUER_ERROR: fail_trust(x, code, how, e); return;
     case CURLE_SSL_CONNECT_ERROR:
         ml_fail(e, ML_EUNAVAILABLE,
                 "no TLS with %s: is this a TLS port, and of TLS 1.2 or newer?", how);

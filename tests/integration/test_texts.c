@@ -109,8 +109,18 @@ static void test_untrusted(void **state)
     (void)state;
     server *other = vault_start(NULL);
     assert_fails(&(setup){.vault = vault, .url = other->url}, ML_EUNAVAILABLE,
-                 "is not trusted");
+                 "is not trusted (unable to get local issuer certificate): set");
     server_stop(other);
+}
+
+static void test_another_hosts_certificate(void **state)
+{
+    (void)state;
+    char url[64];
+    const char *port = strrchr(vault->url, ':');
+    snprintf(url, sizeof(url), "https://no-vault.localhost%s", port);
+    assert_fails(&(setup){.vault = vault, .url = url}, ML_EUNAVAILABLE,
+                 "is another host's: check the host in the URL");
 }
 
 static void test_proxy(void **state)
@@ -150,9 +160,13 @@ static void test_proxy_refuses(void **state)
 int main(void)
 {
     const struct CMUnitTest tests[] = {
-        cmocka_unit_test(test_network),       cmocka_unit_test(test_token),
-        cmocka_unit_test(test_once),          cmocka_unit_test(test_no_tls),
-        cmocka_unit_test(test_untrusted),     cmocka_unit_test(test_proxy),
+        cmocka_unit_test(test_network),
+        cmocka_unit_test(test_token),
+        cmocka_unit_test(test_once),
+        cmocka_unit_test(test_no_tls),
+        cmocka_unit_test(test_untrusted),
+        cmocka_unit_test(test_another_hosts_certificate),
+        cmocka_unit_test(test_proxy),
         cmocka_unit_test(test_proxy_refuses),
     };
     return cmocka_run_group_tests(tests, start, stop);
