@@ -241,7 +241,7 @@ typedef struct ml_options {
      * the system's clock, not `clock`.  NULL: this handle has budgets of its own. */
     const char *budget_dir;
 } ml_options;
-#define ML_OPTIONS_INIT .size = sizeof(ml_options) /* C++: ml_options o{}; o.size = */
+#define ML_OPTIONS_INIT .size = sizeof(ml_options) /* C++11: o.size = sizeof(o) */
 
 /* An Airflow user's whole policy, from AIRFLOW__SECRETS__BACKEND_KWARGS.  Names are in
  * full: airflow/connections/ID, airflow/variables/KEY, airflow/config/KEY. */

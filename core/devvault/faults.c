@@ -135,6 +135,10 @@ static bool read_value(ml_dv_fault *f, const kind_row *row, ml_str value)
     return false;
 }
 
+static const char operations[] =
+    " get set update delete list list-versions list-deleted get-deleted recover purge "
+    "backup restore ";
+
 static bool read_modifier(ml_dv_fault *f, ml_str m)
 {
     size_t eq = ml_str_find(m, '=');
@@ -145,7 +149,8 @@ static bool read_modifier(ml_dv_fault *f, ml_str m)
     }
     ml_str value = {m.p + eq + 1, m.n - eq - 1};
     int n;
-    if (ml_str_eq(name, ML_LIT("op"))) return copy_text(f->op, sizeof(f->op), value);
+    if (ml_str_eq(name, ML_LIT("op")))
+        return is_among(operations, value) && copy_text(f->op, sizeof(f->op), value);
     if (ml_str_eq(name, ML_LIT("for"))) return read_millis(value, &f->for_ms);
     if (!read_number(value, 100000000, &n)) return false;
     if (ml_str_eq(name, ML_LIT("first"))) {
@@ -171,8 +176,9 @@ static int read_modifiers(ml_dv_fault *f, ml_str rest, const char *spec, ml_err 
             return ml_fail(
                 e, ML_EUSAGE,
                 "fault '%s': '%.*s' is no modifier; use 0.2, first=N, for=5s, always, "
-                "retry-after=S, retry-after-ms=N, retry-after-date=S, op=NAME",
-                spec, (int)m.n, m.p);
+                "retry-after=S, retry-after-ms=N, retry-after-date=S, op=NAME with one "
+                "of:%s",
+                spec, (int)m.n, m.p, operations);
         }
         if (n == rest.n) return 0;
         rest = (ml_str){rest.p + n + 1, rest.n - n - 1};

@@ -2,10 +2,11 @@
  *
  *   moonlatch.version               the version, a string
  *   moonlatch.policy_airflow        an Airflow user's policy; names in full:
- * airflow/variables/x moonlatch.open { options }      resolver | nil, err policy_file
- * or policy_text (and policy_name); env = {NAME = "value"}, ca_file, proxy;
- * deadline_ms, connect_ms, cache_ttl_ms (-1: no cache); budget_dir; log_level = "error"
- * | "warn" | "info" | "debug", log = function(level, area, text)
+ *                                   airflow/variables/x
+ *   moonlatch.open { options }      resolver | nil, err
+ *     options = {policy_file or policy_text (and policy_name), env = {NAME = "value"},
+ *     ca_file, proxy, deadline_ms, connect_ms, cache_ttl_ms (-1: no cache), budget_dir,
+ *     log = function(level, area, text), log_level = "error", "warn", "info", "debug"}
  *
  *   resolver:get(name [, opts])     secret | nil, err; waits for the answer
  *   resolver:run(verb, name, opts)  {secrets = {...}, text = "..."} | nil, err
@@ -13,10 +14,11 @@
  *   recover, purge, backup (name [, opts]);  put, restore (name, bytes [, opts])
  *   resolver:check(names_file | nil, names, opts), test(file | nil, cases, opts)
  *                                   {text = JSON}: see ML_CHECK and ML_TEST
+ *   resolver:reload(), forget([pattern])   true | nil, err: see ml_reload, ml_forget
  *   resolver:close()                also when collected; what is in flight ends with
  *                                   the code "canceled"
  *
- *   resolver:start(verb, name, [bytes,] opts, fn)   request | nil, err
+ *   resolver:start(verb, name, [bytes,] opts, fn)   request | nil, err; opts may be nil
  *                                   fn(answer | nil, err) is called exactly once, from
  *                                   a step or from close; answer is what the verb's
  *                                   own method would have returned
@@ -45,8 +47,10 @@
  *
  *   err                             {code, outcome, exit, text, source, key,
  *                                   http_status, service_code, request_id,
- *                                   retry_after_ms}; tostring gives text.  Wrong
- *                                   arguments raise instead. */
+ *                                   retry_after_ms}; tostring gives text.  What is
+ *                                   of a wrong type, or no option, raises instead.
+ *
+ * Statistics, metrics and spans are the C host's (moonlatch.h): not here yet. */
 #include <lauxlib.h>
 
 #include "module/module.h"

@@ -4,6 +4,15 @@ local report = require "moonlatch.commands.shared.report"
 
 local M = {}
 
+M.epilog = "Each vault is at https://NAME.localhost:PORT, the first one at\n"
+    .. "https://localhost:PORT, too.  A seed is {\"VAULT\": {\"SECRET\": \"text\", ...}}; instead\n"
+    .. "of a text {\"value\":, \"contentType\":, \"tags\":, \"attributes\":}; its vaults are\n"
+    .. "made, too.  Faults: any status, delay=200ms, reset, lost, truncate, html, redirect,\n"
+    .. "garbage, big, deep, chunked, forbid=rbac, disabled=GLOB, token-500 and others\n"
+    .. "(README, The dev vault), with a chance or first=N, for=5s, op=get, retry-after=S.\n"
+    .. "They are chosen at the start: to begin or end an outage, start it again with the\n"
+    .. "same --state-dir and --seed; port, tenant and client secret stay.\n"
+
 local function define_server(p)
     p:option("--listen", "address; port 0 means any"):argname("HOST:PORT")
     p:flag("--allow-remote", "let --listen name an address that is not loopback")
@@ -16,7 +25,7 @@ local function define_server(p)
 end
 
 local function define_content(p)
-    p:option("--vault", "a vault's name; may be repeated"):argname("NAME"):count("*")
+    p:option("--vault", "a vault's name, of https://NAME.localhost:PORT; may be repeated"):argname("NAME"):count("*")
         :target("vaults")
     p:option("--seed", "secrets to begin with"):argname("FILE.json")
     p:option("--store", "keep secrets in FILE; default: memory"):argname("FILE.db")

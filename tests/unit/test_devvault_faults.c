@@ -130,6 +130,7 @@ static void test_nonsense(void **state)
                                         "token-lifetime",
                                         "token-lifetime=x",
                                         "429:op=",
+                                        "429:op=nope",
                                         "429:op=a-name-that-is-much-too-long",
                                         "token-token-500"};
     for (size_t i = 0; i < sizeof(specs) / sizeof(specs[0]); i++) {

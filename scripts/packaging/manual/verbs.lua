@@ -26,7 +26,8 @@ local ENVIRONMENT = {
 }
 
 local EXAMPLE = {
-    "moonlatch dev-vault --vault demo --state-dir ./devvault &",
+    "moonlatch dev-vault --vault demo --state-dir ./devvault > ready.json &",
+    "until [ -s ready.json ]; do sleep 0.1; done",
     'eval "$(moonlatch dev-vault --print-env ./devvault)"',
     "echo -n s3cret | moonlatch put variables/hello",
     "moonlatch get variables/hello",
