@@ -98,8 +98,8 @@ ml_entry *ml_kept_want(ml_kept *c, const ml_kept_key *k, ml_str name);
 
 /* This name is answered with what en holds, too.  en may be NULL. */
 void ml_kept_note_name(ml_entry *en, ml_str name);
-/* Whoever keeps like this is answered with the value of en: it lives as long as that one
- * would use it, too. */
+/* Whoever keeps like this is answered with the value of en: it lives as long as that
+ * one would use it, too. */
 void ml_kept_note_keep(ml_entry *en, const ml_keep *keep);
 
 /* en may be NULL.  *ms, if given: what is left (FRESH, LATE, NEGATIVE, RESTING), or the

@@ -5,8 +5,8 @@ local report = require "moonlatch.commands.shared.report"
 local M = {}
 
 M.epilog = "Each vault is at https://NAME.localhost:PORT, the first one at\n"
-    .. "https://localhost:PORT, too.  A seed is {\"VAULT\": {\"SECRET\": \"text\", ...}}; instead\n"
-    .. "of a text {\"value\":, \"contentType\":, \"tags\":, \"attributes\":}; its vaults are\n"
+    .. 'https://localhost:PORT, too.  A seed is {"VAULT": {"SECRET": "text", ...}}; instead\n'
+    .. 'of a text {"value":, "contentType":, "tags":, "attributes":}; its vaults are\n'
     .. "made, too.  Faults: any status, delay=200ms, reset, lost, truncate, html, redirect,\n"
     .. "garbage, big, deep, chunked, forbid=rbac, disabled=GLOB, token-500 and others\n"
     .. "(README, The dev vault), with a chance or first=N, for=5s, op=get, retry-after=S.\n"
@@ -25,8 +25,8 @@ local function define_server(p)
 end
 
 local function define_content(p)
-    p:option("--vault", "a vault's name, of https://NAME.localhost:PORT; may be repeated"):argname("NAME"):count("*")
-        :target("vaults")
+    p:option("--vault", "a vault's name, of https://NAME.localhost:PORT; may be repeated")
+        :argname("NAME"):count("*"):target("vaults")
     p:option("--seed", "secrets to begin with"):argname("FILE.json")
     p:option("--store", "keep secrets in FILE; default: memory"):argname("FILE.db")
     p:option("--page-size", "items of a list answer")

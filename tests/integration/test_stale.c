@@ -155,6 +155,29 @@ static void test_dead(void **state)
     assert_int_equal(get_code(resolver, "busy"), ML_EUNAVAILABLE); /* throttled only */
 }
 
+/* Whose rule takes stale values has been answered with what another rule, whose does
+ * not, had asked for; and what only that one has asked for does not answer. */
+static void test_brought_by_another_rule(void **state)
+{
+    (void)state;
+    ml_err e;
+    assert_int_equal(ml_forget(resolver, NULL, &e), 0);
+    assert_value(resolver, "strict", "value");
+    assert_value(resolver, "name", "value");
+    assert_int_equal(requests(vault, "get", 200), 2); /* set_up's, and one for both */
+    vault_again(vault, "--seed", seed, "--fault", "503:op=get", NULL);
+    added_ms = 10000;
+    assert_value(resolver, "name", "value");
+    assert_non_null(strstr(logged, "answered with a stale value"));
+    vault_again(vault, "--seed", seed, NULL);
+    assert_int_equal(ml_forget(resolver, NULL, &e), 0);
+    added_ms = 40000;
+    assert_value(resolver, "strict", "value");
+    vault_again(vault, "--seed", seed, "--fault", "503:op=get", NULL);
+    added_ms = 50001;
+    assert_int_equal(get_code(resolver, "name"), ML_EUNAVAILABLE);
+}
+
 /* After one failure the vault is left alone for a while, and asked again then. */
 static void test_it_rests(void **state)
 {
@@ -290,6 +313,7 @@ int main(void)
         TEST(test_unavailable),
         TEST(test_throttled),
         TEST(test_dead),
+        TEST(test_brought_by_another_rule),
         TEST(test_it_rests),
         TEST(test_forbidden),
         TEST(test_disabled),

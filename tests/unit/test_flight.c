@@ -434,38 +434,6 @@ static void test_rests(void **state)
     get_value("key", "key 1", 4);
 }
 
-/* A hit of a rule that takes stale values makes a value live on that another rule, which
- * does not, has brought. */
-static void test_a_hit_makes_it_live_longer(void **state)
-{
-    (void)state;
-    ml_keep strict = keep;
-    get_value("key", "key 1", 1);
-    keep.stale_unavailable = true;
-    get_value("key", "key 1", 1);
-    pass(11000); /* over its ttl */
-    source_told.code = ML_EUNAVAILABLE;
-    caller a;
-    get(&a, "key");
-    pass(60);
-    assert_int_equal(a.code, ML_EUNAVAILABLE);
-    ml_kept_key k = ml_kept_key_of(kept, &source, ML_LIT("key"), (ml_str){0});
-    int64_t age_ms = 0;
-    ml_secret *old = ml_kept_stale(ml_kept_peek(kept, &k), 60000, now_ms, &age_ms);
-    assert_non_null(old);
-    assert_in_range(age_ms, 11000, 12000);
-    ml_secret_unref(old);
-    keep = strict; /* who brings it alone does not */
-    source_told.code = 0;
-    get_value("other", "other 1", 3);
-    pass(11000);
-    source_told.code = ML_EUNAVAILABLE;
-    get(&a, "other");
-    pass(60);
-    k = ml_kept_key_of(kept, &source, ML_LIT("other"), (ml_str){0});
-    assert_null(ml_kept_stale(ml_kept_peek(kept, &k), 60000, now_ms, &age_ms));
-}
-
 /* Closing with everything under way: each is told once. */
 static void test_close(void **state)
 {
@@ -524,7 +492,6 @@ int main(void)
         TEST(test_anew),
         TEST(test_changes),
         TEST(test_a_canceled_change_forgets_too),
-        TEST(test_a_hit_makes_it_live_longer),
         TEST(test_rests),
         TEST(test_close),
         TEST(test_traces),

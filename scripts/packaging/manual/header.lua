@@ -73,6 +73,7 @@ local function kind_of(line)
     if line:find("^#define ML_CODES") then return "codes" end
     if line:find("^#define ML_[%u_]+_INIT ") then return "code" end
     if line:find("^#define ML_POLICY_") then return "code" end
+    if line:find("^#define ML_VERSION") or line:find("^#define ML_ABI") then return "code" end
     if line:find("^#") or line:find("ML_CODE_ENUM", 1, true) then return "skip" end
     if line:find('^extern "C"') or line == "}" then return "skip" end
     return "code"
@@ -119,7 +120,7 @@ local function write_head(page, block)
     lines[1] = lines[1]:gsub("^moonlatch%.h %- the (%l)", function(c) return "The " .. c end)
     page:section "description"
     write_comment(page, lines)
-    page:section "errors"
+    page:section "versions"
 end
 
 -- { ["man3/moonlatch.3"] = text, ["man3/ml_open.3"] = ..., ... }
@@ -135,7 +136,11 @@ function M.pages(root, release)
     page:code { "#include <moonlatch.h>", "", "cc ... $(pkg-config --cflags --libs moonlatch)" }
     local blocks = blocks_of(text)
     write_head(page, table.remove(blocks, 1))
-    for _, block in ipairs(blocks) do writers[block.kind](page, block) end
+    for i, block in ipairs(blocks) do
+        local following = blocks[i + 1]
+        if following and following.kind == "codes" then page:section "errors" end
+        writers[block.kind](page, block)
+    end
     page:see_also { "moonlatch(1)" }
     local pages = { ["man3/moonlatch.3"] = page:text() }
     for _, name in ipairs(names) do
