@@ -12,6 +12,7 @@
 #include <stdatomic.h>
 #include <stdbool.h>
 #include <sys/socket.h>
+#include <sys/syscall.h>
 #include <sys/wait.h>
 #include <unistd.h>
 
@@ -145,7 +146,23 @@ static void test_inside_done_with_others(void **state)
 typedef struct door {
     ml_resolver *r;
     atomic_bool is_held, may_open;
+    _Atomic pid_t closer, late;
 } door;
+
+/* It waits for a lock and goes on waiting.  That a thread sleeps does not say so: on a
+ * busy machine, or under valgrind, it may not have begun. */
+static void await_locked_out(const _Atomic pid_t *tid)
+{
+    for (int calm_ms = 0; calm_ms < CALM_MS; calm_ms++) {
+        char path[64];
+        long number = -1;
+        snprintf(path, sizeof(path), "/proc/self/task/%d/syscall", (int)*tid);
+        FILE *f = *tid ? fopen(path, "r") : NULL;
+        if (!f || fscanf(f, "%ld", &number) != 1 || number != SYS_futex) calm_ms = 0;
+        if (f) fclose(f);
+        usleep(1000);
+    }
+}
 
 static void hold(void *arg, ml_log_level level, const char *area, const char *text)
 {
@@ -164,8 +181,15 @@ static void *get_home(void *arg)
     return NULL;
 }
 
+static void *come_late(void *arg)
+{
+    ((door *)arg)->late = gettid();
+    return get_home(arg);
+}
+
 static void *close_door(void *arg)
 {
+    ((door *)arg)->closer = gettid();
     ml_close(((door *)arg)->r);
     return NULL;
 }
@@ -187,9 +211,9 @@ static void test_while_others_come_in(void **state)
         assert_int_equal(pthread_create(&inside, NULL, get_home, &d), 0);
         while (!d.is_held) usleep(1000);
         assert_int_equal(pthread_create(&closer, NULL, close_door, &d), 0);
-        usleep(20 * 1000);
-        assert_int_equal(pthread_create(&late, NULL, get_home, &d), 0);
-        usleep(20 * 1000);
+        await_locked_out(&d.closer);
+        assert_int_equal(pthread_create(&late, NULL, come_late, &d), 0);
+        await_locked_out(&d.late);
         d.may_open = true;
         pthread_join(inside, NULL);
         pthread_join(late, NULL);
