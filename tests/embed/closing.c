@@ -154,11 +154,11 @@ typedef struct door {
 static void await_locked_out(const _Atomic pid_t *tid)
 {
     for (int calm_ms = 0; calm_ms < CALM_MS; calm_ms++) {
-        char path[64];
-        long number = -1;
+        char path[64], line[200] = "";
         snprintf(path, sizeof(path), "/proc/self/task/%d/syscall", (int)*tid);
         FILE *f = *tid ? fopen(path, "r") : NULL;
-        if (!f || fscanf(f, "%ld", &number) != 1 || number != SYS_futex) calm_ms = 0;
+        bool is_read = f && fgets(line, sizeof(line), f);
+        if (!is_read || strtol(line, NULL, 10) != SYS_futex) calm_ms = 0;
         if (f) fclose(f);
         usleep(1000);
     }
