@@ -6,9 +6,7 @@
 #include "azure/vault.h"
 
 #include <limits.h>
-#include <stddef.h>
 #include <stdio.h>
-#include <string.h>
 
 #include "azure/vault_errors.h"
 #include "base/err.h"
@@ -22,6 +20,10 @@ typedef struct span {
     size_t n;
 } span;
 
+typedef struct tag_span {
+    span name, value;
+} tag_span;
+
 /* One bundle or list item being read. */
 typedef struct bundle {
     ml_buf texts;
@@ -32,8 +34,7 @@ typedef struct bundle {
     size_t n_tags;
     bool has_value;
     ml_attributes attributes;
-    span tag_names[TAGS_MAX]; /* n_tags of them */
-    span tag_values[TAGS_MAX];
+    tag_span *tags; /* room for TAGS_MAX */
 } bundle;
 
 void ml_vault_answer_init(ml_vault_answer *a)
@@ -117,9 +118,10 @@ static bool read_tags(ml_json *j, bundle *b)
     if (!ml_json_enter_object(j)) return false;
     while (ml_json_next_key(j, &key)) {
         if (b->n_tags == TAGS_MAX) return false;
-        b->tag_values[b->n_tags] = (span){0};
-        if (!store(key, &b->texts, &b->tag_names[b->n_tags])) return false;
-        if (!read_text(j, &b->texts, &b->tag_values[b->n_tags])) return false;
+        tag_span *tag = &b->tags[b->n_tags];
+        *tag = (tag_span){0};
+        if (!store(key, &b->texts, &tag->name)) return false;
+        if (!read_text(j, &b->texts, &tag->value)) return false;
         b->n_tags++;
     }
     return true;
@@ -228,7 +230,7 @@ static int make_secret(const job *w, const bundle *b, ml_secret **out)
                           .n_tags = b->n_tags,
                           .attributes = b->attributes};
     for (size_t i = 0; i < b->n_tags; i++) {
-        tags[i] = (ml_tag){view(b, b->tag_names[i]), view(b, b->tag_values[i])};
+        tags[i] = (ml_tag){view(b, b->tags[i].name), view(b, b->tags[i].value)};
     }
     if (w->call->op != ML_VAULT_BACKUP) {
         int rc = take_id(w, b, &f.key, &f.version);
@@ -238,10 +240,9 @@ static int make_secret(const job *w, const bundle *b, ml_secret **out)
     return *out ? 0 : fail(w, ML_ENOMEM, NULL);
 }
 
-static void begin(bundle *b, size_t max)
+static void begin(bundle *b, tag_span tags[TAGS_MAX], size_t max)
 {
-    memset(b, 0, offsetof(bundle, tag_names));
-    b->attributes.enabled = true;
+    *b = (bundle){.attributes.enabled = true, .tags = tags};
     ml_buf_init(&b->texts, max);
 }
 
@@ -249,9 +250,10 @@ static void begin(bundle *b, size_t max)
 static int parse_object(const job *w, ml_json *j, ml_secret **out)
 {
     bundle b;
+    tag_span tags[TAGS_MAX];
     ml_vault_op op = w->call->op;
     bool wants_value = op == ML_VAULT_GET || op == ML_VAULT_BACKUP;
-    begin(&b, j->text.n + 1);
+    begin(&b, tags, j->text.n + 1);
     int rc = 0;
     if (!read_bundle(j, wants_value, &b)) {
         rc = fail_reading(w, &b, j);
