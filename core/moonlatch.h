@@ -150,7 +150,7 @@ typedef struct ml_clock {
 } ml_clock;
 
 /* What happens, for the host's own metrics; times to a millisecond.  Labels are verbs,
- * outcomes, statuses, aliases of sources, places of rules ("policy.lua:12"); no names.
+ * outcomes, statuses, sources' aliases, rules' places ("a.lua:12"); no names or values.
  *
  *   moonlatch_call_seconds{verb, rule, outcome}      histogram: hits excepted
  *   moonlatch_source_seconds{verb, source, outcome}  histogram: waiting for a source
