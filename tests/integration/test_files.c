@@ -5,6 +5,7 @@
 #include <dirent.h>
 #include <fcntl.h>
 #include <pthread.h>
+#include <sched.h>
 #include <stdatomic.h>
 #include <sys/stat.h>
 #include <unistd.h>
@@ -223,6 +224,9 @@ static ml_resolver *mounts; /* mnt alone */
 static atomic_bool is_over;
 static atomic_int wrong, right;
 
+enum { READERS = 3, SWAPS = 100 };
+static atomic_int rounds[READERS]; /* that each has begun */
+
 static void note(bool is_fine, const ml_err *e)
 {
     if (is_fine)
@@ -234,9 +238,10 @@ static void note(bool is_fine, const ml_err *e)
 /* Whatever version is current: user is there, and nothing else ever happens to it. */
 static void *read_on(void *arg)
 {
-    (void)arg;
+    atomic_int *begun = arg;
     ml_err e;
     while (!is_over) {
+        atomic_fetch_add(begun, 1);
         ml_secret *s = NULL;
         ml_answer *a = NULL;
         size_t n = 0;
@@ -285,16 +290,29 @@ static void swap(int n)
     assert_int_equal(rmdir(path), 0);
 }
 
+/* So that one call meets few swaps, however long its thread does not run: a get says
+ * that a directory is being replaced after eight. */
+static void wait_for_readers(void)
+{
+    for (int i = 0; i < READERS; i++) {
+        int seen = rounds[i];
+        while (rounds[i] == seen) sched_yield();
+    }
+}
+
 /* As kubelet brings new versions, while others read. */
 static void test_swaps(void **state)
 {
     (void)state;
-    enum { READERS = 3, SWAPS = 300 };
     pthread_t readers[READERS];
     char last[16];
     mounts = open_on_directory("mnt");
-    for (int i = 0; i < READERS; i++) pthread_create(&readers[i], NULL, read_on, NULL);
-    for (int n = 2; n <= SWAPS; n++) swap(n);
+    for (int i = 0; i < READERS; i++)
+        pthread_create(&readers[i], NULL, read_on, &rounds[i]);
+    for (int n = 2; n <= SWAPS; n++) {
+        swap(n);
+        wait_for_readers();
+    }
     snprintf(last, sizeof(last), "u%d", SWAPS);
     expect("mnt/user", 0, last); /* the next get sees it */
     is_over = true;
