@@ -1,4 +1,5 @@
 /* request.c - one call in flight: from the cache or as a task, to its answer. */
+#include <stddef.h>
 #include <stdio.h>
 #include <string.h>
 
@@ -71,7 +72,7 @@ static bool copy_key(ml_request *q, const ml_call *c)
 
 ml_request *ml_request_new(ml_resolver *r, const ml_call *call, ml_err *e)
 {
-    ml_request *q = ml_calloc(1, sizeof(*q));
+    ml_request *q = ml_alloc_with_err(sizeof(*q), offsetof(ml_request, err));
     ml_answer *answer = ml_calloc(1, sizeof(*answer));
     if (!q || !answer) {
         ml_free(q);
@@ -133,6 +134,11 @@ static void remember(ml_request *q, const ml_op *op)
                    q->err.code, ml_task_fresh_until_ms(op));
 }
 
+static void take_error(ml_request *q, const ml_op *op)
+{
+    if (op->err.code) ml_err_copy(&q->err, &op->err);
+}
+
 static void take_answer(ml_request *q, ml_op *op)
 {
     ml_answer *a = q->answer;
@@ -175,7 +181,7 @@ static void finish(ml_request *q)
 static void on_hit(ml_op *op, void *arg)
 {
     ml_request *q = arg;
-    q->err = op->err;
+    take_error(q, op);
     if (op->is_canceled) ml_fail(&q->err, ML_ECANCELED, "canceled");
     if (q->err.code == 0) take_answer(q, op);
     finish(q);
@@ -228,7 +234,7 @@ static void end_telling(ml_request *q, const ml_op *op)
 static void on_task(ml_op *op, void *arg)
 {
     ml_request *q = arg;
-    q->err = op->err;
+    take_error(q, op);
     if (q->err.code == 0) {
         take_answer(q, op);
         q->answer->text = ml_dup(ml_task_text(op));

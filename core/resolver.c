@@ -39,12 +39,16 @@ static bool is_inside_done(const ml_resolver *r)
 static bool call_host(ml_resolver *r, ml_fetch *f, ml_request *q)
 {
     visit here = {r, innermost};
+    static const ml_err none;
+    ml_err e;
+    bool has_failed = q && q->err.code;
+    if (has_failed) ml_err_copy(&e, &q->err);
     pthread_mutex_unlock(&r->lock);
     innermost = &here;
     if (f)
         ml_hosted_call(f);
     else
-        q->done(q, q->answer, &q->err, q->arg);
+        q->done(q, q->answer, has_failed ? &e : &none, q->arg);
     innermost = here.outer;
     if (!ml_resolver_is_alive(r)) return false;
     pthread_mutex_lock(&r->lock);
@@ -368,7 +372,7 @@ static int run(ml_resolver *r, const ml_call *call, ml_answer **out, ml_err *e)
     if (q && !wait_until_finished(r, q)) return ml_resolver_check_alive(r, e);
     int code = q ? q->err.code : e->code;
     if (q && code) {
-        *e = q->err;
+        ml_err_copy(e, &q->err);
     } else if (q) {
         *out = q->answer;
         q->answer = NULL;

@@ -339,7 +339,7 @@ ml_op *ml_token_start(ml_azure *a, const ml_token_want *want, ml_op_done *done,
 {
     ml_loop *loop = a->client->loop;
     ml_token_entry *t = find_or_add(a, want);
-    waiter *w = t ? ml_calloc(1, sizeof(*w)) : NULL;
+    waiter *w = t ? ml_op_alloc(sizeof(*w)) : NULL;
     if (!w) return NULL;
     ml_op_init(&w->op, loop, cancel_waiter, destroy_waiter);
     w->op.done = done;

@@ -412,7 +412,7 @@ static void begin(request *r)
 ml_op *ml_vault_start(ml_vault *v, const ml_vault_call *call, int64_t deadline_ms,
                       ml_trace *trace, ml_op_done *done, void *arg)
 {
-    request *r = ml_calloc(1, sizeof(*r));
+    request *r = ml_op_alloc(sizeof(*r));
     if (!r) return NULL;
     if (!ml_vault_call_copy(&r->call, call)) {
         ml_free(r);

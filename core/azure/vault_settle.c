@@ -170,7 +170,7 @@ ml_op *ml_vault_run(ml_vault *v, const ml_vault_call *call, int64_t deadline_ms,
 {
     if (!is_change(call->op))
         return ml_vault_start(v, call, deadline_ms, trace, done, arg);
-    settling *s = ml_calloc(1, sizeof(*s));
+    settling *s = ml_op_alloc(sizeof(*s));
     if (!s) return NULL;
     if (!ml_vault_call_copy(&s->call, call)) {
         ml_free(s);

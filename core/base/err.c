@@ -5,6 +5,8 @@
 #include <stdio.h>
 #include <string.h>
 
+#include "base/mem.h"
+
 typedef struct code_row {
     int code;
     const char *outcome;
@@ -49,6 +51,32 @@ int ml_code_of_name(const char *name)
 void ml_err_clear(ml_err *e)
 {
     if (e) *e = (ml_err){0};
+}
+
+void *ml_alloc_with_err(size_t bytes, size_t err_at)
+{
+    size_t behind = err_at + sizeof(ml_err);
+    char *p = ml_malloc(bytes);
+    if (!p) return NULL;
+    ml_err *e = (ml_err *)(void *)(p + err_at);
+    memset(p, 0, err_at);
+    e->code = e->http_status = e->retry_after_ms = 0;
+    e->source[0] = e->key[0] = e->service_code[0] = e->request_id[0] = '\0';
+    e->text[0] = '\0';
+    memset(p + behind, 0, bytes - behind);
+    return p;
+}
+
+void ml_err_copy(ml_err *to, const ml_err *from)
+{
+    *to = (ml_err){.code = from->code,
+                   .http_status = from->http_status,
+                   .retry_after_ms = from->retry_after_ms};
+    memcpy(to->source, from->source, strlen(from->source));
+    memcpy(to->key, from->key, strlen(from->key));
+    memcpy(to->service_code, from->service_code, strlen(from->service_code));
+    memcpy(to->request_id, from->request_id, strlen(from->request_id));
+    memcpy(to->text, from->text, strlen(from->text));
 }
 
 int ml_fail(ml_err *e, int code, const char *fmt, ...)

@@ -8,6 +8,14 @@ int ml_fail(ml_err *e, int code, const char *fmt, ...)
     __attribute__((format(printf, 3, 4)));
 /* Clears every field. */
 void ml_err_clear(ml_err *e);
+/* Memory of a struct that has an ml_err at an offset: all of it zero, but for what is
+ * behind the "" of the error's strings.  An error is the larger part of what has one,
+ * and few happen: memory that is not touched costs nothing.  So it goes to others by
+ * ml_err_copy.  For ml_free; NULL: out of memory. */
+void *ml_alloc_with_err(size_t bytes, size_t err_at);
+/* Every byte of `to` is written, and none that is behind the end of a string is read.
+ */
+void ml_err_copy(ml_err *to, const ml_err *from);
 /* Copies at most size-1 printable bytes; control bytes become '?'.  Text that comes
  * from a service goes through here before it may enter an ml_err or a log line. */
 void ml_copy_printable(char *out, size_t size, const char *p, size_t n);

@@ -204,7 +204,7 @@ static int begin(child *c)
 ml_op *ml_child_start(ml_loop *l, ml_child_request *q, ml_trace *trace,
                       ml_op_done *done, void *arg)
 {
-    child *c = ml_calloc(1, sizeof(*c));
+    child *c = ml_op_alloc(sizeof(*c));
     if (!c) {
         ml_child_request_fini(q);
         return NULL;

@@ -342,7 +342,7 @@ static void make_request_id(ml_loop *l, char out[40])
 ml_op *ml_http_start(const ml_http_client *c, ml_http_request *q, bool retry,
                      ml_trace *trace, ml_op_done *done, void *arg)
 {
-    ml_http *h = ml_calloc(1, sizeof(*h));
+    ml_http *h = ml_op_alloc(sizeof(*h));
     if (!h) {
         ml_http_request_fini(q);
         return NULL;

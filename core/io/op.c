@@ -3,14 +3,23 @@
 
 #include <assert.h>
 #include <stdarg.h>
+#include <stddef.h>
 #include <stdio.h>
 
+#include "base/err.h"
 #include "io/loop.h"
+
+void *ml_op_alloc(size_t bytes)
+{
+    return ml_alloc_with_err(bytes, offsetof(ml_op, err));
+}
 
 void ml_op_init(ml_op *op, ml_loop *loop, void (*cancel)(ml_op *),
                 void (*destroy)(ml_op *))
 {
-    *op = (ml_op){.loop = loop, .cancel = cancel, .destroy = destroy};
+    op->loop = loop;
+    op->cancel = cancel;
+    op->destroy = destroy;
     ml_loop_adopt(loop, op);
 }
 

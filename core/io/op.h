@@ -25,16 +25,19 @@ struct ml_op {
     void *arg;
     void (*cancel)(ml_op *op);  /* set by the kind of op; called at most once */
     void (*destroy)(ml_op *op); /* frees the whole thing */
-    ml_err err;
-    ml_secret *secret;      /* owned: what a get brought */
-    ml_secrets list;        /* owned: what a list brought */
-    int64_t fresh_until_ms; /* how long an answer made of this holds; 0: not said */
+    ml_err err;                 /* from ml_op_alloc: 0, and "" */
+    ml_secret *secret;          /* owned: what a get brought */
+    ml_secrets list;            /* owned: what a list brought */
+    int64_t fresh_until_ms;     /* how long an answer made of this holds; 0: not said */
     bool is_canceled;
     bool is_finished;
     ml_op *next_ready; /* private to the loop, like the two below */
     ml_op *prev_live, *next_live;
 };
 
+/* Memory of an op, of so many bytes (ml_alloc_with_err): for ml_op_init, or ml_free.
+ * NULL: out of memory. */
+void *ml_op_alloc(size_t bytes);
 void ml_op_init(ml_op *op, ml_loop *loop, void (*cancel)(ml_op *),
                 void (*destroy)(ml_op *));
 /* Releases secret and list; for use by destroy functions. */

@@ -252,7 +252,7 @@ static int memo_wait(lua_State *L)
                           "memo:once(\"%s\") waits for itself: it is asked inside of "
                           "its own function",
                           name);
-    waiter *w = ml_calloc(1, sizeof(*w));
+    waiter *w = ml_op_alloc(sizeof(*w));
     if (!w) return ml_script_nomem(L);
     ml_op_init(&w->op, ml_vm_of(L)->host->loop, cancel, destroy);
     w->op.done = ml_task_wake;

@@ -429,7 +429,7 @@ ml_op *ml_task_start(ml_vm *vm, const ml_call *call, int64_t deadline_ms,
         ml_fail(e, ML_EPOLICY, "no policy is loaded");
         return NULL;
     }
-    ml_task *t = ml_calloc(1, sizeof(*t));
+    ml_task *t = ml_op_alloc(sizeof(*t));
     if (!t) {
         ml_fail(e, ML_ENOMEM, "out of memory");
         return NULL;

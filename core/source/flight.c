@@ -174,7 +174,7 @@ static void destroy_waiter(ml_op *op)
 ml_waiter *ml_flight_join(ml_flight *f, const ml_keep_call *how, int64_t deadline_ms,
                           ml_trace *trace, ml_op_done *done, void *arg)
 {
-    ml_waiter *w = ml_calloc(1, sizeof(*w));
+    ml_waiter *w = ml_op_alloc(sizeof(*w));
     if (!w) return NULL;
     ml_op_init(&w->op, f->loop, cancel_waiter, destroy_waiter);
     w->op.done = done;

@@ -392,7 +392,7 @@ static ml_fetch *new_fetch(hosted_source *s, supplied *by, const ml_source_call 
 static ml_op *start_fetch(hosted_source *s, supplied *by, const ml_source_call *c,
                           ml_op_done *done, void *arg)
 {
-    hosted_op *o = ml_calloc(1, sizeof(*o));
+    hosted_op *o = ml_op_alloc(sizeof(*o));
     ml_fetch *f = new_fetch(s, by, c);
     if (!o || !f) {
         ml_free(o);

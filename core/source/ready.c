@@ -17,7 +17,7 @@ static void destroy(ml_op *op)
 
 ml_op *ml_ready_new(ml_loop *loop, ml_op_done *done, void *arg)
 {
-    ml_op *op = ml_calloc(1, sizeof(*op));
+    ml_op *op = ml_op_alloc(sizeof(*op));
     if (!op) return NULL;
     ml_op_init(op, loop, cancel, destroy);
     op->done = done;

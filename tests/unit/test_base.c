@@ -1,6 +1,7 @@
 /* test_base.c - strings, buffers, secrets, errors: the ground everything stands on. */
 #include <setjmp.h>
 #include <stdarg.h>
+#include <stddef.h>
 #include <stdlib.h>
 #include <string.h>
 
@@ -139,6 +140,62 @@ static void test_codes(void **state)
     assert_int_equal(ml_fail(NULL, ML_EPOLICY, "ignored"), ML_EPOLICY);
 }
 
+typedef struct has_err {
+    int before[7];
+    ml_err err;
+    char behind[40];
+} has_err;
+
+static bool is_zero(const void *p, size_t n)
+{
+    static const char zero[sizeof(has_err)];
+    return memcmp(p, zero, n) == 0;
+}
+
+/* What is not written of an error's memory may be anything. */
+static has_err *spoil_the_rest(has_err *h)
+{
+    char *const texts[] = {h->err.source, h->err.key, h->err.service_code,
+                           h->err.request_id, h->err.text};
+    const size_t sizes[] = {sizeof(h->err.source), sizeof(h->err.key),
+                            sizeof(h->err.service_code), sizeof(h->err.request_id),
+                            sizeof(h->err.text)};
+    for (int i = 0; i < 5; i++) {
+        size_t n = strlen(texts[i]) + 1;
+        memset(texts[i] + n, 0xa5, sizes[i] - n);
+    }
+    return h;
+}
+
+static void test_err_is_empty(void **state)
+{
+    (void)state;
+    has_err *h = spoil_the_rest(ml_alloc_with_err(sizeof(*h), offsetof(has_err, err)));
+    ml_err e;
+    assert_true(is_zero(h->before, sizeof(h->before)));
+    assert_true(is_zero(h->behind, sizeof(h->behind)));
+    memset(&e, 0x5a, sizeof(e));
+    ml_err_copy(&e, &h->err);
+    assert_true(is_zero(&e, sizeof(e)));
+    free(h);
+}
+
+/* To the last byte of each string, and nothing of what was behind it. */
+static void test_err_copy(void **state)
+{
+    (void)state;
+    has_err *h = ml_alloc_with_err(sizeof(*h), offsetof(has_err, err));
+    ml_err want = {-3, 429, 1500, "prod", "", "SecretDisabled", "r-1", "line 3"};
+    ml_err e;
+    memset(want.key, 'k', sizeof(want.key) - 1);
+    h->err = want;
+    spoil_the_rest(h);
+    memset(&e, 0x5a, sizeof(e));
+    ml_err_copy(&e, &h->err);
+    assert_memory_equal(&e, &want, sizeof(e));
+    free(h);
+}
+
 static void test_copy_printable(void **state)
 {
     (void)state;
@@ -180,6 +237,8 @@ int main(void)
         cmocka_unit_test(test_utf8),
         cmocka_unit_test(test_numbers),
         cmocka_unit_test(test_codes),
+        cmocka_unit_test(test_err_is_empty),
+        cmocka_unit_test(test_err_copy),
         cmocka_unit_test(test_copy_printable),
         cmocka_unit_test(test_trace_is_bounded),
     };
