@@ -28,6 +28,7 @@ typedef struct ml_vault_call {
     ml_vault_op op;
     ml_str key;
     ml_str version;         /* empty: the latest */
+    ml_str name;            /* GET: what the secret is called; empty: nothing yet */
     const ml_secret *value; /* SET, RESTORE */
     bool has_content_type;
     ml_str content_type;

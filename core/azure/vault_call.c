@@ -38,6 +38,7 @@ bool ml_vault_call_copy(ml_vault_call *to, const ml_vault_call *from)
     *to = *from;
     bool ok = copy_str(&to->key);
     ok = copy_str(&to->version) && ok;
+    ok = copy_str(&to->name) && ok;
     ok = copy_str(&to->content_type) && ok;
     to->value = ml_secret_ref((ml_secret *)(uintptr_t)from->value);
     ok = copy_tags(to, from) && ok;
@@ -54,6 +55,7 @@ void ml_vault_call_fini(ml_vault_call *c)
     ml_free((ml_tag *)(uintptr_t)c->tags);
     free_str(c->key);
     free_str(c->version);
+    free_str(c->name);
     free_str(c->content_type);
     ml_secret_unref((ml_secret *)(uintptr_t)c->value);
     *c = (ml_vault_call){0};

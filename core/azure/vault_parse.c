@@ -222,6 +222,7 @@ static int make_secret(const job *w, const bundle *b, ml_secret **out)
     ml_tag tags[TAGS_MAX];
     ml_secret_fields f = {.has_value = b->has_value,
                           .value = view(b, b->value),
+                          .name = w->call->name,
                           .source = ml_str_of(w->source),
                           .key = w->call->key,
                           .content_type = view(b, b->content_type),

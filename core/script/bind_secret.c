@@ -110,6 +110,10 @@ int ml_script_with_name(lua_State *L)
     size_t n;
     const char *name = luaL_checklstring(L, 2, &n);
     ml_secret_handle *h = ml_script_push_handle(L);
+    if (ml_str_eq(ml_str_of(ml_secret_name(s)), (ml_str){name, n})) {
+        lua_settop(L, 1);
+        return 1;
+    }
     ml_secret *named = ml_secret_with_name(s, (ml_str){name, n});
     if (!named) return ml_script_nomem(L);
     ml_script_open_handle(h, named, ml_task_secrets(L));

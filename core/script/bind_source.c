@@ -204,6 +204,7 @@ static void read_call(lua_State *L, int args, ml_source_call *c)
     c->key = ml_script_opt_str(L, args, "key");
     c->version = ml_script_opt_str(L, args, "version");
     if (c->verb == ML_GET) return; /* the rest describes a change */
+    c->name = ml_script_opt_str(L, args, "name");
     c->value = ml_script_opt_secret(L, args, "value");
     c->content_type = ml_script_opt_str(L, args, "content_type");
     c->has_content_type = c->content_type.p != NULL;

@@ -68,6 +68,7 @@ static ml_op *start(ml_source *s, const ml_source_call *c, ml_op_done *done, voi
     ml_vault_call call = {.op = op,
                           .key = c->key,
                           .version = c->version,
+                          .name = c->name,
                           .value = c->value,
                           .has_content_type = c->has_content_type,
                           .content_type = c->content_type,

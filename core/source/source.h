@@ -10,6 +10,7 @@ typedef struct ml_source_call {
     ml_verb verb; /* any but ML_EXPLAIN */
     ml_str key;
     ml_str version;   /* empty: the latest */
+    ml_str name;      /* ML_GET: how who asks calls it; a hint: it saves a copy later */
     ml_secret *value; /* ML_PUT, ML_RESTORE; borrowed, referenced if kept */
     bool has_content_type;
     ml_str content_type;

@@ -1,11 +1,12 @@
 -- plan.lua - rules + name -> plan.  Pure: no source is asked, nothing waits.
 --
 -- A plan is an array of steps, each plain data:
---   { source = <entry of sources.lua>, key = "...", version = "..." | nil,
+--   { source = <entry of sources.lua>, key = "...", version = "..." | nil, name = "...",
 --     on = { outcome = "next"|"stop"|"stale"|"default" }, refused = "why" | nil,
 --     after = what is done to the secret that is found (after.lua) | nil,
 --     keep = what keep.lua made of the rule | nil }
--- and the rule that made it.  The first rule that matches decides.
+-- and the rule that made it.  The first rule that matches decides.  A step has what a
+-- source is asked by: it is handed to source:call as it is.
 --
 -- Every rule that policy.lua makes is a table of one shape; modules of their own (such as
 -- moonlatch.airflow) return one of the same shape, with kind = "custom":
@@ -67,7 +68,7 @@ local function request_for(rule, name, captures, context)
 end
 
 -- What a map function returned -> steps, or nil, text.
-local function check_steps(rule, given)
+local function check_steps(rule, name, given)
   if type(given) == "table" and given.source ~= nil then given = { given } end
   if type(given) ~= "table" or #given == 0 then
     return nil, "map must return a step (source:key(...)) or a list of them, not "
@@ -86,7 +87,7 @@ local function check_steps(rule, given)
         :format(i)
     end
     steps[i] = {
-      source = source, key = s.key, version = s.version,
+      source = source, key = s.key, version = s.version, name = name,
       on = rule.kind == "custom" and s.on or rule.on, after = rule.after, keep = rule.keep,
       empty = rule.kind == "custom" and s.empty or nil,
       holds = rule.kind == "custom" and s.holds or nil,
@@ -103,7 +104,7 @@ local function mapped(rule, name, captures, context)
     if rule.kind == "custom" then return nil, fault.of(why, "policy") end
     return nil, fault.new("policy", fault.text_of(why))
   end
-  local steps, problem = check_steps(rule, given)
+  local steps, problem = check_steps(rule, name, given)
   if not steps then return nil, fault.new("policy", problem) end
   return steps
 end

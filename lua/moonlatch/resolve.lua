@@ -56,10 +56,9 @@ end
 local function ask(step, call, rule)
   local version, refused = version_of(step, call, rule)
   if refused then return nil, refused end
-  local secret, f = step.source.raw:call("get", {
-    key = step.key, version = version, keep = step.keep, refresh = call.refresh,
-    name = call.name,
-  })
+  if version then step.version = version end
+  if call.refresh then step.refresh = call.refresh end
+  local secret, f = step.source.raw:call("get", step)
   if not secret then return nil, placed(fault.of(f, "invalid"), step) end
   return answer_of(step, secret)
 end

@@ -57,7 +57,7 @@ local function steps_function(rule, spec, entries)
       local key = keys[i]
       for j = 1, n_entries do
         n = n + 1
-        steps[n] = { source = entries[j], key = key, on = on, keep = kept }
+        steps[n] = { source = entries[j], key = key, name = name, on = on, keep = kept }
       end
     end
     return steps

@@ -370,6 +370,20 @@ static void test_secret_metadata(void **state)
         "n fake now-1 v1 text/plain blue true 7 nil");
 }
 
+/* Who has the name already stays the same handle. */
+static void test_with_name(void **state)
+{
+    assert_text(*state,
+                SOURCE
+                "return function()\n"
+                "  local x = core.with_name(s:call('get', {key = 'now-1'}), 'n')\n"
+                "  return {text = tostring(core.with_name(x, 'n') == x) ..\n"
+                "    tostring(core.with_name(x, 'm') == x) ..\n"
+                "    core.with_name(x, 'm'):name() .. x:name()}\n"
+                "end",
+                "truefalsemn");
+}
+
 /* A handle of one call is closed when the call ends; one of the policy is not. */
 static void test_handles_are_closed(void **state)
 {
@@ -458,6 +472,7 @@ int main(void)
         cmocka_unit_test_setup_teardown(test_cancel, open_fixture, close_fixture),
         cmocka_unit_test_setup_teardown(test_secret_is_opaque, open_fixture,
                                         close_fixture),
+        cmocka_unit_test_setup_teardown(test_with_name, open_fixture, close_fixture),
         cmocka_unit_test_setup_teardown(test_secret_metadata, open_fixture,
                                         close_fixture),
         cmocka_unit_test_setup_teardown(test_handles_are_closed, open_fixture,

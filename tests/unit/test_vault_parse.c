@@ -59,6 +59,24 @@ static void test_bundle(void **state)
     ml_vault_answer_fini(&a);
 }
 
+/* A name that is known beforehand is the secret's; otherwise it has none yet. */
+static void test_name(void **state)
+{
+    (void)state;
+    ml_vault_answer a;
+    ml_err e;
+    static const char body[] = "{\"value\":\"v\",\"id\":\"" ID "/" VERSION "\"}";
+    ml_vault_call named = get;
+    named.name = ML_LIT("billing/db");
+    assert_int_equal(parse(&named, 200, body, &a, &e), 0);
+    assert_string_equal(ml_secret_name(a.secret), "billing/db");
+    assert_string_equal(ml_secret_key(a.secret), "db-pass");
+    ml_vault_answer_fini(&a);
+    assert_int_equal(parse(&get, 200, body, &a, &e), 0);
+    assert_string_equal(ml_secret_name(a.secret), "");
+    ml_vault_answer_fini(&a);
+}
+
 static void test_good_bundles(void **state)
 {
     (void)state;
@@ -305,9 +323,12 @@ static void test_lists(void **state)
 
 int main(void)
 {
-    const struct CMUnitTest tests[] = {
-        cmocka_unit_test(test_bundle),           cmocka_unit_test(test_good_bundles),
-        cmocka_unit_test(test_bad_bundles),      cmocka_unit_test(test_hostile_bundles),
-        cmocka_unit_test(test_other_operations), cmocka_unit_test(test_lists)};
+    const struct CMUnitTest tests[] = {cmocka_unit_test(test_bundle),
+                                       cmocka_unit_test(test_name),
+                                       cmocka_unit_test(test_good_bundles),
+                                       cmocka_unit_test(test_bad_bundles),
+                                       cmocka_unit_test(test_hostile_bundles),
+                                       cmocka_unit_test(test_other_operations),
+                                       cmocka_unit_test(test_lists)};
     return cmocka_run_group_tests(tests, NULL, NULL);
 }
