@@ -61,8 +61,10 @@ static bool split_host(ml_str text, ml_uri *u)
     }
     size_t end = ml_str_find(text, ':');
     u->host = (ml_str){text.p, end};
-    u->is_address = is_address(AF_INET, u->host);
-    return is_host_name(u->host) && split_port(tail(text, end), u);
+    if (!is_host_name(u->host)) return false;
+    char last = u->host.p[end - 1]; /* few names end in a digit, all addresses do */
+    u->is_address = last >= '0' && last <= '9' && is_address(AF_INET, u->host);
+    return split_port(tail(text, end), u);
 }
 
 bool ml_uri_split(ml_str text, ml_uri *u)

@@ -105,6 +105,7 @@ static size_t on_body(char *p, size_t size, size_t n, void *arg)
 
 static void keep(char *out, size_t size, ml_str value)
 {
+    value = ml_str_trim(value);
     ml_copy_printable(out, size, value.p, value.n);
 }
 
@@ -112,6 +113,7 @@ static void keep(char *out, size_t size, ml_str value)
 static void keep_challenge(ml_exchange *x, ml_str value)
 {
     ml_http_response *r = x->response;
+    value = ml_str_trim(value);
     if (r->n_challenges == ML_HTTP_MAX_CHALLENGES || value.n > MAX_CHALLENGE_BYTES)
         return;
     char *copy = ml_malloc(value.n + 1);
@@ -154,21 +156,19 @@ static void forget_answer(ml_exchange *x)
 static size_t on_header(char *p, size_t size, size_t n, void *arg)
 {
     ml_exchange *x = arg;
-    ml_str line = ml_str_trim((ml_str){p, size * n});
+    ml_str line = {p, size * n};
     if (ml_str_starts(line, ML_LIT("HTTP/"))) {
         forget_answer(x);
         return size * n;
     }
     size_t colon = ml_str_find(line, ':');
-    if (x->request->keeps_headers && colon < line.n) {
-        ml_buf_add_str(&x->response->headers, line);
+    if (colon == line.n) return size * n;
+    if (x->request->keeps_headers) {
+        ml_buf_add_str(&x->response->headers, ml_str_trim(line));
         ml_buf_add_char(&x->response->headers, '\0');
         x->has_no_room |= x->response->headers.failed && !x->response->headers.is_full;
     }
-    if (colon < line.n) {
-        ml_str value = {line.p + colon + 1, line.n - colon - 1};
-        on_header_line(x, (ml_str){line.p, colon}, ml_str_trim(value));
-    }
+    on_header_line(x, (ml_str){p, colon}, (ml_str){p + colon + 1, line.n - colon - 1});
     return x->has_no_room ? 0 : size * n; /* 0 makes curl give up */
 }
 
