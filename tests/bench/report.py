@@ -3,6 +3,8 @@
     report.py table|json [--save | --quick]
 
 Every row of ROWS is printed; a sample that is missing is an error, not an empty row.
+Numbers are medians.  Of two programs that run by turns the ratio is taken pair by pair, and
+then the median of these: a machine's speed drifts, and two neighbours share it.
 Others' clients have rows when they were measured.
 Ratios that are 15 % worse than those of the last run that was saved (last.json, in the
 repository) are told on stderr, and fail nothing: machines differ.  --save saves these;
@@ -32,10 +34,10 @@ def of_threads(n, few):
 # way is better, and no limit): from medians m[...].
 ROWS = [
     ("cold gets, concurrent", lambda m: m["gets_per_s"], "gets/s",
-     lambda m: m["gets_per_s"] / m["bare_gets_per_s"],
+     lambda m: m["gets_per_s", "bare_gets_per_s"],
      lambda m: f"bare libcurl multi, {m['bare_gets_per_s']:.0f} gets/s", ("ratio", ">=", 0.8)),
     ("cold gets, one after the other", lambda m: m["serial_gets_per_s"], "gets/s",
-     lambda m: m["serial_gets_per_s"] / m["bare_serial_gets_per_s"],
+     lambda m: m["serial_gets_per_s", "bare_serial_gets_per_s"],
      lambda m: f"bare libcurl multi, {m['bare_serial_gets_per_s']:.0f} gets/s",
      ("ratio", ">=", None)),
     ("get as a process", lambda m: m["process_ms"], "ms",
@@ -114,12 +116,21 @@ def of_peer(sample, who):
 COMPARE = {"<=": operator.le, ">=": operator.ge}
 
 
+# Samples of two programs that run by turns: m[ours, theirs] is the ratio of pairs.
+PAIRS = [("gets_per_s", "bare_gets_per_s"), ("serial_gets_per_s", "bare_serial_gets_per_s")]
+
+
 def medians(lines):
     samples = {}
     for line in lines:
         name, value = line.split()
         samples.setdefault(name, []).append(float(value))
-    return {name: statistics.median(values) for name, values in samples.items()}
+    m = {name: statistics.median(values) for name, values in samples.items()}
+    for pair in PAIRS:
+        if all(name in samples for name in pair):
+            both = zip(*(samples[name] for name in pair), strict=True)
+            m[pair] = statistics.median(ours / theirs for ours, theirs in both)
+    return m
 
 
 def rows_for(m):
