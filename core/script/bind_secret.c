@@ -93,13 +93,14 @@ void ml_script_push_fields(lua_State *L, const ml_secret_fields *f,
 
 ml_secret *ml_script_to_secret(lua_State *L, int index)
 {
-    ml_secret_handle *h = luaL_testudata(L, index, CLASS);
+    ml_secret_handle *h = ml_script_instance(L, index, ml_vm_of(L)->secret_class);
     return h ? h->secret : NULL;
 }
 
 ml_secret *ml_script_check_secret(lua_State *L, int index)
 {
-    ml_secret_handle *h = luaL_checkudata(L, index, CLASS);
+    ml_secret_handle *h = ml_script_instance(L, index, ml_vm_of(L)->secret_class);
+    if (!h) h = luaL_checkudata(L, index, CLASS); /* raises */
     luaL_argcheck(L, h->secret, index, "the secret is closed: its call has ended");
     return h->secret;
 }
@@ -109,11 +110,11 @@ int ml_script_with_name(lua_State *L)
     ml_secret *s = ml_script_check_secret(L, 1);
     size_t n;
     const char *name = luaL_checklstring(L, 2, &n);
-    ml_secret_handle *h = ml_script_push_handle(L);
     if (ml_str_eq(ml_str_of(ml_secret_name(s)), (ml_str){name, n})) {
         lua_settop(L, 1);
         return 1;
     }
+    ml_secret_handle *h = ml_script_push_handle(L);
     ml_secret *named = ml_secret_with_name(s, (ml_str){name, n});
     if (!named) return ml_script_nomem(L);
     ml_script_open_handle(h, named, ml_task_secrets(L));
@@ -235,6 +236,7 @@ void ml_script_open_secret(lua_State *L)
                                         {"__tostring", secret_tostring},
                                         {NULL, NULL}};
     luaL_newmetatable(L, CLASS);
+    ml_vm_of(L)->secret_class = lua_topointer(L, -1);
     luaL_setfuncs(L, metameth, 0);
     lua_pushboolean(L, 0);
     lua_setfield(L, -2, "__metatable");

@@ -29,7 +29,8 @@ static ml_source **push_handle(lua_State *L)
 
 static ml_source *check_source(lua_State *L)
 {
-    ml_source **h = luaL_checkudata(L, 1, CLASS);
+    ml_source **h = ml_script_instance(L, 1, ml_vm_of(L)->source_class);
+    if (!h) h = luaL_checkudata(L, 1, CLASS); /* raises */
     luaL_argcheck(L, *h, 1, "the source is closed");
     return *h;
 }
@@ -203,8 +204,8 @@ static void read_call(lua_State *L, int args, ml_source_call *c)
 {
     c->key = ml_script_opt_str(L, args, "key");
     c->version = ml_script_opt_str(L, args, "version");
-    if (c->verb == ML_GET) return; /* the rest describes a change */
     c->name = ml_script_opt_str(L, args, "name");
+    if (c->verb == ML_GET) return; /* the rest describes a change */
     c->value = ml_script_opt_secret(L, args, "value");
     c->content_type = ml_script_opt_str(L, args, "content_type");
     c->has_content_type = c->content_type.p != NULL;
@@ -280,6 +281,7 @@ void ml_script_open_source(lua_State *L)
                                         {"__tostring", source_tostring},
                                         {NULL, NULL}};
     luaL_newmetatable(L, CLASS);
+    ml_vm_of(L)->source_class = lua_topointer(L, -1);
     luaL_setfuncs(L, metameth, 0);
     lua_pushboolean(L, 0);
     lua_setfield(L, -2, "__metatable");

@@ -30,6 +30,8 @@ struct ml_vm {
     int load_ref;     /* engine.load */
     int run_ref;      /* engine.run */
     int policy_ref;   /* LUA_NOREF before the first load */
+    const void *source_class,
+        *secret_class; /* the metatables that are asked for most */
     int n_idle;
     ml_thread idle[ML_MAX_IDLE_THREADS]; /* whose calls have ended well, for the next */
 };
@@ -37,6 +39,17 @@ struct ml_vm {
 static inline ml_vm *ml_vm_of(lua_State *L)
 {
     return *(ml_vm **)lua_getextraspace(L);
+}
+
+/* luaL_testudata without a look-up by name: class is what lua_topointer says of the
+ * metatable. */
+static inline void *ml_script_instance(lua_State *L, int index, const void *class)
+{
+    void *p = lua_touserdata(L, index);
+    if (!p || !lua_getmetatable(L, index)) return NULL;
+    bool is_one = lua_topointer(L, -1) == class;
+    lua_pop(L, 1);
+    return is_one ? p : NULL;
 }
 
 /* ml_vm_new with modules of the caller's choice; for tests. */

@@ -34,7 +34,7 @@ struct ml_task {
     int64_t fresh_until_ms; /* the answer: everything in it is that fresh */
     ml_asker asker;
     bool is_explain;           /* only then somebody looks at the events */
-    char rule[128];            /* whose plan it walks: "policy.lua:12", or "" */
+    char rule[128];            /* whose plan it walks: "policy.lua:12"; for who hears */
     ml_asking asking;          /* the source that it waits for */
     ml_alloc_refusal refusal;  /* the last one that it met */
     bool has_returned;         /* the coroutine's main function */
@@ -102,7 +102,8 @@ ml_asker *ml_task_asker(lua_State *L)
 void ml_task_by_rule(lua_State *L, const char *where)
 {
     ml_task *t = ml_vm_of(L)->running;
-    if (t) ml_copy_printable(t->rule, sizeof(t->rule), where, strlen(where));
+    if (t && ml_asking_is_heard(t->op.loop, &t->trace))
+        ml_copy_printable(t->rule, sizeof(t->rule), where, strlen(where));
 }
 
 void ml_task_asks(ml_task *t, ml_verb verb, const char *source, const char *kind)

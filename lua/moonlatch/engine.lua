@@ -2,7 +2,7 @@
 --
 --   load(text, name) -> policy                     raises a fault
 --   load(nil, name, path [, runs_tests]) -> policy of a file or a directory
---   run(policy, call) -> answer | nil, fault       in a coroutine; may wait
+--   run(policy, call) -> answer | nil, fault       in a coroutine; may wait; may raise one
 -- An answer is { secrets = {...}, text = "..." }, that of a get the secret itself.
 local core = require "moonlatch.core"
 local fault = require "moonlatch.fault"
@@ -75,8 +75,6 @@ function M.load(text, chunkname, path, runs_tests)
   return made
 end
 
-local VERBS = { get = resolve.get }
-
 -- Cases of a file of their own, in the same language as those in a policy.
 local function verb_test(p, call)
   local cases = call.value ~= "" and load_cases(call.value, call.name) or nil
@@ -92,17 +90,19 @@ local function other_verb(name)
   return require("moonlatch.verbs").by_name[name]
 end
 
--- The way of a plain get is bounded without a hook (what it does more than a little of, it
--- charges for), and the tools for a policy's author give each name a budget of its own; the
--- loops of other verbs are as long as policies and sources make them.
-local OUTSIDE = { get = true, check = true, test = true }
+-- The tools for a policy's author give each name a budget of its own; the loops of other
+-- verbs are as long as policies and sources make them.
+local OUTSIDE = { check = true, test = true }
 
+-- The way of a plain get is bounded without a hook (what it does more than a little of, it
+-- charges for), and short: what it raises is for C to read.
 function M.run(p, call)
-  local run = VERBS[call.verb] or other_verb(call.verb)
+  if call.context == nil then call.context = EMPTY end
+  if call.verb == "get" then return resolve.get(p, call) end
+  local run = other_verb(call.verb)
   if not run then
     return nil, fault.new("usage", ("there is no verb '%s'"):format(tostring(call.verb)))
   end
-  if call.context == nil then call.context = EMPTY end
   local door = OUTSIDE[call.verb] and pcall or core.limited
   local fine, answer, f = door(run, p, call)
   if not fine then return nil, fault.of(answer, "policy") end

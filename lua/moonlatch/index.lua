@@ -81,8 +81,9 @@ end
 
 -- The first of some places, before `best`, whose rule matches; or what was known.
 local function better(rules, places, name, best, captures)
-  if type(places) == "number" then -- the usual case
-    local found = (not best or places < best) and rules[places].match(name)
+  local only = rules[places]
+  if only then -- it is one place: the usual case
+    local found = (not best or places < best) and only.match(name)
     if found then return places, found end
     return best, captures
   end

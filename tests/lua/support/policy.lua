@@ -14,6 +14,7 @@ for name, f in pairs(string) do saved[name] = f end
 
 local fake = require "support.fake_core"
 local engine = require "moonlatch.engine"
+local fault = require "moonlatch.fault"
 local plan = require "moonlatch.plan"
 
 local M = { fake = fake, engine = engine }
@@ -65,7 +66,9 @@ end
 function M.run(p, verb, name, more)
   local call = { verb = verb, name = name }
   for k, v in pairs(more or {}) do call[k] = v end
-  return engine.run(p, call)
+  local fine, answer, f = pcall(engine.run, p, call) -- as C does
+  if not fine then return nil, fault.of(answer, "policy") end
+  return answer, f
 end
 
 function M.get(p, name, context)
