@@ -3,8 +3,8 @@
     report.py table|json [--save | --quick]
 
 Every row of ROWS is printed; a sample that is missing is an error, not an empty row.
-Numbers are medians.  Of two programs that run by turns the ratio is taken pair by pair, and
-then the median of these: a machine's speed drifts, and two neighbours share it.
+Numbers are medians.  Of what is measured by turns the ratio is taken pair by pair, and then
+the median of these: a machine's speed drifts, and two neighbours share it.
 Others' clients have rows when they were measured.
 Ratios that are 15 % worse than those of the last run that was saved (last.json, in the
 repository) are told on stderr, and fail nothing: machines differ.  --save saves these;
@@ -25,13 +25,18 @@ def of_threads(n, few):
     def rate(m, threads):
         return 1e9 / m["cached_ns"] if threads == 1 else m[f"cached_{threads}_threads"]
 
+    def ratio(m):
+        if few == 1:
+            return rate(m, n) / rate(m, 1)
+        return m[f"cached_{n}_threads", f"cached_{few}_threads"]
+
     them = "1 thread" if few == 1 else f"{few} threads"
-    return (lambda m: rate(m, n) / 1e6, "M gets/s", lambda m: rate(m, n) / rate(m, few),
+    return (lambda m: rate(m, n) / 1e6, "M gets/s", ratio,
             lambda m: f"{them}, {rate(m, few) / 1e6:.2f} M gets/s")
 
 
 # name, value, unit, ratio, what the ratio is to, budget (on "ratio" or "value"; None: which
-# way is better, and no limit): from medians m[...].
+# way is better, and no limit): from samples m[...].
 ROWS = [
     ("cold gets, concurrent", lambda m: m["gets_per_s"], "gets/s",
      lambda m: m["gets_per_s", "bare_gets_per_s"],
@@ -41,7 +46,7 @@ ROWS = [
      lambda m: f"bare libcurl multi, {m['bare_serial_gets_per_s']:.0f} gets/s",
      ("ratio", ">=", None)),
     ("get as a process", lambda m: m["process_ms"], "ms",
-     lambda m: m["process_ms"] / m["bare_process_ms"],
+     lambda m: m["process_ms", "bare_process_ms"],
      lambda m: f"bare libcurl, {m['bare_process_ms']:.2f} ms", ("ratio", "<=", 1.3)),
     ("plan, 1 rule", lambda m: m["plan_last_1_ns"] / 1000, "us",
      lambda m: m["plan_last_1_ns"] / m["plan_reference_ns"],
@@ -50,10 +55,10 @@ ROWS = [
      lambda m: m["plan_last_50_ns"] / m["plan_reference_ns"],
      lambda m: f"Lua match + concat, {m['plan_reference_ns'] / 1000:.2f} us", ("value", "<=", 3)),
     ("plan, last of 50 against first", lambda m: m["plan_last_50_ns"] / 1000, "us",
-     lambda m: m["plan_last_50_ns"] / m["plan_first_50_ns"],
+     lambda m: m["plan_last_50_ns", "plan_first_50_ns"],
      lambda m: f"first of 50 rules, {m['plan_first_50_ns'] / 1000:.2f} us", ("ratio", "<=", 1.25)),
     ("plan, last of 5,000 rules", lambda m: m["plan_last_5000_ns"] / 1000, "us",
-     lambda m: m["plan_last_5000_ns"] / m["plan_last_50_ns"],
+     lambda m: m["plan_last_5000_ns", "plan_last_50_ns"],
      lambda m: f"last of 50 rules, {m['plan_last_50_ns'] / 1000:.2f} us", ("ratio", "<=", 2)),
     ("memory of 50 rules", lambda m: m["policy_50_bytes"] / 1024, "KiB",
      lambda m: (m["policy_50_bytes"] / 49) / (m["policy_5000_bytes"] / 4999),
@@ -96,10 +101,10 @@ ROWS = [
     ("cached gets, 4 threads", *of_threads(4, 2), ("ratio", ">=", None)),
     ("cached gets, 8 threads", *of_threads(8, 2), ("ratio", ">=", 0.95)),
     ("hit in a miss storm, p50", lambda m: m["storm_p50_ns"], "ns",
-     lambda m: m["storm_p50_ns"] / m["quiet_p50_ns"],
+     lambda m: m["storm_p50_ns", "quiet_p50_ns"],
      lambda m: f"in quiet, {m['quiet_p50_ns']:.0f} ns", ("ratio", "<=", None)),
     ("hit in a miss storm, p99", lambda m: m["storm_p99_ns"], "ns",
-     lambda m: m["storm_p99_ns"] / m["quiet_p99_ns"],
+     lambda m: m["storm_p99_ns", "quiet_p99_ns"],
      lambda m: f"in quiet, {m['quiet_p99_ns']:.0f} ns", ("ratio", "<=", None)),
 ]
 PEERS = {"sdk": "Azure SDK for Python", "javascript": "Azure SDK for JavaScript",
@@ -116,21 +121,23 @@ def of_peer(sample, who):
 COMPARE = {"<=": operator.le, ">=": operator.ge}
 
 
-# Samples of two programs that run by turns: m[ours, theirs] is the ratio of pairs.
-PAIRS = [("gets_per_s", "bare_gets_per_s"), ("serial_gets_per_s", "bare_serial_gets_per_s")]
+class Samples:
+    """What was measured: m[name] is a median, m[name, other] one of the ratios of pairs."""
 
+    def __init__(self, lines):
+        self.values = {}
+        for line in lines:
+            name, value = line.split()
+            self.values.setdefault(name, []).append(float(value))
 
-def medians(lines):
-    samples = {}
-    for line in lines:
-        name, value = line.split()
-        samples.setdefault(name, []).append(float(value))
-    m = {name: statistics.median(values) for name, values in samples.items()}
-    for pair in PAIRS:
-        if all(name in samples for name in pair):
-            both = zip(*(samples[name] for name in pair), strict=True)
-            m[pair] = statistics.median(ours / theirs for ours, theirs in both)
-    return m
+    def __contains__(self, name):
+        return name in self.values
+
+    def __getitem__(self, name):
+        if isinstance(name, str):
+            return statistics.median(self.values[name])
+        pairs = zip(*(self.values[one] for one in name), strict=True)
+        return statistics.median(ours / theirs for ours, theirs in pairs)
 
 
 def rows_for(m):
@@ -186,7 +193,7 @@ def table(made):
 
 def main():
     try:
-        made = list(rows(medians(sys.stdin)))
+        made = list(rows(Samples(sys.stdin)))
     except KeyError as missing:
         sys.exit(f"report.py: no sample of {missing}")
     for line in [] if sys.argv[2:] == ["--quick"] else worse(made):
