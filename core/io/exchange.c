@@ -109,6 +109,12 @@ static void keep(char *out, size_t size, ml_str value)
     ml_copy_printable(out, size, value.p, value.n);
 }
 
+/* One that is cut off would be another time. */
+static void keep_whole(char *out, size_t size, ml_str value)
+{
+    if (ml_str_trim(value).n < size) keep(out, size, value);
+}
+
 /* Past the limits a line is left out: the answer is a 401 all the same. */
 static void keep_challenge(ml_exchange *x, ml_str value)
 {
@@ -131,11 +137,11 @@ static void on_header_line(ml_exchange *x, ml_str name, ml_str value)
     } else if (ml_str_ieq(name, ML_LIT("x-ms-request-id"))) {
         keep(r->request_id, sizeof(r->request_id), value);
     } else if (ml_str_ieq(name, ML_LIT("retry-after-ms"))) {
-        keep(x->retry_after[0], sizeof(x->retry_after[0]), value);
+        keep_whole(x->retry_after[0], sizeof(x->retry_after[0]), value);
     } else if (ml_str_ieq(name, ML_LIT("x-ms-retry-after-ms"))) {
-        keep(x->retry_after[1], sizeof(x->retry_after[1]), value);
+        keep_whole(x->retry_after[1], sizeof(x->retry_after[1]), value);
     } else if (ml_str_ieq(name, ML_LIT("retry-after"))) {
-        keep(x->retry_after[2], sizeof(x->retry_after[2]), value);
+        keep_whole(x->retry_after[2], sizeof(x->retry_after[2]), value);
     } else if (ml_str_ieq(name, ML_LIT("www-authenticate"))) {
         keep_challenge(x, value);
     }
@@ -162,7 +168,9 @@ static size_t on_header(char *p, size_t size, size_t n, void *arg)
         return size * n;
     }
     size_t colon = ml_str_find(line, ':');
-    if (colon == line.n) return size * n;
+    /* One that begins with a blank goes on with the header before: nobody sends that
+     * now, and what it says is no header of its own. */
+    if (colon == line.n || *p == ' ' || *p == '\t') return size * n;
     if (x->request->keeps_headers) {
         ml_buf_add_str(&x->response->headers, ml_str_trim(line));
         ml_buf_add_char(&x->response->headers, '\0');

@@ -23,7 +23,8 @@ struct ml_exchange {
     int proxy_status; /* of its CONNECT; 0: none */
     long verified;    /* OpenSSL's word on the server's certificate */
     bool was_sent;    /* at least a part of the request may have reached the server */
-    char retry_after[3][32]; /* retry-after-ms, x-ms-retry-after-ms, Retry-After */
+    char retry_after[3][32]; /* retry-after-ms, x-ms-retry-after-ms, Retry-After; one
+                              * that is longer than any date is none */
 };
 
 /* Sends the request; left_ms > 0 is what remains until the deadline.  ML_ENOMEM or

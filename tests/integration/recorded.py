@@ -211,6 +211,16 @@ class Handler(http.server.BaseHTTPRequestHandler):
             ("X-Plain", "plain"), ("X-Plain", "twice"), ("Set-Cookie", "sid=canary-cookie"),
             ("X-Auth-Token", "canary-header-token")])
 
+    def bad_folded(self):
+        self.answer(200, b"{}", [("X-Plain", "plain"), (" Retry-After", "7")])
+
+    def bad_long(self):
+        self.answer(200, b"{}", [("Retry-After", "7" + 40 * " " + "x"),
+                                 ("Retry-After-Ms", "7000".zfill(33))])
+
+    def bad_soon(self):
+        self.answer(200, b"{}", [("Retry-After", "7")])
+
     def bad_html(self):
         self.answer(404, b"<html>canary-body: not here</html>")
 

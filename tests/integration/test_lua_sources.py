@@ -245,6 +245,16 @@ class Http(Case):
             tostring(h["x-auth-token"]), tostring(r.body) }, ", ")""")
         self.found(policy, "x", "plain, secret (hidden), secret (hidden), secret (hidden)")
 
+    def test_retry_after(self):
+        policy = source("""
+          local r = ml.http { url = url .. "/bad/" .. key }
+          return ("%s %s"):format(r.retry_after_ms, r.headers["retry-after"])""")
+        self.found(policy, "soon", "7000 7")
+        # A line that begins with a blank is no header of its own, here and there.
+        self.found(policy, "folded", "nil nil")
+        # Too long to be one: no other time is made of its beginning.
+        self.found(policy, "long", "nil 7" + 40 * " " + "x")
+
     def test_no_redirects(self):
         policy = source("""
           local r = ml.http { url = url .. "/bad/redirect" }
