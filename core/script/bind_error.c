@@ -145,6 +145,7 @@ void ml_script_take_err(lua_State *L, int index, ml_err *e)
         }
     }
     if (e->text[0] != '\0') return;
+    e->code = ML_EPOLICY; /* whatever it says: it is no fault of ours */
     snprintf(e->text, sizeof(e->text), "the policy failed without saying why (a %s)",
              luaL_typename(L, index));
 }

@@ -203,6 +203,8 @@ static void test_bad_answers(void **state)
     assert_error(f, "return function() error() end", ML_EPOLICY, "without saying why");
     assert_error(f, "return function() error({code = 'found', text = 1}) end",
                  ML_EPOLICY, "without saying why");
+    assert_error(f, "return function() error({code = 'missing'}) end", ML_EPOLICY,
+                 "without saying why");
     assert_error(f, "return function() return 7 end", ML_EPOLICY, "no table");
     assert_error(f, "return function() return {secrets = {1}} end", ML_EPOLICY,
                  "other than");
