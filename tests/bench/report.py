@@ -136,8 +136,10 @@ class Samples:
     def __getitem__(self, name):
         if isinstance(name, str):
             return statistics.median(self.values[name])
-        pairs = zip(*(self.values[one] for one in name), strict=True)
-        return statistics.median(ours / theirs for ours, theirs in pairs)
+        ours, theirs = (self.values[one] for one in name)
+        if len(ours) != len(theirs):
+            sys.exit(f"report.py: {len(ours)} samples of {name[0]}, {len(theirs)} of {name[1]}")
+        return statistics.median(map(operator.truediv, ours, theirs))
 
 
 def rows_for(m):
