@@ -13,13 +13,13 @@ int ml_get(ml_resolver *r, const char *name, const ml_pair *context, size_t n_co
     ml_call full, call = {ML_CALL_INIT, .verb = ML_GET, .name = name,
                           .context = context, .n_context = n_context};
     ml_secret *secret = NULL;
+    if (e) ml_err_init(e); /* not all of it: a hit is nearly as short as that */
     int rc = ml_resolver_check_alive(r, e);
     if (rc == 0) rc = ml_call_widen(&call, &full, e);
     if (rc == 0) rc = ml_resolver_get(r, &full, &secret, e);
     if (rc == 0 && !secret)
         rc = ml_fail(e, ML_EINVALID, "the policy gave no secret for %.100s", name);
     if (rc < 0) return rc;
-    if (e) e->code = ML_OK;
     *out = secret;
     return 0;
 }

@@ -157,7 +157,7 @@ static void on_deadline(ml_timer *t, void *arg)
 static void answer(waiter *w, ml_secret *token, const ml_err *err)
 {
     if (err->code)
-        w->op.err = *err;
+        ml_err_copy(&w->op.err, err);
     else
         w->op.secret = ml_secret_ref(token);
     ml_op_finish(&w->op);
@@ -201,7 +201,7 @@ static void land(ml_token_entry *t, ml_op *op, ml_err *err)
 {
     ml_loop *loop = op->loop;
     ml_token got = {0};
-    *err = op->err;
+    ml_err_copy(err, &op->err);
     if (err->code == 0) {
         ml_http_response *r = ml_http_answer(op);
         ml_entra_parse(r->status, ml_buf_str(&r->body), host_of(t), t->tenant,
@@ -215,7 +215,7 @@ static void land(ml_token_entry *t, ml_op *op, ml_err *err)
     if (t->token)
         t->renew_ms = now_ms + RENEW_PAUSE_MS; /* the old one goes on serving */
     if (err->code != ML_EUNAUTHENTICATED) return;
-    t->refused = *err;
+    ml_err_copy(&t->refused, err);
     t->refused_ms = now_ms + REFUSED_MS;
 }
 

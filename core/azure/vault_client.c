@@ -67,7 +67,7 @@ static void finish_with(request *r, const ml_err *err)
     char source[sizeof(err->source)], key[sizeof(err->key)];
     snprintf(source, sizeof(source), "%s", r->vault->alias);
     ml_copy_printable(key, sizeof(key), r->call.key.p, r->call.key.n);
-    r->op.err = *err;
+    ml_err_copy(&r->op.err, err);
     memcpy(r->op.err.source, source, sizeof(source));
     memcpy(r->op.err.key, key, sizeof(key));
     finish(r);
@@ -83,8 +83,9 @@ static void fail(request *r, int code, const char *text)
 /* The same for errors that know nothing of vaults: the text begins with what we did. */
 static void finish_about(request *r, const ml_err *err)
 {
-    ml_err full = *err;
+    ml_err full;
     char what[256];
+    ml_err_copy(&full, err);
     ml_vault_describe(&r->call, r->vault->alias, what, sizeof(what));
     ml_fail(&full, err->code, "%s: %s", what, err->text);
     finish_with(r, &full);

@@ -12,6 +12,7 @@
 
 #include "azure/vault_call.h"
 #include "azure/vault_errors.h"
+#include "base/err.h"
 #include "base/mem.h"
 
 typedef struct settling {
@@ -85,7 +86,7 @@ static bool has_to_settle(const settling *s)
 
 static void on_change(settling *s, ml_op *child)
 {
-    s->op.err = child->err;
+    ml_err_copy(&s->op.err, &child->err);
     if (is_busy(&child->err) && pause_then_ask(s, child->err.service_code)) return;
     s->op.secret = child->secret;
     child->secret = NULL;

@@ -5,8 +5,6 @@
 #include <stdio.h>
 #include <string.h>
 
-#include "base/mem.h"
-
 typedef struct code_row {
     int code;
     const char *outcome;
@@ -53,18 +51,11 @@ void ml_err_clear(ml_err *e)
     if (e) *e = (ml_err){0};
 }
 
-void *ml_alloc_with_err(size_t bytes, size_t err_at)
+void ml_err_init(ml_err *e)
 {
-    size_t behind = err_at + sizeof(ml_err);
-    char *p = ml_malloc(bytes);
-    if (!p) return NULL;
-    ml_err *e = (ml_err *)(void *)(p + err_at);
-    memset(p, 0, err_at);
     e->code = e->http_status = e->retry_after_ms = 0;
     e->source[0] = e->key[0] = e->service_code[0] = e->request_id[0] = '\0';
     e->text[0] = '\0';
-    memset(p + behind, 0, bytes - behind);
-    return p;
 }
 
 void ml_err_copy(ml_err *to, const ml_err *from)

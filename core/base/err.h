@@ -8,11 +8,8 @@ int ml_fail(ml_err *e, int code, const char *fmt, ...)
     __attribute__((format(printf, 3, 4)));
 /* Clears every field. */
 void ml_err_clear(ml_err *e);
-/* Memory of a struct that has an ml_err at an offset: all of it zero, but for what is
- * behind the "" of the error's strings.  An error is the larger part of what has one,
- * and few happen: memory that is not touched costs nothing.  So it goes to others by
- * ml_err_copy.  For ml_free; NULL: out of memory. */
-void *ml_alloc_with_err(size_t bytes, size_t err_at);
+/* The same at less cost: what is behind the "" of its strings stays as it is. */
+void ml_err_init(ml_err *e);
 /* Every byte of `to` is written, and none that is behind the end of a string is read.
  */
 void ml_err_copy(ml_err *to, const ml_err *from);

@@ -62,6 +62,17 @@ void *ml_calloc(size_t count, size_t n)
     return p ? memset(p, 0, size) : NULL;
 }
 
+void *ml_alloc_with_err(size_t bytes, size_t err_at)
+{
+    size_t behind = err_at + sizeof(ml_err);
+    char *p = ml_malloc(bytes);
+    if (!p) return NULL;
+    memset(p, 0, err_at);
+    ml_err_init((ml_err *)(void *)(p + err_at));
+    memset(p + behind, 0, bytes - behind);
+    return p;
+}
+
 void ml_free(void *p)
 {
     if (!given.alloc)

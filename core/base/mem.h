@@ -7,6 +7,11 @@
  * accepts NULL. */
 void *ml_malloc(size_t n);
 void *ml_calloc(size_t count, size_t n);
+/* Of a struct that has an ml_err at an offset: zero, but for what is behind the "" of
+ * the error's strings.  An error is the larger part of what has one, and few happen:
+ * memory that is not touched costs nothing.  It goes to others by ml_err_copy (err.h).
+ */
+void *ml_alloc_with_err(size_t bytes, size_t err_at);
 void ml_free(void *p);
 /* From now on ml_use_allocator refuses. */
 void ml_allocator_settle(void);

@@ -6,7 +6,7 @@
 #include <stddef.h>
 #include <stdio.h>
 
-#include "base/err.h"
+#include "base/mem.h"
 #include "io/loop.h"
 
 void *ml_op_alloc(size_t bytes)

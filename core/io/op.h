@@ -38,6 +38,7 @@ struct ml_op {
 /* Memory of an op, of so many bytes (ml_alloc_with_err): for ml_op_init, or ml_free.
  * NULL: out of memory. */
 void *ml_op_alloc(size_t bytes);
+/* Of such memory, or of zero. */
 void ml_op_init(ml_op *op, ml_loop *loop, void (*cancel)(ml_op *),
                 void (*destroy)(ml_op *));
 /* Releases secret and list; for use by destroy functions. */

@@ -203,7 +203,7 @@ void ml_flight_tell(ml_waiter *w, ml_op *op, const ml_err *e, ml_secret *secret,
 {
     ml_flight *f = w->flight;
     if (f->has_trace) ml_trace_append(w->trace, &f->trace);
-    w->op.err = *e;
+    if (e->code) ml_err_copy(&w->op.err, e);
     w->op.secret = ml_secret_ref(secret);
     if (op && f->is_change) {
         w->op.list = op->list; /* it has one waiter only */

@@ -5,6 +5,7 @@
 #include <stddef.h>
 #include <string.h>
 
+#include "base/err.h"
 #include "base/glob.h"
 #include "base/hash.h"
 #include "base/mem.h"
@@ -331,7 +332,7 @@ static bool set_failure(ml_entry *en, const ml_err *e)
 {
     ml_err *copy = ml_malloc(sizeof(*copy));
     if (!copy) return false;
-    *copy = *e;
+    ml_err_copy(copy, e);
     ml_free(en->failure);
     en->failure = copy;
     return true;

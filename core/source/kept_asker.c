@@ -20,7 +20,7 @@ bool ml_flight_look(ml_kept *c, const ml_kept_key *k, const ml_keep_call *how,
     ml_kept_note_keep(en, &how->keep);
     *fresh_until_ms = a.fresh_until_ms;
     *secret = a.failure ? NULL : ml_secret_ref(en->secret);
-    if (a.failure) *e = *a.failure;
+    if (a.failure) ml_err_copy(e, a.failure);
     return true;
 }
 

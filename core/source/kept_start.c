@@ -146,7 +146,7 @@ static ml_op *ready(ml_loop *loop, const ml_entry *en, const ml_kept_look *a,
     if (!op) return NULL;
     op->fresh_until_ms = a->fresh_until_ms;
     if (a->failure)
-        op->err = *a->failure;
+        ml_err_copy(&op->err, a->failure);
     else
         op->secret = ml_secret_ref(en->secret);
     ml_op_finish(op);

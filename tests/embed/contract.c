@@ -106,7 +106,10 @@ static void test_blocking(void **state)
     assert_int_equal(ml_get(r, "NOWHERE", NULL, 0, &s, &e), ML_EMISSING);
     assert_null(s);
     assert_string_equal(e.key, "NOWHERE");
+    memset(&e, 'x', sizeof(e)); /* whatever was there before */
     assert_int_equal(ml_get(r, "", NULL, 0, &s, &e), ML_EUSAGE);
+    assert_true(e.source[0] == '\0' && e.key[0] == '\0' && e.request_id[0] == '\0');
+    assert_int_equal(e.http_status, 0);
     assert_int_equal(ml_get(r, NULL, NULL, 0, &s, &e), ML_EUSAGE);
     assert_int_equal(ml_get(r, "ONE", &(ml_pair){"team", NULL}, 1, &s, &e), ML_EUSAGE);
     assert_int_equal(ml_get(r, "ONE", NULL, 1, &s, &e), ML_EUSAGE);

@@ -9,6 +9,7 @@
 
 #include "base/buf.h"
 #include "base/err.h"
+#include "base/mem.h"
 #include "base/secret.h"
 #include "base/str.h"
 #include "base/trace.h"

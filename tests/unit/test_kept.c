@@ -159,6 +159,21 @@ static void test_missing_is_believed_for_its_own_time(void **state)
     ml_kept_free(c);
 }
 
+/* Not what was in its memory before: it may be anything, and is kept for long. */
+static void test_failure_alone_is_kept(void **state)
+{
+    (void)state;
+    ml_kept *c = new_kept(10000, 10);
+    ml_kept_key k = key_of(1, "a");
+    ml_err want = {.code = ML_EMISSING, .key = "a", .text = "not there"}, spoilt = want;
+    memset(spoilt.key + 2, 0xa5, sizeof(spoilt.key) - 2);
+    memset(spoilt.text + sizeof("not there"), 0xa5,
+           sizeof(spoilt.text) - sizeof("not there"));
+    fly(c, &k, NULL, &spoilt, 0);
+    assert_memory_equal(ml_kept_peek(c, &k)->failure, &want, sizeof(want));
+    ml_kept_free(c);
+}
+
 /* A failure of the line leaves the value, and rests; what the source says about the
  * secret takes it away. */
 static void test_failures(void **state)
@@ -442,6 +457,7 @@ int main(void)
         cmocka_unit_test(test_late),
         cmocka_unit_test(test_each_call_brings_its_own_times),
         cmocka_unit_test(test_missing_is_believed_for_its_own_time),
+        cmocka_unit_test(test_failure_alone_is_kept),
         cmocka_unit_test(test_failures),
         cmocka_unit_test(test_rests_after_an_outage),
         cmocka_unit_test(test_keys_fold_where_the_source_does),
