@@ -204,8 +204,10 @@ static void read_call(lua_State *L, int args, ml_source_call *c)
 {
     c->key = ml_script_opt_str(L, args, "key");
     c->version = ml_script_opt_str(L, args, "version");
-    c->name = ml_script_opt_str(L, args, "name");
-    if (c->verb == ML_GET) return; /* the rest describes a change */
+    if (c->verb == ML_GET) { /* the rest describes a change */
+        c->name = ml_script_opt_str(L, args, "name");
+        return;
+    }
     c->value = ml_script_opt_secret(L, args, "value");
     c->content_type = ml_script_opt_str(L, args, "content_type");
     c->has_content_type = c->content_type.p != NULL;

@@ -26,12 +26,12 @@ struct ml_vm {
     ml_budget budget;
     lua_State *L; /* the main thread: never waits */
     ml_embedded_find_fn *find;
-    ml_task *running; /* whose coroutine is being resumed, NULL: none */
-    int load_ref;     /* engine.load */
-    int run_ref;      /* engine.run */
-    int policy_ref;   /* LUA_NOREF before the first load */
-    const void *source_class,
-        *secret_class; /* the metatables that are asked for most */
+    ml_task *running;         /* whose coroutine is being resumed, NULL: none */
+    int load_ref;             /* engine.load */
+    int run_ref;              /* engine.run */
+    int policy_ref;           /* LUA_NOREF before the first load */
+    const void *source_class; /* the metatables that are asked for most */
+    const void *secret_class;
     int n_idle;
     ml_thread idle[ML_MAX_IDLE_THREADS]; /* whose calls have ended well, for the next */
 };

@@ -31,7 +31,7 @@ ml_trace *ml_task_trace(lua_State *L);
 ml_trace *ml_task_events(lua_State *L);
 /* The call that runs now, as one that flights know; NULL while none does. */
 ml_asker *ml_task_asker(lua_State *L);
-/* Its answer comes from this rule: "file:line". */
+/* Its answer comes from this rule: "file:line".  Kept when somebody hears of it. */
 void ml_task_by_rule(lua_State *L, const char *where);
 /* What it is about to wait for is this source, whose texts live as long; what is
  * started next is the source's part of the trace.  When nothing could be: asked_nobody.

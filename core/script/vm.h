@@ -42,7 +42,7 @@ ml_op *ml_task_start(ml_vm *vm, const ml_call *call, int64_t deadline_ms,
                      int64_t cached_ms, ml_op_done *done, void *arg, ml_err *e);
 /* Right after the start: what this call is a part of. */
 void ml_task_set_span(ml_op *op, const ml_span_at *span);
-/* In done: the place of the rule that decided, "" when none did. */
+/* In done: the place of the rule that decided; "" when none did, or nobody hears it. */
 const char *ml_task_rule(const ml_op *op);
 /* In done: the text of the answer ("" when none). */
 const char *ml_task_text(const ml_op *op);

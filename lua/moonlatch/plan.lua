@@ -4,9 +4,10 @@
 --   { source = <entry of sources.lua>, key = "...", version = "..." | nil, name = "...",
 --     on = { outcome = "next"|"stop"|"stale"|"default" }, refused = "why" | nil,
 --     after = what is done to the secret that is found (after.lua) | nil,
---     keep = what keep.lua made of the rule | nil }
+--     keep = what keep.lua made of the rule | nil, empty and holds: see below }
 -- and the rule that made it.  The first rule that matches decides.  A step has what a
--- source is asked by: it is handed to source:call as it is.
+-- source is asked by: it is handed to source:call as it is, by resolve.lua with `refresh`
+-- and the version that the caller wants.  So a plan is made for one walk.
 --
 -- Every rule that policy.lua makes is a table of one shape; modules of their own (such as
 -- moonlatch.airflow) return one of the same shape, with kind = "custom":
