@@ -7,12 +7,12 @@
  *     VAR@NAME   VAR holds the path of a file in memory that only the job has open
  *
  *     waiting --due--> resolving --all found--> running --exit--> waiting
- *                         |  +--throttled, unavailable--> waiting for a delay that
- * doubles
+ *                         |  +--throttled, unavailable--> waiting, ever longer
  *                         +--anything else--> failed this time: waiting
  *
  * One thread, one epoll set: the resolver's descriptor, and signals.  SIGHUP reads the
  * policy again, SIGTERM ends; so do RUNS runs of each job, with 1 if one failed. */
+#define _GNU_SOURCE 1 /* NOLINT(readability-identifier-naming): memfd_create */
 #include <errno.h>
 #include <fcntl.h>
 #include <signal.h>
