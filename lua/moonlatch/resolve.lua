@@ -80,7 +80,10 @@ end
 
 local function tried_list(steps)
   local words = {}
-  for i, step in ipairs(steps) do words[i] = step.source.alias .. ":" .. step.key end
+  for i, step in ipairs(steps) do
+    local version = step.version and "@" .. step.version or ""
+    words[i] = step.source.alias .. ":" .. step.key .. version
+  end
   return table.concat(words, ", ")
 end
 
