@@ -70,7 +70,7 @@ ROWS = [
      lambda m: m["reload_50_ms"] / m["compile_50_ms"],
      lambda m: f"Lua compiles it, {m['compile_50_ms']:.2f} ms", ("value", "<=", 20)),
     ("reload of 5,000 rules", lambda m: m["reload_5000_ms"], "ms",
-     lambda m: m["reload_5000_ms"] / m["reload_50_ms"] / 100,
+     lambda m: m["reload_5000_ms", "reload_50_ms"] / 100,
      lambda m: f"100 x 50 rules, {m['reload_50_ms'] * 100:.0f} ms", ("ratio", "<=", 2)),
     ("memory, 10,000 cached secrets", lambda m: m["memory_kib"] / 1024, "MiB",
      lambda m: m["memory_kib"] / m["memory_open_kib"],
