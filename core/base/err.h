@@ -10,8 +10,8 @@ int ml_fail(ml_err *e, int code, const char *fmt, ...)
 void ml_err_clear(ml_err *e);
 /* The same at less cost: what is behind the "" of its strings stays as it is. */
 void ml_err_init(ml_err *e);
-/* Every byte of `to` is written, and none that is behind the end of a string is read.
- */
+/* How an error goes from one owner to another: of its strings nothing that is behind
+ * their ends is read, and every byte of `to` is written. */
 void ml_err_copy(ml_err *to, const ml_err *from);
 /* Copies at most size-1 printable bytes; control bytes become '?'.  Text that comes
  * from a service goes through here before it may enter an ml_err or a log line. */

@@ -209,6 +209,16 @@ function M.checked(policy, name, context)
   return steps, rule
 end
 
+-- "kv:db@version, kv:other": as people read and tests write a plan.
+function M.text(steps)
+  local words = {}
+  for i, step in ipairs(steps) do
+    local version = step.version and "@" .. step.version or ""
+    words[i] = step.source.alias .. ":" .. step.key .. version
+  end
+  return table.concat(words, ", ")
+end
+
 -- make's or checked's answer; the host is told by which rule it was decided.
 function M.told(steps, rule, refusing)
   local deciding = steps and rule or refusing

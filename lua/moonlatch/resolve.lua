@@ -78,18 +78,9 @@ local function log_stale(step, call, outcome, age_ms)
     :format(call.name, step.source.alias, step.key, outcome, age_ms // 1000))
 end
 
-local function tried_list(steps)
-  local words = {}
-  for i, step in ipairs(steps) do
-    local version = step.version and "@" .. step.version or ""
-    words[i] = step.source.alias .. ":" .. step.key .. version
-  end
-  return table.concat(words, ", ")
-end
-
 local function all_missing(call, steps, rule, last, empty)
   local f = fault.retold(last, ('"%s" is missing: tried %s (%s)%s'):format(
-    call.name, tried_list(steps), rule.where, empty or ""))
+    call.name, plan.text(steps), rule.where, empty or ""))
   f.code = "missing"
   return f
 end

@@ -17,17 +17,6 @@ local M = {}
 local EMPTY = {}
 local RELOAD_MS = 5000 -- for all cases: meanwhile other calls wait
 
-local function step_text(step)
-  local text = step.source.alias .. ":" .. step.key
-  return step.version and text .. "@" .. step.version or text
-end
-
-local function plan_text(steps)
-  local words = {}
-  for i, step in ipairs(steps) do words[i] = step_text(step) end
-  return table.concat(words, ", ")
-end
-
 local function context_text(context)
   local words = {}
   for k, v in pairs(context or EMPTY) do words[#words + 1] = k .. "=" .. v end
@@ -38,7 +27,7 @@ end
 -- ---- what may be wrong ----
 
 local function plan_problem(case, steps)
-  local want, got = table.concat(case.plan, ", "), plan_text(steps)
+  local want, got = table.concat(case.plan, ", "), plan.text(steps)
   if want ~= got then return ("the plan is %s; expected %s"):format(got, want) end
 end
 
@@ -129,7 +118,7 @@ local function problem_of(policy, case)
   if problem then return problem end
   if case.fakes then return walk_problem(case, policy, call, steps, rule) end
   if case.outcome and case.outcome ~= "found" then
-    return ("there is a plan (%s); expected %s"):format(plan_text(steps), case.outcome)
+    return ("there is a plan (%s); expected %s"):format(plan.text(steps), case.outcome)
   end
 end
 
